@@ -1,0 +1,3 @@
+//! The party node.
+/// Entry point of the binary.
+pub fn main() -> std::process::ExitCode { std::process::ExitCode::SUCCESS }

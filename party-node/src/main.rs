@@ -1,0 +1,5 @@
+//! The `subrosa` binary.
+
+fn main() -> std::process::ExitCode {
+    party_node::main()
+}

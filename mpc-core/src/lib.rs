@@ -4,3 +4,4 @@
 pub mod channel;
 pub mod party;
 pub mod tag;
+pub mod wire;

@@ -1,7 +1,15 @@
 //! Foundations of Subrosa: rings, tensors, fixed point, shares, PRG streams, wire format, the channel trait,
 //! transcripts and the Merkle log. Nothing here does I/O, reads a clock or touches global randomness.
 
+pub mod bits;
 pub mod channel;
+pub mod fixed;
+pub mod kernels;
+pub mod local;
 pub mod party;
+pub mod prg;
+pub mod ring;
+pub mod share;
 pub mod tag;
+pub mod tensor;
 pub mod wire;

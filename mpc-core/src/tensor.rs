@@ -1,0 +1,277 @@
+//! Tensors of ring elements: a newtype over `ndarray` that is always contiguous and row-major, so that every kernel
+//! and every message is one slice.
+
+use bytes::Bytes;
+use ndarray::{ArrayD, Axis, IxDyn, Slice};
+use zeroize::Zeroize;
+
+use crate::ring::Ring;
+
+/// A row-major tensor of public ring elements, or of one party's shares inside a share type.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tensor<R: Ring>(ArrayD<R>);
+
+/// Number of elements of a shape.
+#[must_use]
+pub fn elements(shape: &[usize]) -> usize {
+    shape.iter().product()
+}
+
+impl<R: Ring> Tensor<R> {
+    /// A tensor from its elements in row-major order.
+    ///
+    /// # Panics
+    /// If the number of elements does not fit the shape.
+    #[must_use]
+    pub fn from_vec(shape: &[usize], data: Vec<R>) -> Self {
+        Self(ArrayD::from_shape_vec(IxDyn(shape), data).expect("as many elements as the shape has places"))
+    }
+
+    /// All zeros.
+    #[must_use]
+    pub fn zeros(shape: &[usize]) -> Self {
+        Self::filled(shape, R::ZERO)
+    }
+
+    /// The same value everywhere.
+    #[must_use]
+    pub fn filled(shape: &[usize], value: R) -> Self {
+        Self(ArrayD::from_elem(IxDyn(shape), value))
+    }
+
+    /// Wraps an array, copying it if it is not contiguous.
+    #[must_use]
+    pub fn from_array(a: ArrayD<R>) -> Self {
+        if a.is_standard_layout() { Self(a) } else { Self(a.as_standard_layout().into_owned()) }
+    }
+
+    /// Lengths of the axes.
+    #[must_use]
+    pub fn shape(&self) -> &[usize] {
+        self.0.shape()
+    }
+
+    /// Number of elements.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are no elements.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Elements in row-major order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[R] {
+        self.0.as_slice().expect("standard layout is this type's invariant")
+    }
+
+    /// Elements in row-major order, mutable.
+    pub fn as_mut_slice(&mut self) -> &mut [R] {
+        self.0.as_slice_mut().expect("standard layout is this type's invariant")
+    }
+
+    /// The elements, row-major.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<R> {
+        let (v, offset) = self.0.into_raw_vec_and_offset();
+        debug_assert!(offset.is_none_or(|o| o == 0));
+        v
+    }
+
+    /// The array, for reading.
+    #[must_use]
+    pub fn array(&self) -> &ArrayD<R> {
+        &self.0
+    }
+
+    /// Applies `f` to every element.
+    #[must_use]
+    pub fn map(&self, f: impl Fn(R) -> R) -> Self {
+        Self::from_vec(self.shape(), self.as_slice().iter().map(|&x| f(x)).collect())
+    }
+
+    /// Combines two tensors of one shape element by element.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[must_use]
+    pub fn zip(&self, other: &Self, f: impl Fn(R, R) -> R) -> Self {
+        assert_eq!(self.shape(), other.shape(), "elementwise operation on different shapes");
+        let data = self.as_slice().iter().zip(other.as_slice()).map(|(&a, &b)| f(a, b)).collect();
+        Self::from_vec(self.shape(), data)
+    }
+
+    /// Elementwise sum.
+    #[must_use]
+    pub fn add(&self, other: &Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+
+    /// Elementwise difference.
+    #[must_use]
+    pub fn sub(&self, other: &Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+
+    /// Elementwise product.
+    #[must_use]
+    pub fn hadamard(&self, other: &Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+
+    /// Adds in place.
+    ///
+    /// # Panics
+    /// If the numbers of elements differ.
+    pub fn add_assign(&mut self, other: &Self) {
+        assert_eq!(self.len(), other.len(), "elementwise operation on different shapes");
+        for (a, &b) in self.as_mut_slice().iter_mut().zip(other.as_slice()) {
+            *a += b;
+        }
+    }
+
+    /// Subtracts in place.
+    ///
+    /// # Panics
+    /// If the numbers of elements differ.
+    pub fn sub_assign(&mut self, other: &Self) {
+        assert_eq!(self.len(), other.len(), "elementwise operation on different shapes");
+        for (a, &b) in self.as_mut_slice().iter_mut().zip(other.as_slice()) {
+            *a -= b;
+        }
+    }
+
+    /// Every element times `k`.
+    #[must_use]
+    pub fn scale(&self, k: R) -> Self {
+        self.map(|x| x * k)
+    }
+
+    /// `self += a·b` for matrices.
+    ///
+    /// # Panics
+    /// If a tensor is not a matrix or the dimensions do not fit.
+    pub fn matmul_acc(&mut self, a: &Self, b: &Self) {
+        let (&[m, k], &[k2, n]) = (a.shape(), b.shape()) else { panic!("matrix product of non-matrices") };
+        assert!(k == k2 && self.shape() == [m, n], "matrix product of unfitting shapes");
+        R::matmul_acc(a.as_slice(), b.as_slice(), self.as_mut_slice(), m, k, n);
+    }
+
+    /// Matrix product.
+    ///
+    /// # Panics
+    /// As [`Tensor::matmul_acc`].
+    #[must_use]
+    pub fn matmul(&self, b: &Self) -> Self {
+        let mut out = Self::zeros(&[self.shape()[0], b.shape()[1]]);
+        out.matmul_acc(self, b);
+        out
+    }
+
+    /// The same elements under another shape.
+    ///
+    /// # Panics
+    /// If the number of elements differs.
+    #[must_use]
+    pub fn reshape(self, shape: &[usize]) -> Self {
+        Self::from_vec(shape, self.into_vec())
+    }
+
+    /// Axes in another order.
+    #[must_use]
+    pub fn permute(&self, axes: &[usize]) -> Self {
+        Self::from_array(self.0.view().permuted_axes(IxDyn(axes)).to_owned())
+    }
+
+    /// The part with indices `start..end` of one axis.
+    #[must_use]
+    pub fn slice(&self, axis: usize, start: usize, end: usize) -> Self {
+        Self::from_array(self.0.slice_axis(Axis(axis), Slice::from(start..end)).to_owned())
+    }
+
+    /// Tensors joined along an axis.
+    ///
+    /// # Panics
+    /// If the list is empty or the shapes do not fit.
+    #[must_use]
+    pub fn concat(axis: usize, parts: &[&Self]) -> Self {
+        let views: Vec<_> = parts.iter().map(|p| p.0.view()).collect();
+        Self::from_array(ndarray::concatenate(Axis(axis), &views).expect("shapes that fit along the axis"))
+    }
+
+    /// Sum along an axis, which disappears.
+    #[must_use]
+    pub fn sum_axis(&self, axis: usize) -> Self {
+        let shape = self.shape();
+        let (outer, len, inner) = (elements(&shape[..axis]), shape[axis], elements(&shape[axis + 1..]));
+        let mut out = vec![R::ZERO; outer * inner];
+        for (o, block) in out.chunks_mut(inner.max(1)).zip(self.as_slice().chunks((len * inner).max(1))) {
+            for row in block.chunks(inner.max(1)) {
+                for (a, &b) in o.iter_mut().zip(row) {
+                    *a += b;
+                }
+            }
+        }
+        let mut rest = shape.to_vec();
+        rest.remove(axis);
+        Self::from_vec(&rest, out)
+    }
+
+    /// Repeats the tensor to a larger shape by the usual broadcasting rules; `None` if they do not allow it.
+    #[must_use]
+    pub fn broadcast(&self, shape: &[usize]) -> Option<Self> {
+        self.0.broadcast(IxDyn(shape)).map(|v| Self::from_array(v.to_owned()))
+    }
+
+    /// Little-endian bytes of all elements.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        Bytes::copy_from_slice(bytemuck::cast_slice(self.as_slice()))
+    }
+
+    /// The inverse of [`Tensor::to_bytes`]; `None` if the number of bytes does not fit the shape.
+    #[must_use]
+    pub fn from_bytes(shape: &[usize], bytes: &[u8]) -> Option<Self> {
+        (Some(bytes.len()) == elements(shape).checked_mul(R::BYTES))
+            .then(|| Self::from_vec(shape, bytemuck::allocation::pod_collect_to_vec(bytes)))
+    }
+
+    /// Overwrites every element with zero.
+    pub fn wipe(&mut self) {
+        self.as_mut_slice().zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ring::Z64;
+
+    fn t(shape: &[usize], v: &[u64]) -> Tensor<Z64> {
+        Tensor::from_vec(shape, v.iter().map(|&x| Z64(x)).collect())
+    }
+
+    #[test]
+    fn shapes_and_sums() {
+        let a = t(&[2, 3], &[1, 2, 3, 4, 5, 6]);
+        assert_eq!(a.sum_axis(0), t(&[3], &[5, 7, 9]));
+        assert_eq!(a.sum_axis(1), t(&[2], &[6, 15]));
+        assert_eq!(a.permute(&[1, 0]), t(&[3, 2], &[1, 4, 2, 5, 3, 6]));
+        assert_eq!(a.slice(1, 1, 3), t(&[2, 2], &[2, 3, 5, 6]));
+        assert_eq!(Tensor::concat(1, &[&a, &a.slice(1, 0, 1)]), t(&[2, 4], &[1, 2, 3, 1, 4, 5, 6, 4]));
+        assert_eq!(a.matmul(&t(&[3, 1], &[1, 1, 1])), t(&[2, 1], &[6, 15]));
+        assert_eq!(t(&[3], &[1, 2, 3]).broadcast(&[2, 3]), Some(t(&[2, 3], &[1, 2, 3, 1, 2, 3])));
+        assert!(a.broadcast(&[4, 3]).is_none());
+    }
+
+    #[test]
+    fn bytes_round_trip_and_length_is_checked() {
+        let a = t(&[2, 2], &[1, u64::MAX, 1 << 63, 7]);
+        assert_eq!(Tensor::from_bytes(&[2, 2], &a.to_bytes()), Some(a.clone()));
+        assert_eq!(Tensor::<Z64>::from_bytes(&[2, 2], &a.to_bytes()[1..]), None);
+    }
+}

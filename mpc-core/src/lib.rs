@@ -13,3 +13,5 @@ pub mod share;
 pub mod tag;
 pub mod tensor;
 pub mod wire;
+pub mod merkle;
+pub mod checkpoint;

@@ -1,3 +1,11 @@
 //! The party node.
+
+pub mod data;
+pub mod demo;
+pub mod error;
+pub mod metrics;
+pub mod output;
+pub mod scorecard;
+
 /// Entry point of the binary.
 pub fn main() -> std::process::ExitCode { std::process::ExitCode::SUCCESS }

@@ -1,0 +1,239 @@
+//! What can be wrong with a party's own files. Every message names the file and, where there is one, line and column.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::CliError;
+
+/// Why local data cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The file cannot be opened or read.
+    #[error("cannot read {}: {error}", file.display())]
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The file is not the table it should be.
+    #[error("{}, line {line}: {what}", file.display())]
+    Malformed {
+        /// Which file.
+        file: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// What is wrong there.
+        what: String,
+    },
+    /// There is no row of data.
+    #[error("{}: expected a header line and at least one row, the file has no rows", file.display())]
+    Empty {
+        /// Which file.
+        file: PathBuf,
+    },
+    /// A column that the configuration names is not there.
+    #[error("{}: no column `{column}`; the file has {}", file.display(), list(known))]
+    UnknownColumn {
+        /// Which file.
+        file: PathBuf,
+        /// The name looked for.
+        column: String,
+        /// The names in the header.
+        known: Vec<String>,
+    },
+    /// Two columns have the same name.
+    #[error("{}: column `{column}` occurs twice in the header", file.display())]
+    RepeatedColumn {
+        /// Which file.
+        file: PathBuf,
+        /// The name.
+        column: String,
+    },
+    /// A row has no key.
+    #[error("{}, line {line}: the key column `{column}` is empty", file.display())]
+    NoKey {
+        /// Which file.
+        file: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// The key column.
+        column: String,
+    },
+    /// Two rows have the same key.
+    #[error("{}, line {second}: id `{id}` was already in line {first}; ids must be unique", file.display())]
+    DuplicateId {
+        /// Which file.
+        file: PathBuf,
+        /// The repeated key.
+        id: String,
+        /// Its first line.
+        first: u64,
+        /// Its second line.
+        second: u64,
+    },
+    /// A cell does not hold a finite number.
+    #[error("{}, line {line} (id `{id}`), column `{column}`: expected a number, got `{seen}`", file.display())]
+    NotANumber {
+        /// Which file.
+        file: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// Key of the row.
+        id: String,
+        /// Which column.
+        column: String,
+        /// What the cell holds.
+        seen: String,
+    },
+    /// A cell is missing where missing cells are refused.
+    #[error("{}, line {line} (id `{id}`), column `{column}`: the cell is empty and `missing` is \"refuse\"", file.display())]
+    MissingCell {
+        /// Which file.
+        file: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// Key of the row.
+        id: String,
+        /// Which column.
+        column: String,
+    },
+    /// A whole column is missing, so it has no mean.
+    #[error("{}: every cell of column `{column}` is empty, so it has no mean to fill in", file.display())]
+    NoMean {
+        /// Which file.
+        file: PathBuf,
+        /// Which column.
+        column: String,
+    },
+    /// A constant column cannot be standardised by its own spread.
+    #[error("{}: column `{column}` is {value} in every row and cannot be standardised", file.display())]
+    NoSpread {
+        /// Which file.
+        file: PathBuf,
+        /// Which column.
+        column: String,
+        /// Its only value.
+        value: f64,
+    },
+    /// A value is larger than the program allows at this input.
+    #[error("{}, line {line} (id `{id}`), column `{column}`: {seen} is out of range, the program allows ±{max_abs}", file.display())]
+    OutOfRange {
+        /// Which file.
+        file: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// Key of the row.
+        id: String,
+        /// Which column.
+        column: String,
+        /// The value, as it would be encoded.
+        seen: f64,
+        /// The declared bound.
+        max_abs: f64,
+    },
+    /// An outcome is neither 0 nor 1.
+    #[error("{}, line {line}, column `{column}`: expected an outcome of 0 (good) or 1 (bad), got {seen}", file.display())]
+    NotAnOutcome {
+        /// Which file.
+        file: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// Which column.
+        column: String,
+        /// What the cell holds.
+        seen: String,
+    },
+    /// A weight that the program needs is not in the weights file.
+    #[error("{}: no weight named `{name}`; the file has {}", file.display(), list(known))]
+    UnknownWeight {
+        /// Which file.
+        file: PathBuf,
+        /// The name looked for.
+        name: String,
+        /// The names in the file.
+        known: Vec<String>,
+    },
+}
+
+impl DataError {
+    /// What the CSV reader said, with the line it said it about.
+    pub(super) fn csv(file: &Path, error: &csv::Error) -> Self {
+        let line = error.position().map_or(1, csv::Position::line);
+        match error.kind() {
+            csv::ErrorKind::Io(io) => {
+                let error =
+                    io.raw_os_error().map_or_else(|| io.kind().into(), std::io::Error::from_raw_os_error);
+                Self::Unreadable { file: file.into(), error }
+            }
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => Self::Malformed {
+                file: file.into(),
+                line,
+                what: format!("expected {expected_len} cells as in the header, got {len}"),
+            },
+            csv::ErrorKind::Utf8 { err, .. } => Self::Malformed {
+                file: file.into(),
+                line,
+                what: format!("cell {} is not UTF-8 text", err.field() + 1),
+            },
+            _ => Self::Malformed { file: file.into(), line, what: error.to_string() },
+        }
+    }
+
+    /// Stable code, for scripts.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable { error, .. } if error.kind() == std::io::ErrorKind::NotFound => "file_missing",
+            Self::Unreadable { .. } => "file_error",
+            Self::Malformed { .. } | Self::Empty { .. } | Self::RepeatedColumn { .. } => "data_malformed",
+            Self::UnknownColumn { .. } => "unknown_column",
+            Self::NoKey { .. } => "missing_id",
+            Self::DuplicateId { .. } => "duplicate_id",
+            Self::NotANumber { .. } => "not_a_number",
+            Self::MissingCell { .. } | Self::NoMean { .. } => "missing_value",
+            Self::NoSpread { .. } => "constant_column",
+            Self::OutOfRange { .. } => "out_of_range",
+            Self::NotAnOutcome { .. } => "bad_outcome",
+            Self::UnknownWeight { .. } => "unknown_weight",
+        }
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Unreadable { .. } => "paths in a configuration are relative to the configuration file",
+            Self::UnknownColumn { .. } => "column names are compared exactly, upper and lower case included",
+            Self::NotANumber { .. } => {
+                "only an empty cell or NA counts as missing; decimals are written with a point"
+            }
+            Self::MissingCell { .. } => "set missing = \"mean\" or a number to fill empty cells",
+            Self::NoMean { .. } | Self::NoSpread { .. } => {
+                "give mean and standard_deviation of the column in the configuration, or leave the column out"
+            }
+            Self::OutOfRange { .. } => {
+                "standardise the column, or build the program with a larger bound for this input"
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl From<DataError> for CliError {
+    fn from(error: DataError) -> Self {
+        let cli = Self::setup(error.code(), &error);
+        match error.hint() {
+            Some(hint) => cli.with_hint(hint),
+            None => cli,
+        }
+    }
+}
+
+/// The first dozen names of a list.
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let mut text = names.iter().take(SHOWN).map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    if text.is_empty() { "none".into() } else { text }
+}

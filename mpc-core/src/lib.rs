@@ -3,15 +3,16 @@
 
 pub mod bits;
 pub mod channel;
+pub mod checkpoint;
 pub mod fixed;
 pub mod kernels;
 pub mod local;
+pub mod merkle;
 pub mod party;
 pub mod prg;
 pub mod ring;
 pub mod share;
 pub mod tag;
 pub mod tensor;
+pub mod transcript;
 pub mod wire;
-pub mod merkle;
-pub mod checkpoint;

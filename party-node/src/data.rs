@@ -146,7 +146,7 @@ impl Features {
     /// # Errors
     /// [`DataError::OutOfRange`] naming file, line, row key, column, the value and the limit.
     pub fn check_range(&self, max_abs: f64) -> Result<(), DataError> {
-        let bad = self.values.iter().position(|v| !(v.abs() <= max_abs));
+        let bad = self.values.iter().position(|v| v.is_nan() || v.abs() > max_abs);
         bad.map_or(Ok(()), |at| {
             let (row, column) = (at / self.columns.len(), at % self.columns.len());
             Err(DataError::OutOfRange {

@@ -1,8 +1,10 @@
 //! The party node.
 
+pub mod config;
 pub mod data;
 pub mod demo;
 pub mod error;
+pub mod identity;
 pub mod metrics;
 pub mod output;
 pub mod scorecard;

@@ -1,0 +1,145 @@
+//! The configuration as it stands in the file: names and nesting, nothing checked beyond types.
+//!
+//! Unknown fields are refused everywhere. Values that can be wrong in themselves keep their place in the file
+//! ([`Spanned`]), so that a complaint points at them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// A computing party's file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PartyFile {
+    pub(super) name: Spanned<String>,
+    pub(super) key: String,
+    pub(super) listen: Spanned<String>,
+    pub(super) connect_timeout_ms: Option<Spanned<u64>>,
+    pub(super) receive_timeout_ms: Option<Spanned<u64>>,
+    pub(super) link: Option<Link>,
+    #[serde(default)]
+    pub(super) party: Vec<Spanned<PeerEntry>>,
+    pub(super) dealer: Option<Spanned<PeerEntry>>,
+    pub(super) log: Log,
+    pub(super) job: Job,
+    #[serde(default)]
+    pub(super) inputs: BTreeMap<String, Spanned<Input>>,
+    #[serde(default)]
+    pub(super) outputs: BTreeMap<String, Output>,
+    pub(super) scorecard: Option<Spanned<Scorecard>>,
+}
+
+/// The dealer's file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DealerFile {
+    pub(super) name: Spanned<String>,
+    pub(super) key: String,
+    pub(super) listen: Spanned<String>,
+    pub(super) connect_timeout_ms: Option<Spanned<u64>>,
+    pub(super) receive_timeout_ms: Option<Spanned<u64>>,
+    pub(super) link: Option<Link>,
+    #[serde(default)]
+    pub(super) party: Vec<Spanned<PeerEntry>>,
+    pub(super) log: Log,
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PeerEntry {
+    pub(super) name: Spanned<String>,
+    pub(super) address: Option<Spanned<String>>,
+    pub(super) public_key: Option<Spanned<String>>,
+    pub(super) public_key_file: Option<Spanned<String>>,
+}
+
+/// The kind of network between the parties; it selects QUIC settings.
+#[derive(Deserialize, serde::Serialize, Copy, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Link {
+    /// All nodes on one machine.
+    Loopback,
+    /// One data centre.
+    Lan,
+    /// The internet.
+    Wan,
+}
+
+/// Where correlated randomness comes from.
+#[derive(Deserialize, serde::Serialize, Copy, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Preprocessing {
+    /// A helper node that sees no data and must collude with nobody.
+    Dealer,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Log {
+    pub(super) dir: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Job {
+    pub(super) program: String,
+    pub(super) preprocessing: Preprocessing,
+}
+
+/// One of the program's inputs that this party owns. Which fields belong together depends on `kind`, and is checked
+/// where it can be said well.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    pub(super) kind: Option<InputKind>,
+    pub(super) file: String,
+    pub(super) key_column: Option<String>,
+    pub(super) columns: Option<Spanned<Vec<String>>>,
+    pub(super) missing: Option<Spanned<toml::Value>>,
+    pub(super) standardise: Option<Spanned<toml::Value>>,
+    pub(super) names: Option<Spanned<Vec<String>>>,
+}
+
+#[derive(Deserialize, Copy, Clone, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum InputKind {
+    /// Columns of a CSV file, one row per person.
+    Table,
+    /// Named weights.
+    Weights,
+}
+
+/// Figures of one column under `standardise`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScalingValue {
+    pub(super) mean: f64,
+    pub(super) standard_deviation: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Output {
+    pub(super) file: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Scorecard {
+    pub(super) output: String,
+    pub(super) base_points: f64,
+    pub(super) base_odds: f64,
+    pub(super) points_to_double_odds: f64,
+    pub(super) approve_from: f64,
+    pub(super) decline_below: f64,
+    pub(super) outcomes: Option<Outcomes>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Outcomes {
+    pub(super) file: String,
+    pub(super) key_column: String,
+    pub(super) column: String,
+}

@@ -1,0 +1,66 @@
+//! Points into a configuration file: turns a span into `file:line:column` and shows the line.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use crate::error::CliError;
+
+/// A configuration's text and where it came from.
+pub(super) struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+/// No honest configuration is larger.
+const MAX_BYTES: u64 = 1 << 20;
+
+impl Source {
+    /// Reads the file.
+    pub(super) fn read(path: &Path) -> Result<Self, CliError> {
+        let failed = |e: std::io::Error| {
+            CliError::file("read configuration", path, &e).with_hint("--config names the node's TOML file")
+        };
+        let size = std::fs::metadata(path).map_err(failed)?.len();
+        if size > MAX_BYTES {
+            return Err(CliError::setup(
+                "config_too_large",
+                format_args!("{}: {size} bytes, a configuration has at most {MAX_BYTES}", path.display()),
+            ));
+        }
+        let text = std::fs::read_to_string(path).map_err(failed)?;
+        Ok(Self { path: path.into(), text })
+    }
+
+    /// Parses the text; a complaint carries line and column.
+    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, CliError> {
+        toml::from_str(&self.text).map_err(|e| self.error("config_syntax", e.span(), e.message()))
+    }
+
+    /// An error about a place in the file, or about the whole file.
+    pub(super) fn error(
+        &self,
+        code: &str,
+        span: Option<Range<usize>>,
+        message: impl std::fmt::Display,
+    ) -> CliError {
+        let path = self.path.display();
+        let Some(start) = span.map(|s| s.start.min(self.text.len())) else {
+            return CliError::setup(code, format_args!("{path}: {message}"));
+        };
+        let before = self.text.get(..start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+        let column = before[line_start..].chars().count() + 1;
+        let shown: String =
+            self.text[line_start..].lines().next().unwrap_or_default().chars().take(120).collect();
+        CliError::setup(code, format_args!("{path}:{line}:{column}: {message}"))
+            .with_hint(format_args!("line {line} is `{}`", shown.trim()))
+    }
+
+    /// A path in the file, relative to the file's folder.
+    pub(super) fn resolve(&self, path: &str) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(path)
+    }
+}

@@ -1,0 +1,185 @@
+//! The parts of a configuration that say where inputs come from and how outputs are read.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::file::{Input, InputKind, ScalingValue, Scorecard as ScorecardEntry};
+use super::place::Source;
+use crate::data::{Missing, Scaling, Standardise, TableSource};
+use crate::error::CliError;
+use crate::scorecard::Scorecard;
+
+/// Where one of the program's inputs comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum InputSource {
+    /// Columns of a CSV file.
+    Table(TableSource),
+    /// Named weights of a CSV file, in the order of `names`.
+    Weights {
+        /// The file with the columns `name` and `weight`.
+        file: PathBuf,
+        /// Which weights, in the program's order.
+        names: Vec<String>,
+    },
+}
+
+/// How the bank reads one output as a score.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScorecardConfig {
+    /// The output that holds probabilities of default.
+    pub output: String,
+    /// Scale and bands.
+    pub card: Scorecard,
+    /// Known outcomes, for AUC and KS.
+    pub outcomes: Option<OutcomesSource>,
+}
+
+/// A column of known outcomes: 1 is bad, 0 is good.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutcomesSource {
+    /// CSV file.
+    pub file: PathBuf,
+    /// Its key column.
+    pub key_column: String,
+    /// The outcome column.
+    pub column: String,
+}
+
+pub(super) fn input(source: &Source, name: &str, entry: Spanned<Input>) -> Result<InputSource, CliError> {
+    let whole = entry.span();
+    let entry = entry.into_inner();
+    let file = source.resolve(&entry.file);
+    let wrong = |span: Range<usize>, what: String| {
+        source.error("config_value", Some(span), format_args!("input `{name}`: {what}"))
+    };
+    let distinct = |names: Spanned<Vec<String>>, what: &str| -> Result<Vec<String>, CliError> {
+        let list = names.get_ref();
+        if list.is_empty() {
+            return Err(wrong(names.span(), format!("{what} is empty, expected at least one name")));
+        }
+        let repeated = list.iter().enumerate().find(|(i, n)| list[..*i].contains(n)).map(|(_, n)| n.clone());
+        match repeated {
+            Some(n) => Err(wrong(names.span(), format!("{what} names `{n}` twice"))),
+            None => Ok(names.into_inner()),
+        }
+    };
+    match entry.kind.unwrap_or(InputKind::Table) {
+        InputKind::Table => {
+            if let Some(names) = entry.names {
+                return Err(wrong(
+                    names.span(),
+                    "`names` belongs to kind = \"weights\"; a table has `columns`".into(),
+                ));
+            }
+            let (Some(key_column), Some(columns)) = (entry.key_column, entry.columns) else {
+                return Err(wrong(whole, "expected `key_column` and `columns`".into()));
+            };
+            let missing = entry.missing.map_or(Ok(Missing::Refuse), |m| {
+                parse_missing(m.get_ref()).map_err(|what| wrong(m.span(), what))
+            })?;
+            let columns = distinct(columns, "columns")?;
+            let standardise = entry.standardise.map_or(Ok(Standardise::No), |s| {
+                parse_standardise(s.get_ref(), &columns).map_err(|what| wrong(s.span(), what))
+            })?;
+            Ok(InputSource::Table(TableSource { file, key_column, columns, missing, standardise }))
+        }
+        InputKind::Weights => {
+            if entry.key_column.is_some() || entry.columns.is_some() || entry.missing.is_some() {
+                return Err(wrong(whole, "kind = \"weights\" takes `file` and `names` only".into()));
+            }
+            if let Some(s) = entry.standardise {
+                return Err(wrong(s.span(), "weights are not standardised".into()));
+            }
+            let Some(names) = entry.names else {
+                return Err(wrong(whole, "kind = \"weights\" needs `names`, in the program's order".into()));
+            };
+            Ok(InputSource::Weights { file, names: distinct(names, "names")? })
+        }
+    }
+}
+
+fn parse_missing(value: &toml::Value) -> Result<Missing, String> {
+    match value {
+        toml::Value::String(s) if s == "mean" => Ok(Missing::Mean),
+        toml::Value::String(s) if s == "refuse" => Ok(Missing::Refuse),
+        toml::Value::Integer(i) => Ok(Missing::Value(*i as f64)),
+        toml::Value::Float(x) if x.is_finite() => Ok(Missing::Value(*x)),
+        other => Err(format!("expected missing = \"mean\", \"refuse\" or a number, got {other}")),
+    }
+}
+
+fn parse_standardise(value: &toml::Value, columns: &[String]) -> Result<Standardise, String> {
+    let table = match value {
+        toml::Value::Boolean(false) => return Ok(Standardise::No),
+        toml::Value::Boolean(true) => return Ok(Standardise::Batch),
+        toml::Value::Table(table) => table,
+        other => {
+            return Err(format!(
+                "expected standardise = true, false or {{ column = {{ mean, standard_deviation }} }}, got {other}"
+            ));
+        }
+    };
+    let mut given = BTreeMap::new();
+    for (column, figures) in table {
+        if !columns.contains(column) {
+            return Err(format!("standardise names `{column}`, which is not among the columns"));
+        }
+        let figures = ScalingValue::deserialize(figures.clone())
+            .map_err(|e| format!("standardise of `{column}`: {}", e.message()))?;
+        let ScalingValue { mean, standard_deviation } = figures;
+        if !mean.is_finite() || !standard_deviation.is_finite() || standard_deviation <= 0.0 {
+            return Err(format!(
+                "standardise of `{column}`: expected a finite mean and a positive standard_deviation, got {mean} and {standard_deviation}"
+            ));
+        }
+        given.insert(column.clone(), Scaling { mean, standard_deviation });
+    }
+    Ok(Standardise::Given(given))
+}
+
+pub(super) fn scorecard(
+    source: &Source,
+    entry: Spanned<ScorecardEntry>,
+    outputs: &BTreeMap<String, PathBuf>,
+) -> Result<ScorecardConfig, CliError> {
+    let span = entry.span();
+    let entry = entry.into_inner();
+    let wrong = |what: String| {
+        Err(source.error("config_value", Some(span.clone()), format_args!("[scorecard]: {what}")))
+    };
+    let card = Scorecard {
+        base_points: entry.base_points,
+        base_odds: entry.base_odds,
+        points_to_double_odds: entry.points_to_double_odds,
+        approve_from: entry.approve_from,
+        decline_below: entry.decline_below,
+    };
+    let figures = [card.base_points, card.approve_from, card.decline_below];
+    if !figures.iter().all(|x| x.is_finite()) {
+        return wrong("points must be finite numbers".into());
+    }
+    for (name, x) in [("base_odds", card.base_odds), ("points_to_double_odds", card.points_to_double_odds)] {
+        if !x.is_finite() || x <= 0.0 {
+            return wrong(format!("{name} must be positive, got {x}"));
+        }
+    }
+    if card.decline_below > card.approve_from {
+        return wrong(format!(
+            "decline_below ({}) is above approve_from ({})",
+            card.decline_below, card.approve_from
+        ));
+    }
+    if !outputs.contains_key(&entry.output) {
+        return wrong(format!("output `{}` has no [outputs.{}] section", entry.output, entry.output));
+    }
+    let outcomes = entry.outcomes.map(|o| OutcomesSource {
+        file: source.resolve(&o.file),
+        key_column: o.key_column,
+        column: o.column,
+    });
+    Ok(ScorecardConfig { output: entry.output, card, outcomes })
+}

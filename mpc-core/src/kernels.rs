@@ -9,8 +9,22 @@
 //!
 //! Wrong slice lengths are a bug of the caller, never of a peer or a file, and panic.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod bits;
+#[cfg(test)]
+mod emulated;
 mod portable;
+#[cfg(any(test, target_arch = "x86_64"))]
+mod scratch;
+#[cfg(any(test, target_arch = "x86_64"))]
+mod simd;
+#[cfg(any(test, target_arch = "x86_64"))]
+mod thin;
+#[cfg(any(test, target_arch = "x86_64"))]
+mod winograd;
 
 pub use bits::{bit_slice_u8, bit_slice_u64, expand_bits_u8, expand_bits_u64};
 pub use portable::{Word, matmul_acc_portable};
@@ -30,6 +44,16 @@ pub use portable::{Word, matmul_acc_portable};
 /// assert_eq!(out, [117, 19]);
 /// ```
 pub fn matmul_acc_u64(a: &[u64], b: &[u64], out: &mut [u64], m: usize, k: usize, n: usize) {
+    check_dims(a, b, out, m, k, n);
+    #[cfg(target_arch = "x86_64")]
+    {
+        if let Some(unit) = avx512::Avx512::detect() {
+            return unit.multiply(simd::Product { a, b, out, m, k, n });
+        }
+        if let Some(unit) = avx2::Avx2::detect() {
+            return unit.multiply(simd::Product { a, b, out, m, k, n });
+        }
+    }
     matmul_acc_portable(a, b, out, m, k, n);
 }
 

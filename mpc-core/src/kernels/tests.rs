@@ -24,42 +24,101 @@ fn bytes(words: &[u64]) -> Vec<u8> {
 
 type Matmul = fn(&[u64], &[u64], &mut [u64], usize, usize, usize);
 
-fn check(matmul: Matmul, m: usize, k: usize, n: usize, seed: u64) {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let (a, b, start) = (words(&mut rng, m * k), words(&mut rng, k * n), words(&mut rng, m * n));
-    let mut out = start.clone();
-    matmul(&a, &b, &mut out, m, k, n);
-    assert!(out == schoolbook(&a, &b, &start, m, k, n), "{m}×{k}×{n}, seed {seed}");
+fn emulated_path(a: &[u64], b: &[u64], out: &mut [u64], m: usize, k: usize, n: usize) {
+    emulated::Emulated.multiply(simd::Product { a, b, out, m, k, n });
 }
 
-fn check_tails(matmul: Matmul) {
-    const FIXED: [usize; 5] = [1, 3, 8, 17, 33];
+#[cfg(target_arch = "x86_64")]
+fn avx2_path(a: &[u64], b: &[u64], out: &mut [u64], m: usize, k: usize, n: usize) {
+    avx2::Avx2::detect().unwrap().multiply(simd::Product { a, b, out, m, k, n });
+}
+
+#[cfg(target_arch = "x86_64")]
+fn avx512_path(a: &[u64], b: &[u64], out: &mut [u64], m: usize, k: usize, n: usize) {
+    avx512::Avx512::detect().unwrap().multiply(simd::Product { a, b, out, m, k, n });
+}
+
+/// Every path that can run here. The paths that cannot are named on stderr.
+fn paths() -> Vec<(&'static str, Matmul)> {
+    let mut paths: Vec<(&'static str, Matmul)> =
+        vec![("portable", matmul_acc_portable), ("emulated", emulated_path), ("dispatched", matmul_acc_u64)];
+    #[cfg(target_arch = "x86_64")]
+    for (name, here, path) in [
+        ("AVX2", avx2::Avx2::detect().is_some(), avx2_path as Matmul),
+        ("AVX-512", avx512::Avx512::detect().is_some(), avx512_path),
+    ] {
+        if here {
+            paths.push((name, path));
+        } else {
+            eprintln!("this processor has no {name}: its path is not tested");
+        }
+    }
+    paths
+}
+
+/// All paths against the definition, on uniform words.
+fn check(paths: &[(&str, Matmul)], m: usize, k: usize, n: usize, seed: u64) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (a, b, start) = (words(&mut rng, m * k), words(&mut rng, k * n), words(&mut rng, m * n));
+    let expected = schoolbook(&a, &b, &start, m, k, n);
+    for (name, matmul) in paths {
+        let mut out = start.clone();
+        matmul(&a, &b, &mut out, m, k, n);
+        assert!(out == expected, "{name} path, {m}×{k}×{n}, seed {seed}");
+    }
+}
+
+#[test]
+fn all_tails_are_right() {
+    // Between them the fixed sizes take every kernel and every remainder of its tiles.
+    const FIXED: [usize; 7] = [1, 2, 5, 8, 12, 19, 41];
+    let paths = paths();
     for tail in 1..=65 {
         for fixed in FIXED {
             for other in FIXED {
-                check(matmul, tail, fixed, other, 1);
-                check(matmul, fixed, tail, other, 2);
-                check(matmul, fixed, other, tail, 3);
+                check(&paths, tail, fixed, other, 1);
+                check(&paths, fixed, tail, other, 2);
+                check(&paths, fixed, other, tail, 3);
             }
         }
     }
 }
 
 #[test]
-fn portable_path_is_right_at_all_tails() {
-    check_tails(matmul_acc_portable::<u64>);
+fn shapes_beyond_one_block_are_right() {
+    let paths = paths();
+    for (m, k, n) in [
+        (129, 257, 41),  // packed: rows and depth
+        (13, 259, 1027), // packed: depth and columns
+        (300, 515, 17),  // packed: several blocks
+        (9, 4099, 11),   // dot products: depth
+        (70, 2050, 2),   // dot products: depth
+        (1, 3001, 1),    // one dot product
+        (5000, 3, 1),    // matrix-vector
+        (3, 700, 130),   // few rows
+        (1, 50, 1500),   // vector-matrix
+        (150, 2, 150),   // outer products
+    ] {
+        check(&paths, m, k, n, 6);
+    }
 }
 
 #[test]
-fn dispatched_path_is_right_at_all_tails() {
-    check_tails(matmul_acc_u64);
+fn largest_words_wrap_as_they_should() {
+    // (2^64 − 1)² = 1, so the product of all-ones is k everywhere; partial sums pass 2^64 in every path.
+    for (name, matmul) in paths() {
+        for (m, k, n) in [(20, 1000, 30), (30, 1000, 5), (2, 1000, 50), (3, 1000, 1)] {
+            let mut out = vec![0; m * n];
+            matmul(&vec![u64::MAX; m * k], &vec![u64::MAX; k * n], &mut out, m, k, n);
+            assert!(out.iter().all(|&word| word == k as u64), "{name} path, {m}×{k}×{n}");
+        }
+    }
 }
 
 #[test]
 fn empty_dimensions_leave_the_output_alone() {
     for (m, k, n) in [(0, 0, 0), (0, 5, 3), (5, 0, 3), (5, 3, 0), (0, 0, 9), (9, 0, 0), (0, 9, 0)] {
-        check(matmul_acc_u64, m, k, n, 4);
-        check(matmul_acc_portable::<u64>, m, k, n, 4);
+        check(&paths(), m, k, n, 4);
     }
 }
 
@@ -83,13 +142,16 @@ fn wrong_length_panics() {
 
 proptest! {
     #[test]
-    fn dispatched_path_is_the_portable_one(m in 0usize..200, k in 0usize..600, n in 0usize..200, seed: u64) {
+    fn all_paths_agree(m in 0usize..200, k in 0usize..600, n in 0usize..200, seed: u64) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let (a, b, mut fast) = (words(&mut rng, m * k), words(&mut rng, k * n), words(&mut rng, m * n));
-        let mut slow = fast.clone();
-        matmul_acc_u64(&a, &b, &mut fast, m, k, n);
-        matmul_acc_portable(&a, &b, &mut slow, m, k, n);
-        prop_assert!(fast == slow);
+        let (a, b, start) = (words(&mut rng, m * k), words(&mut rng, k * n), words(&mut rng, m * n));
+        let mut expected = start.clone();
+        matmul_acc_portable(&a, &b, &mut expected, m, k, n);
+        for (name, matmul) in paths() {
+            let mut out = start.clone();
+            matmul(&a, &b, &mut out, m, k, n);
+            prop_assert!(out == expected, "{} path", name);
+        }
     }
 
     #[test]

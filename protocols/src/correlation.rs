@@ -1,0 +1,290 @@
+//! Correlated randomness as it is used: once.
+//!
+//! Masking takes an item by value and returns what is left of it, so a second use of the same pad does not compile.
+//! [`Padded`] and [`PaddedBits`] are the only things a session opens, and only this crate can make them:
+//!
+//! ```compile_fail
+//! use mpc_core::{ring::Z64, share::Additive, tensor::Tensor};
+//! let x = Additive::from_share(Tensor::<Z64>::zeros(&[1]));
+//! let unpadded = protocols::correlation::Padded::new(x); // private
+//! ```
+//! ```compile_fail
+//! fn twice<S: mpc_core::share::Sharing>(t: protocols::correlation::Triple<S>, x: &S) {
+//!     t.mask(x, x);
+//!     t.mask(x, x); // moved
+//! }
+//! ```
+
+use std::sync::Arc;
+
+use mpc_core::ring::Ring;
+use mpc_core::share::Sharing;
+use mpc_core::tensor::Tensor;
+
+use crate::prep::Comparison;
+
+/// A sharing hidden by a one-time pad: opening it reveals nothing.
+pub struct Padded<S>(S);
+
+/// Shared bits hidden by a one-time pad.
+pub struct PaddedBits<B>(B);
+
+impl<S> Padded<S> {
+    pub(crate) const fn new(x: S) -> Self {
+        Self(x)
+    }
+    pub(crate) const fn sharing(&self) -> &S {
+        &self.0
+    }
+}
+
+impl<B> PaddedBits<B> {
+    pub(crate) const fn new(x: B) -> Self {
+        Self(x)
+    }
+    pub(crate) const fn sharing(&self) -> &B {
+        &self.0
+    }
+}
+
+/// a, b uniform, c = a·b elementwise.
+#[must_use]
+pub struct Triple<S> {
+    pub(crate) a: S,
+    pub(crate) b: S,
+    pub(crate) c: S,
+}
+
+/// a uniform, c = a².
+#[must_use]
+pub struct SquarePair<S> {
+    pub(crate) a: S,
+    pub(crate) c: S,
+}
+
+/// a, b of `terms·len` elements, c_i = Σ_t a_{t,i}·b_{t,i}.
+#[must_use]
+pub struct DotTriple<S> {
+    pub(crate) a: S,
+    pub(crate) b: S,
+    pub(crate) c: S,
+    pub(crate) terms: usize,
+}
+
+/// A: m×k and B: k×n uniform, C = A·B.
+#[must_use]
+pub struct MatmulTriple<S> {
+    pub(crate) a: S,
+    pub(crate) b: S,
+    pub(crate) c: S,
+}
+
+/// r uniform, W = ⌊signed(r)/2^f⌋, E ≡ (top bit of r) mod 2^f.
+#[must_use]
+pub struct TruncationTuple<S> {
+    pub(crate) r: S,
+    pub(crate) w: S,
+    pub(crate) e: S,
+    pub(crate) bits: u32,
+}
+
+/// A uniform bit b as an XOR share (one lane) and as a ring element.
+#[must_use]
+pub struct DaBits<S: Sharing> {
+    pub(crate) xor: S::Bits,
+    pub(crate) ring: S,
+}
+
+/// The masks of one prefix tree inside a bundle, from the given lanes on.
+pub struct TreeMasks<S: Sharing> {
+    pub(crate) masks: Arc<S::Bits>,
+    pub(crate) products: Arc<S::Bits>,
+    pub(crate) first_wire: usize,
+    pub(crate) first_product: usize,
+}
+
+/// Everything one masked comparison consumes; see `compare`.
+#[must_use]
+pub struct ComparisonBundle<S: Sharing> {
+    pub(crate) spec: Comparison,
+    pub(crate) r: S,
+    pub(crate) r_bits: S::Bits,
+    pub(crate) block_products: S::Bits,
+    pub(crate) tree_masks: Arc<S::Bits>,
+    pub(crate) tree_products: Arc<S::Bits>,
+    /// One lane and one row of ring elements per tree.
+    pub(crate) b: Option<DaBits<S>>,
+    pub(crate) rb: Option<S>,
+    /// [r²] and [r³].
+    pub(crate) powers: Option<(S, S)>,
+}
+
+/// A triple whose pads are used up; what remains to finish the product.
+pub struct SpentTriple<S>(Triple<S>);
+
+impl<S: Sharing> Triple<S> {
+    /// [d] = [x] − [a], [e] = [y] − [b].
+    pub fn mask(self, x: &S, y: &S) -> (SpentTriple<S>, [Padded<S>; 2]) {
+        let padded = [Padded::new(x.sub(&self.a)), Padded::new(y.sub(&self.b))];
+        (SpentTriple(self), padded)
+    }
+}
+
+impl<S: Sharing> SpentTriple<S> {
+    /// [z] = [c] + d·[b] + e·[a] + d·e.
+    #[must_use]
+    pub fn finish(&self, d: &Tensor<S::Ring>, e: &Tensor<S::Ring>, holder: S::Holder) -> S {
+        let Triple { a, b, c } = &self.0;
+        let linear = S::combine(&[c, b, a], |p| {
+            let mut z = p[0].clone();
+            let operands =
+                d.as_slice().iter().zip(p[1].as_slice()).zip(e.as_slice().iter().zip(p[2].as_slice()));
+            for (z, ((&d, &b), (&e, &a))) in z.as_mut_slice().iter_mut().zip(operands) {
+                *z += d * b + e * a;
+            }
+            z
+        });
+        linear.add_public(&d.hadamard(e), holder)
+    }
+}
+
+/// As [`SpentTriple`], for squares.
+pub struct SpentSquare<S>(SquarePair<S>);
+
+impl<S: Sharing> SquarePair<S> {
+    /// [d] = [x] − [a].
+    pub fn mask(self, x: &S) -> (SpentSquare<S>, Padded<S>) {
+        let padded = Padded::new(x.sub(&self.a));
+        (SpentSquare(self), padded)
+    }
+}
+
+impl<S: Sharing> SpentSquare<S> {
+    /// [z] = [c] + 2d·[a] + d².
+    #[must_use]
+    pub fn finish(&self, d: &Tensor<S::Ring>, holder: S::Holder) -> S {
+        let two = S::Ring::from_u64(2);
+        let linear = S::combine(&[&self.0.c, &self.0.a], |p| p[0].add(&d.zip(p[1], |d, a| two * d * a)));
+        linear.add_public(&d.map(|d| d * d), holder)
+    }
+}
+
+/// As [`SpentTriple`], for inner products.
+pub struct SpentDot<S>(DotTriple<S>);
+
+impl<S: Sharing> DotTriple<S> {
+    /// [d] = [x] − [a], [e] = [y] − [b] for x, y of `terms·len` elements.
+    pub fn mask(self, x: &S, y: &S) -> (SpentDot<S>, [Padded<S>; 2]) {
+        let padded = [Padded::new(x.sub(&self.a)), Padded::new(y.sub(&self.b))];
+        (SpentDot(self), padded)
+    }
+}
+
+impl<S: Sharing> SpentDot<S> {
+    /// [z_i] = [c_i] + Σ_t (d·[b] + e·[a] + d·e)_{t,i}.
+    #[must_use]
+    pub fn finish(&self, d: &Tensor<S::Ring>, e: &Tensor<S::Ring>, holder: S::Holder) -> S {
+        let DotTriple { a, b, c, terms } = &self.0;
+        let rows = |t: Tensor<S::Ring>| t.reshape(&[*terms, c.len()]).sum_axis(0);
+        let linear = S::combine(&[c, b, a], |p| {
+            p[0].add(&rows(d.zip(p[1], |d, b| d * b).add(&e.zip(p[2], |e, a| e * a))))
+        });
+        linear.add_public(&rows(d.hadamard(e)), holder)
+    }
+}
+
+/// As [`SpentTriple`], for matrices.
+pub struct SpentMatmul<S>(MatmulTriple<S>);
+
+impl<S: Sharing> MatmulTriple<S> {
+    /// [D] = [X] − [A], [E] = [Y] − [B].
+    pub fn mask(self, x: &S, y: &S) -> (SpentMatmul<S>, [Padded<S>; 2]) {
+        let padded = [Padded::new(x.sub(&self.a)), Padded::new(y.sub(&self.b))];
+        (SpentMatmul(self), padded)
+    }
+}
+
+impl<S: Sharing> SpentMatmul<S> {
+    /// [Z] = [C] + D·([B] + E) + [A]·E, the public E added to B first so that every party does two products.
+    #[must_use]
+    pub fn finish(self, d: &Tensor<S::Ring>, e: &Tensor<S::Ring>, holder: S::Holder) -> S {
+        let MatmulTriple { a, b, c } = self.0;
+        let b = b.add_public(e, holder);
+        S::combine(&[&c, &b, &a], |p| {
+            let mut z = p[0].clone();
+            z.matmul_acc(d, p[1]);
+            z.matmul_acc(p[2], e);
+            z
+        })
+    }
+}
+
+/// As [`SpentTriple`], for truncation.
+pub struct SpentTruncation<S> {
+    w: S,
+    e: S,
+    bits: u32,
+}
+
+impl<S: Sharing> TruncationTuple<S> {
+    /// [c] = [x] + 2^(k−2) + [r].
+    pub fn mask(self, x: &S, holder: S::Holder) -> (SpentTruncation<S>, Padded<S>) {
+        let offset = Tensor::filled(x.shape(), S::Ring::power_of_two(S::VALUE_BITS - 2));
+        let padded = Padded::new(x.add(&self.r).add_public(&offset, holder));
+        (SpentTruncation { w: self.w, e: self.e, bits: self.bits }, padded)
+    }
+}
+
+impl<S: Sharing> SpentTruncation<S> {
+    /// [y] = ⌊(c mod 2^(k−1))/2^f⌋ − 2^(k−2−f) + c_top·2^(k−1−f) − [W] − c_top·2^(k−f)·[E].
+    #[must_use]
+    pub fn finish(&self, c: &Tensor<S::Ring>, holder: S::Holder) -> S {
+        let (k, f) = (S::VALUE_BITS, self.bits);
+        let pow = S::Ring::power_of_two;
+        let top = |c: S::Ring| c.to_u64() >> (k - 1) & 1 == 1;
+        let public = c.map(|c| {
+            let low = c.to_u64() & ((1 << (k - 1)) - 1);
+            let wrap = if top(c) { pow(k - 1 - f) } else { S::Ring::ZERO };
+            S::Ring::from_u64(low >> f) - pow(k - 2 - f) + wrap
+        });
+        let wrap_factor = pow(k - f);
+        let linear = S::combine(&[&self.w, &self.e], |p| {
+            let mut y = p[0].map(|w| -w);
+            for ((y, &e), &c) in y.as_mut_slice().iter_mut().zip(p[1].as_slice()).zip(c.as_slice()) {
+                if top(c) {
+                    *y -= wrap_factor * e;
+                }
+            }
+            y
+        });
+        linear.add_public(&public, holder)
+    }
+}
+
+/// As [`SpentTriple`], for bits turned into ring elements.
+pub struct SpentDaBits<S>(pub(crate) S);
+
+impl<S: Sharing> DaBits<S> {
+    /// ⟨z⟩ = ⟨x⟩ ⊕ ⟨b⟩ for all lanes of x.
+    pub fn mask(self, x: &S::Bits) -> (SpentDaBits<S>, PaddedBits<S::Bits>) {
+        use mpc_core::share::BitSharing;
+        let mut z = x.clone();
+        for lane in 0..z.lanes() {
+            z.xor_lane(lane, &self.xor, lane);
+        }
+        (SpentDaBits(self.ring), PaddedBits::new(z))
+    }
+}
+
+impl<S: Sharing> SpentDaBits<S> {
+    /// [x] = z + (1 − 2z)·[b].
+    #[must_use]
+    pub fn finish(&self, z: &Tensor<S::Ring>, holder: S::Holder) -> S {
+        select_by_public_bit(z, &self.0).add_public(z, holder)
+    }
+}
+
+/// (1 − 2z)·[b] for a public bit z: b or −b.
+pub(crate) fn select_by_public_bit<S: Sharing>(z: &Tensor<S::Ring>, b: &S) -> S {
+    b.map_linear(|b| z.zip(b, |z, b| if z == S::Ring::ZERO { b } else { -b }))
+}

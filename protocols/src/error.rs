@@ -1,0 +1,70 @@
+//! What can go wrong in a protocol, sorted by whose fault it is.
+
+use mpc_core::channel::ChannelError;
+use mpc_core::party::PartyId;
+use mpc_core::tag::Tag;
+
+use crate::prep::Item;
+
+/// A protocol that did not finish. Nothing may be output afterwards: the session is poisoned.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The network or a peer failed; names the peer.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// Correlated randomness could not be had.
+    #[error(transparent)]
+    Preprocessing(#[from] PrepError),
+    /// The parties did not all see the same opened values. Someone told different peers different things; the check
+    /// cannot say who.
+    #[error("{peer} saw other opened values than this party: no output leaves")]
+    OpeningsDiffer {
+        /// The peer whose digest differs from ours; not necessarily the culprit.
+        peer: PartyId,
+    },
+    /// A place in the program was entered twice; its pads would repeat.
+    #[error("{tag} was entered before: its one-time randomness is spent")]
+    EnteredTwice {
+        /// The place.
+        tag: Tag,
+    },
+    /// The session failed earlier.
+    #[error("the session failed earlier and gives no more output")]
+    Poisoned,
+    /// The caller's arguments do not fit.
+    #[error("{what}: expected {expected:?}, got {got:?}")]
+    Shape {
+        /// Which argument.
+        what: &'static str,
+        /// Expected lengths.
+        expected: Vec<usize>,
+        /// Lengths seen.
+        got: Vec<usize>,
+    },
+}
+
+/// Why correlated randomness is missing.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrepError {
+    /// The program asks for something that the agreed demand does not have at this place.
+    #[error("correlation {index} of the demand is {agreed:?}, but the program asks for {asked:?}")]
+    Unexpected {
+        /// Place in the demand.
+        index: u32,
+        /// What the demand says; `None` past its end.
+        agreed: Option<Item>,
+        /// What was asked for.
+        asked: Item,
+    },
+    /// The dealer failed.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// The dealer's bits have padding set.
+    #[error("malformed correction for item {index}")]
+    Malformed {
+        /// Place in the demand.
+        index: u32,
+    },
+}

@@ -1,0 +1,121 @@
+//! Π_Output: chosen parties learn secret tensors.
+//!
+//! Before anything leaves, the parties compare digests of all values opened so far ([`Session::confirm_openings`]). Then
+//! every party adds its share of a fresh zero, `z_i = Σ_{j>i} PRG(K_ij) − Σ_{j<i} PRG(K_ij)`, and sends the sum to the
+//! recipients alone. Without that, a share would carry the linear history of the computation: MP-SPDZ 0.3.9 fixed this.
+//!
+//! **Security**: given the output, the shares that a recipient receives are uniform with the right sum, so they are
+//! simulated from the output. Streams are named by (K_ij, session, output node, place). **Cost**: 1 round of 32 bytes to
+//! each party, then 1 round of 8 bytes per element to each recipient.
+
+use bytes::Bytes;
+use mpc_core::party::{PartyId, PerParty};
+use mpc_core::prg::Prg;
+use mpc_core::ring::Ring;
+use mpc_core::share::Sharing;
+use mpc_core::tag::node;
+use mpc_core::tensor::Tensor;
+
+use crate::cost::Cost;
+use crate::error::ProtocolError;
+use crate::session::Session;
+
+/// A value that the protocol meant this party to learn.
+#[derive(Clone)]
+pub struct Revealed<R: Ring>(Tensor<R>);
+
+impl<R: Ring> Revealed<R> {
+    /// The value.
+    #[must_use]
+    pub const fn tensor(&self) -> &Tensor<R> {
+        &self.0
+    }
+}
+
+/// Opens every tensor to its recipients, all in one round after the confirmation. The result has `Some` where this
+/// party is a recipient.
+///
+/// # Errors
+/// [`ProtocolError::OpeningsDiffer`] before any output share leaves; [`ProtocolError::Channel`].
+pub fn output<S: Sharing>(
+    cx: &mut Session<S>,
+    outputs: &[(&S, &[PartyId])],
+) -> Result<Vec<Option<Revealed<S::Ring>>>, ProtocolError> {
+    cx.confirm_openings()?;
+    cx.enter(node::OUTPUT, cx.rounds() as u32)?;
+    let (me, n) = (cx.me(), cx.parties());
+    let masked: Vec<Tensor<S::Ring>> = outputs.iter().map(|(x, _)| rerandomised(cx, x)).collect();
+
+    let receives = |p: PartyId, to: &[PartyId]| to.contains(&p);
+    let message = |p: PartyId| {
+        let mut out = Vec::new();
+        for (t, (_, to)) in masked.iter().zip(outputs) {
+            if receives(p, to) {
+                out.extend_from_slice(bytemuck::cast_slice(t.as_slice()));
+            }
+        }
+        Bytes::from(out)
+    };
+    let length = |p: PartyId| -> usize {
+        outputs.iter().filter(|(_, to)| receives(p, to)).map(|(x, _)| x.len() * S::Ring::BYTES).sum()
+    };
+    let send = PerParty::from_fn(n, |p| (p != me && length(p) > 0).then(|| message(p)));
+    let expect = PerParty::from_fn(n, |p| (p != me && length(me) > 0).then(|| length(me)));
+    let received = cx.exchange(send, expect)?;
+
+    let mut at = 0;
+    let mut results = vec![];
+    for (mut total, (x, to)) in masked.into_iter().zip(outputs) {
+        if !receives(me, to) {
+            total.wipe();
+            results.push(None);
+            continue;
+        }
+        let end = at + x.len() * S::Ring::BYTES;
+        for from in me.others(n) {
+            let bytes =
+                received[from].as_ref().expect("the channel returns what was expected of every party");
+            let theirs =
+                Tensor::from_bytes(x.shape(), &bytes[at..end]).expect("lengths were checked on receipt");
+            total.add_assign(&theirs);
+        }
+        at = end;
+        results.push(Some(Revealed(total)));
+    }
+    Ok(results)
+}
+
+/// This party's share plus its share of zero.
+fn rerandomised<S: Sharing>(cx: &mut Session<S>, x: &S) -> Tensor<S::Ring> {
+    let (me, n, session, tag) = (cx.me(), cx.parties(), *cx.id(), cx.fresh_tag());
+    let mut share = x.value_share().clone();
+    for other in me.others(n) {
+        let seed = cx.zero_seed(other).expect("a session has a seed for every pair");
+        let mut pad: Tensor<S::Ring> = Prg::new(seed, &session, tag, "zero", 0).tensor(x.shape());
+        if other > me {
+            share.add_assign(&pad);
+        } else {
+            share.sub_assign(&pad);
+        }
+        pad.wipe();
+    }
+    share
+}
+
+/// Cost of the confirmation: one round, 32 bytes to each other party.
+#[must_use]
+pub fn confirm_cost(n: usize) -> Cost {
+    Cost { rounds: 1, sent_bytes: PerParty::from_fn(n, |_| 32 * (n as u64 - 1)), items: vec![] }
+}
+
+/// Cost of the output round for (elements, recipients) pairs.
+#[must_use]
+pub fn cost<S: Sharing>(n: usize, outputs: &[(usize, &[PartyId])]) -> Cost {
+    let sent = |p: PartyId| -> u64 {
+        outputs
+            .iter()
+            .map(|(len, to)| (len * S::Ring::BYTES * to.iter().filter(|&&r| r != p).count()) as u64)
+            .sum()
+    };
+    Cost { rounds: 1, sent_bytes: PerParty::from_fn(n, sent), items: vec![] }
+}

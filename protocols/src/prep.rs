@@ -1,0 +1,41 @@
+//! Correlated randomness: what protocols ask for, and who provides it.
+//!
+//! Code above [`Preprocessing`] never asks which provider it talks to. Today there is one: a dealer
+//! ([`dealer::Dealer`] makes, [`dealer::DealerPrep`] receives), a helper that sees no data and must not collude with
+//! any computing party.
+
+pub mod dealer;
+pub mod item;
+mod relation;
+
+pub use item::{Comparison, Demand, DemandError, Item};
+use mpc_core::share::Sharing;
+
+use crate::correlation::{
+    ComparisonBundle, DaBits, DotTriple, MatmulTriple, SquarePair, Triple, TruncationTuple,
+};
+use crate::error::PrepError;
+
+/// A source of one-time correlated randomness for one session. Every item is handed out once, in the order of the
+/// demand, and belongs to this session alone.
+pub trait Preprocessing<S: Sharing>: Send {
+    /// `len` triples c = a·b.
+    ///
+    /// # Errors
+    /// [`PrepError`] when the provider fails or the demand has something else at this place; so for all methods.
+    fn triple(&mut self, len: usize) -> Result<Triple<S>, PrepError>;
+    /// `len` pairs c = a².
+    fn square(&mut self, len: usize) -> Result<SquarePair<S>, PrepError>;
+    /// `len` inner-product triples c = Σ_t a_t·b_t.
+    fn dot(&mut self, len: usize, terms: usize) -> Result<DotTriple<S>, PrepError>;
+    /// A matrix triple C = A·B with A: m×k, B: k×n.
+    fn matmul(&mut self, m: usize, k: usize, n: usize) -> Result<MatmulTriple<S>, PrepError>;
+    /// `len` tuples to truncate by `bits` bits.
+    fn truncation(&mut self, len: usize, bits: u32) -> Result<TruncationTuple<S>, PrepError>;
+    /// A bundle to compare `len` elements.
+    fn comparison(&mut self, spec: Comparison) -> Result<ComparisonBundle<S>, PrepError>;
+    /// `len` random bits, shared both ways.
+    fn dabits(&mut self, len: usize) -> Result<DaBits<S>, PrepError>;
+    /// Bytes received from the provider so far.
+    fn received_bytes(&self) -> u64;
+}

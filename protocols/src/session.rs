@@ -1,0 +1,311 @@
+//! One party's view of one session: who it is, its channel, its keys, its correlated randomness, and where in the
+//! program it stands. A signature with `&mut Session` may communicate; one without is local.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use mpc_core::bits::{BitTensor, packed_bytes};
+use mpc_core::channel::{Channel, ChannelError, Peer};
+use mpc_core::party::{PartyId, PerParty};
+use mpc_core::prg::Seed;
+use mpc_core::ring::Ring;
+use mpc_core::share::{BitSharing, Sharing};
+use mpc_core::tag::{SessionId, Tag, node};
+use mpc_core::tensor::Tensor;
+
+use crate::correlation::{Padded, PaddedBits};
+use crate::error::ProtocolError;
+use crate::prep::Preprocessing;
+
+/// Keys that every pair of parties shares; the own slot is `None`. Both parties of a pair hold the same seeds, nobody
+/// else does.
+pub struct PairwiseSeeds {
+    /// For shares of inputs.
+    pub input: PerParty<Option<Seed>>,
+    /// For shares of zero.
+    pub zero: PerParty<Option<Seed>>,
+}
+
+/// A running session.
+pub struct Session<S: Sharing> {
+    id: SessionId,
+    holder: S::Holder,
+    me: PartyId,
+    n: usize,
+    channel: Box<dyn Channel>,
+    prep: Box<dyn Preprocessing<S>>,
+    seeds: PairwiseSeeds,
+    here: Tag,
+    entered: HashSet<(u32, u32)>,
+    opened: blake3::Hasher,
+    rounds: u64,
+    sent_bytes: u64,
+    poisoned: bool,
+}
+
+impl<S: Sharing> Session<S> {
+    /// A session about to start. `id` must be fresh: it names every pad.
+    #[must_use]
+    pub fn new(
+        id: SessionId,
+        channel: Box<dyn Channel>,
+        prep: Box<dyn Preprocessing<S>>,
+        seeds: PairwiseSeeds,
+    ) -> Self {
+        let (me, n) = (channel.me(), channel.parties());
+        Self {
+            id,
+            holder: S::holder(me),
+            me,
+            n,
+            channel,
+            prep,
+            seeds,
+            here: Tag { lane: 0, node: 0, iteration: 0, round: 0 },
+            entered: HashSet::new(),
+            opened: blake3::Hasher::new_derive_key("subrosa opened values v1"),
+            rounds: 0,
+            sent_bytes: 0,
+            poisoned: false,
+        }
+    }
+
+    /// This party.
+    #[must_use]
+    pub const fn me(&self) -> PartyId {
+        self.me
+    }
+
+    /// Number of parties.
+    #[must_use]
+    pub const fn parties(&self) -> usize {
+        self.n
+    }
+
+    /// What local operations on shares need to know of this party.
+    #[must_use]
+    pub const fn holder(&self) -> S::Holder {
+        self.holder
+    }
+
+    /// The session's name.
+    #[must_use]
+    pub const fn id(&self) -> &SessionId {
+        &self.id
+    }
+
+    /// Exchanges so far.
+    #[must_use]
+    pub const fn rounds(&self) -> u64 {
+        self.rounds
+    }
+
+    /// Payload bytes sent so far, to all parties together.
+    #[must_use]
+    pub const fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
+    }
+
+    /// Payload bytes received from the provider of correlated randomness so far.
+    #[must_use]
+    pub fn prep_bytes(&self) -> u64 {
+        self.prep.received_bytes()
+    }
+
+    /// The provider of correlated randomness.
+    pub fn prep(&mut self) -> &mut dyn Preprocessing<S> {
+        &mut *self.prep
+    }
+
+    /// Moves to a node of the program. Tags, and with them all PRG streams, are named after it.
+    ///
+    /// # Errors
+    /// [`ProtocolError::EnteredTwice`] if (node, iteration) was entered before: pads would repeat.
+    pub fn enter(&mut self, node: u32, iteration: u32) -> Result<(), ProtocolError> {
+        let tag = Tag { node, iteration, round: 0, ..self.here };
+        if !self.entered.insert((node, iteration)) {
+            return Err(ProtocolError::EnteredTwice { tag });
+        }
+        self.here = tag;
+        Ok(())
+    }
+
+    /// The tag of a PRG stream at this place; every call gives another.
+    pub(crate) fn fresh_tag(&mut self) -> Tag {
+        let tag = self.here;
+        self.here.round += 1;
+        tag
+    }
+
+    pub(crate) fn input_seed(&self, with: PartyId) -> Option<&Seed> {
+        self.seeds.input[with].as_ref()
+    }
+
+    pub(crate) fn zero_seed(&self, with: PartyId) -> Option<&Seed> {
+        self.seeds.zero[with].as_ref()
+    }
+
+    pub(crate) fn exchange(
+        &mut self,
+        send: PerParty<Option<Bytes>>,
+        expect: PerParty<Option<usize>>,
+    ) -> Result<PerParty<Option<Bytes>>, ProtocolError> {
+        if self.poisoned {
+            return Err(ProtocolError::Poisoned);
+        }
+        let tag = self.fresh_tag();
+        self.rounds += 1;
+        self.sent_bytes += send.iter().filter_map(|(_, b)| b.as_ref()).map(|b| b.len() as u64).sum::<u64>();
+        let received = self.channel.exchange(tag, send, expect);
+        if received.is_err() {
+            self.poisoned = true;
+        }
+        Ok(received?)
+    }
+
+    /// Opens values that are hidden by one-time pads, ring elements and bits together, in one round.
+    ///
+    /// Every party sends its shares to every other: Σ elements · ring width + packed bits.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Channel`].
+    pub fn open_masked<const A: usize, const B: usize>(
+        &mut self,
+        ring: [Padded<S>; A],
+        bits: [PaddedBits<S::Bits>; B],
+    ) -> Result<([Tensor<S::Ring>; A], [BitTensor; B]), ProtocolError> {
+        let elements: usize = ring.iter().map(|p| p.sharing().len()).sum();
+        let bit_count: usize = bits.iter().map(|p| p.sharing().lanes() * p.sharing().len()).sum();
+        let length = elements * S::Ring::BYTES + packed_bytes(1, bit_count);
+        let mut payload = Vec::with_capacity(length);
+        for p in &ring {
+            payload.extend_from_slice(bytemuck::cast_slice(p.sharing().value_share().as_slice()));
+        }
+        let own_bits = gather(&bits, bit_count);
+        own_bits.pack_into(&mut payload);
+        let payload = Bytes::from(payload);
+
+        let me = self.me;
+        let others = |p: PartyId| p != me;
+        let send = PerParty::from_fn(self.n, |p| others(p).then(|| payload.clone()));
+        let expect = PerParty::from_fn(self.n, |p| others(p).then_some(length));
+        let received = self.exchange(send, expect)?;
+
+        let mut opened = ring.map(|p| p.sharing().value_share().clone());
+        let mut opened_bits = own_bits;
+        for from in me.others(self.n) {
+            let message =
+                received[from].as_ref().expect("the channel returns what was expected of every party");
+            let (words, packed) = message.split_at(elements * S::Ring::BYTES);
+            let mut at = 0;
+            for t in &mut opened {
+                let end = at + t.len() * S::Ring::BYTES;
+                add_bytes(t, &words[at..end]);
+                at = end;
+            }
+            let theirs = BitTensor::unpack(1, bit_count, packed).ok_or(ProtocolError::Channel(
+                ChannelError::Malformed {
+                    peer: Peer::Party(from),
+                    what: "padding of opened bits is not zero",
+                },
+            ))?;
+            opened_bits.xor_assign(&theirs);
+        }
+        for t in &opened {
+            self.opened.update(bytemuck::cast_slice(t.as_slice()));
+        }
+        let mut packed = vec![];
+        opened_bits.pack_into(&mut packed);
+        self.opened.update(&packed);
+        Ok((opened, scatter(&bits, &opened_bits)))
+    }
+
+    /// Compares the digest of everything opened so far with all parties: one round of 32 bytes to each. Nothing is
+    /// output before it.
+    ///
+    /// # Errors
+    /// [`ProtocolError::OpeningsDiffer`], after which the session is poisoned.
+    pub fn confirm_openings(&mut self) -> Result<(), ProtocolError> {
+        self.enter(node::CONFIRM, self.entered.len() as u32)?;
+        let digest = *self.opened.finalize().as_bytes();
+        let me = self.me;
+        let send = PerParty::from_fn(self.n, |p| (p != me).then(|| Bytes::copy_from_slice(&digest)));
+        let expect = PerParty::from_fn(self.n, |p| (p != me).then_some(digest.len()));
+        let received = self.exchange(send, expect)?;
+        for peer in me.others(self.n) {
+            if received[peer].as_deref() != Some(&digest[..]) {
+                self.poisoned = true;
+                return Err(ProtocolError::OpeningsDiffer { peer });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn add_bytes<R: Ring>(t: &mut Tensor<R>, bytes: &[u8]) {
+    let theirs: Vec<R> = bytemuck::allocation::pod_collect_to_vec(bytes);
+    for (a, b) in t.as_mut_slice().iter_mut().zip(theirs) {
+        *a += b;
+    }
+}
+
+/// All lanes of all tensors behind one another in one lane, so that a round's bits pack without gaps.
+fn gather<B: BitSharing>(parts: &[PaddedBits<B>], bit_count: usize) -> BitTensor {
+    if let [only] = parts
+        && (only.sharing().len().is_multiple_of(64) || only.sharing().lanes() == 1)
+    {
+        return BitTensor::from_words(1, bit_count, only.sharing().value_share().words().to_vec());
+    }
+    let mut out = BitTensor::zeros(1, bit_count);
+    let mut at = 0;
+    for part in parts {
+        let t = part.sharing().value_share();
+        for lane in 0..t.lanes() {
+            append(out.lane_mut(0), at, t.lane(lane), t.len());
+            at += t.len();
+        }
+    }
+    out
+}
+
+/// The inverse of [`gather`].
+fn scatter<B: BitSharing, const N: usize>(parts: &[PaddedBits<B>; N], all: &BitTensor) -> [BitTensor; N] {
+    let mut at = 0;
+    std::array::from_fn(|i| {
+        let (lanes, len) = (parts[i].sharing().lanes(), parts[i].sharing().len());
+        let mut out = BitTensor::zeros(lanes, len);
+        for lane in 0..lanes {
+            extract(out.lane_mut(lane), all.lane(0), at, len);
+            at += len;
+        }
+        out
+    })
+}
+
+/// Writes `len` bits of `src` to `out` from bit `at` on; `out` is zero there.
+fn append(out: &mut [u64], at: usize, src: &[u64], len: usize) {
+    let (first, shift) = (at / 64, at % 64);
+    for (i, &word) in src.iter().enumerate() {
+        let left = len - 64 * i;
+        let word = if left < 64 { word & ((1 << left) - 1) } else { word };
+        out[first + i] |= word << shift;
+        if shift != 0 && shift + left.min(64) > 64 {
+            out[first + i + 1] |= word >> (64 - shift);
+        }
+    }
+}
+
+/// Reads `len` bits from bit `at` of `src` on.
+fn extract(out: &mut [u64], src: &[u64], at: usize, len: usize) {
+    let (first, shift) = (at / 64, at % 64);
+    for (i, word) in out.iter_mut().enumerate() {
+        *word = src[first + i] >> shift;
+        if shift != 0 && first + i + 1 < src.len() {
+            *word |= src[first + i + 1] << (64 - shift);
+        }
+        let left = len - 64 * i;
+        if left < 64 {
+            *word &= (1 << left) - 1;
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! σ(x) = 1/(1 + e^−x) by a piecewise cubic, all segments on one masked opening.
+//!
+//! Nine segments between ±9.96, the middle one odd about ½, the others mirrored by σ(−x) = 1 − σ(x); outside, 0 or 1. The
+//! segments were chosen so that all have the same minimax error (weighted least squares, iterated), 4.72e-5. Piecewise
+//! polynomials follow Mohassel, Zhang (*SecureML*, S&P 2017) and Aly, Smart (ACNS 2019); the composition here is ours:
+//! 1. Open c = x + r. All ten thresholds are compared from it (`compare`); x² = c² − 2cr + r² and
+//!    x³ = c³ − 3c²r + 3cr² − r³ follow locally from dealt [r²], [r³].
+//! 2. While the comparison runs its three rounds, x² and x³ are truncated back to f bits in the first of them.
+//! 3. The ten bits select the four coefficients, a public linear map. Bits of segments that x is not in contribute
+//!    exactly 0, so powers that wrapped for large |x| do no harm.
+//! 4. One inner product of length 3, plus the constant, and one truncation.
+//!
+//! **Error**: at most 4.72e-5 from the fit plus 8 units of 2^−min(f,16), for every |x| < 2^(61−f). Above f = 16 the input is
+//! first rounded to 16 bits (one more round). **Security**: that of the parts; every opening has a pad of its own.
+//! **Cost** per element at f = 16: 6 rounds, 64 + 2·64 + 10·34 + 6·64 + 64 = 980 bits to each party.
+
+use mpc_core::bits::BitTensor;
+use mpc_core::fixed::FracBits;
+use mpc_core::ring::Ring;
+use mpc_core::share::Sharing;
+use mpc_core::tensor::Tensor;
+
+use crate::compare::Opened;
+use crate::cost::Cost;
+use crate::error::ProtocolError;
+use crate::prep::{Comparison, Item};
+use crate::session::Session;
+use crate::truncate::truncate;
+
+/// Where segments meet, for x ≥ 0; multiples of 2^−8, so exact at every scale.
+pub const KNOTS: [f64; 5] = [0.835_937_5, 1.976_562_5, 3.722_656_25, 5.800_781_25, 9.964_843_75];
+
+/// Coefficients of 1, x, x², x³ on [−k₀, k₀], [k₀, k₁], …, [k₃, k₄].
+pub const CUBICS: [[f64; 4]; 5] = [
+    [0.5, 0.249_714_113_346_521_88, 0.0, -0.019_145_232_540_610_534],
+    [
+        0.485_762_390_191_423_87,
+        0.295_002_940_281_010_76,
+        -0.050_556_996_187_216_215,
+        0.000_897_301_660_732_593_9,
+    ],
+    [0.472_221_692_152_258_73, 0.327_534_606_888_428_3, -0.073_244_881_638_041_6, 0.005_814_536_797_600_983],
+    [
+        0.697_363_584_827_405_6,
+        0.147_308_572_514_650_13,
+        -0.024_704_709_759_520_493,
+        0.001_416_319_925_090_068,
+    ],
+    [
+        0.938_614_822_342_115_7,
+        0.020_456_526_955_612_904,
+        -0.002_286_113_244_182_185,
+        8.544_379_297_644_898e-5,
+    ],
+];
+
+/// Fraction bits of the coefficients.
+const COEFFICIENT_BITS: u32 = 32;
+/// Powers of x are kept at this many fraction bits at most.
+const MAX_BITS: u32 = 16;
+
+/// The function that the protocol approximates, piece by piece, in floating point.
+#[must_use]
+pub fn piecewise(x: f64) -> f64 {
+    let [c0, c1, c2, c3] = segments()[thresholds().iter().filter(|&&t| x >= t).count()];
+    c0 + x * (c1 + x * (c2 + x * c3))
+}
+
+/// All ten thresholds, ascending.
+fn thresholds() -> Vec<f64> {
+    KNOTS.iter().rev().map(|k| -k).chain(KNOTS).collect()
+}
+
+/// Coefficients of all eleven pieces, ascending.
+fn segments() -> Vec<[f64; 4]> {
+    let mirrored = |[c0, c1, c2, c3]: [f64; 4]| [1.0 - c0, c1, -c2, c3];
+    let mut out = vec![[0.0; 4]];
+    out.extend(CUBICS[1..].iter().rev().copied().map(mirrored));
+    out.extend(CUBICS);
+    out.push([1.0, 0.0, 0.0, 0.0]);
+    out
+}
+
+/// `[σ(x)]` for x with `frac` fraction bits, |x| < 2^(61−f). Six rounds; seven above 16 fraction bits.
+///
+/// # Errors
+/// Channel and preprocessing errors.
+pub fn sigmoid<S: Sharing>(cx: &mut Session<S>, x: &S, frac: FracBits) -> Result<S, ProtocolError> {
+    assert_eq!(S::VALUE_BITS, 64, "the coefficients' headroom is laid out for 64-bit values");
+    let excess = frac.bits().saturating_sub(MAX_BITS);
+    if excess > 0 {
+        let rounded = truncate(cx, x, excess)?;
+        let y = at_most_16_bits(cx, &rounded, MAX_BITS)?;
+        return Ok(y.scale(S::Ring::power_of_two(excess)));
+    }
+    at_most_16_bits(cx, x, frac.bits())
+}
+
+fn at_most_16_bits<S: Sharing>(cx: &mut Session<S>, x: &S, f: u32) -> Result<S, ProtocolError> {
+    let (shape, len, holder) = (x.shape().to_vec(), x.len(), cx.holder());
+    let x = x.clone().reshape(&[len]);
+    let at =
+        |bits: u32| move |v: f64| S::Ring::from_i64((v * 2f64.powi(bits as i32)).round_ties_even() as i64);
+    let limits: Vec<S::Ring> = thresholds().into_iter().map(at(f)).collect();
+
+    // 1. c, and with it the blocks and the powers
+    let (bundle, padded) = cx.prep().comparison(spec(len))?.mask(&x);
+    let ([c], []) = cx.open_masked([padded], [])?;
+    let mut run = bundle.opened(c, &limits, holder);
+    let (x2, x3) = powers(&mut run, holder);
+
+    // 2. first tree level with both truncations, then the other level
+    let (t2, m2) = cx.prep().truncation(len, f)?.mask(&x2, holder);
+    let (t3, m3) = cx.prep().truncation(len, 2 * f)?.mask(&x3, holder);
+    let ([c2, c3], [wires]) = cx.open_masked([m2, m3], [run.masked_wires()])?;
+    run.finish_level(&wires, holder);
+    let (x2, x3) = (t2.finish(&c2, holder), t3.finish(&c3, holder));
+    while !run.is_done() {
+        let ([], [wires]) = cx.open_masked([], [run.masked_wires()])?;
+        run.finish_level(&wires, holder);
+    }
+    let below = run.signs(&limits, holder);
+
+    // 3. [x < t] for every threshold, then the coefficients
+    let dabits = run.bundle.b.take().expect("the bundle was asked for with doubly shared bits");
+    let (spent, padded) = dabits.mask(&below);
+    let ([], [z]) = cx.open_masked([], [padded])?;
+    let below = spent.finish(&rows(&z), holder);
+    let [k0, k1, k2, k3] = [0, 1, 2, 3].map(|i| coefficient(&below, len, i, at(COEFFICIENT_BITS), holder));
+
+    // 4. y = c0 + c1·x + c2·x² + c3·x³ at scale f + 32, then truncated
+    let stack = |a: &S, b: &S, c: &S| S::combine(&[a, b, c], |p| Tensor::concat(0, p));
+    let (triple, padded) = cx.prep().dot(len, 3)?.mask(&stack(&k1, &k2, &k3), &stack(&x, &x2, &x3));
+    let ([d, e], []) = cx.open_masked(padded, [])?;
+    let y = triple.finish(&d, &e, holder).add(&k0.scale(S::Ring::power_of_two(f)));
+    Ok(truncate(cx, &y, COEFFICIENT_BITS)?.reshape(&shape))
+}
+
+fn spec(len: usize) -> Comparison {
+    Comparison { trees: 2 * KNOTS.len(), arithmetic: true, powers: true, ..Comparison::new(len) }
+}
+
+/// [x²] = c² − 2c[r] + [r²], [x³] = c³ − 3c²[r] + 3c[r²] − [r³].
+fn powers<S: Sharing>(run: &mut Opened<S>, holder: S::Holder) -> (S, S) {
+    let (r2, r3) = run.bundle.powers.take().expect("the bundle was asked for with powers");
+    let (c, r, three) = (&run.c, &run.bundle.r, S::Ring::from_u64(3));
+    let c2 = c.map(|c| c * c);
+    let x2 = r2.sub(&r.mul_public(&c.map(|c| c + c))).add_public(&c2, holder);
+    let x3 = r2
+        .mul_public(&c.scale(three))
+        .sub(&r3)
+        .sub(&r.mul_public(&c2.scale(three)))
+        .add_public(&c2.hadamard(c), holder);
+    (x2, x3)
+}
+
+/// All lanes as rows of ring elements behind one another.
+fn rows<R: Ring>(z: &BitTensor) -> Tensor<R> {
+    let rows: Vec<Tensor<R>> = (0..z.lanes()).map(|l| z.lane_to_ring(l)).collect();
+    Tensor::concat(0, &rows.iter().collect::<Vec<_>>())
+}
+
+/// Coefficient `i` of the piece that each element is in: that of the last piece, plus the step down at every threshold
+/// that the element is below.
+fn coefficient<S: Sharing>(
+    below: &S,
+    len: usize,
+    i: usize,
+    encode: impl Fn(f64) -> S::Ring,
+    holder: S::Holder,
+) -> S {
+    let values: Vec<S::Ring> = segments().iter().map(|s| encode(s[i])).collect();
+    let linear = below.map_linear(|bits| {
+        let mut out = Tensor::zeros(&[len]);
+        for (row, step) in bits.as_slice().chunks(len.max(1)).zip(values.windows(2)) {
+            let down = step[0] - step[1];
+            for (o, &b) in out.as_mut_slice().iter_mut().zip(row) {
+                *o += down * b;
+            }
+        }
+        out
+    });
+    linear.add_public(&Tensor::filled(&[len], values[values.len() - 1]), holder)
+}
+
+/// Cost of [`sigmoid`].
+#[must_use]
+pub fn cost<S: Sharing>(n: usize, len: usize, frac: FracBits) -> Cost {
+    let f = frac.bits().min(MAX_BITS);
+    let spec = spec(len);
+    let tree = spec.tree::<S::Ring>();
+    let bits = |level: usize| spec.trees * tree.level_wires(level) * len;
+    let item = |i| Cost::item(n, i);
+    let excess = frac.bits() - f;
+    let rounding = if excess > 0 { crate::truncate::cost::<S>(n, len, excess) } else { Cost::none(n) };
+    let mut cost = rounding
+        .then(item(Item::Comparison(spec)))
+        .then(Cost::opening::<S::Ring>(n, len, 0))
+        .then(item(Item::Truncation { len, bits: f }))
+        .then(item(Item::Truncation { len, bits: 2 * f }))
+        .then(Cost::opening::<S::Ring>(n, 2 * len, bits(0)));
+    for level in 1..tree.rounds() {
+        cost = cost.then(Cost::opening::<S::Ring>(n, 0, bits(level)));
+    }
+    cost.then(Cost::opening::<S::Ring>(n, 0, spec.trees * len))
+        .then(item(Item::Dot { len, terms: 3 }))
+        .then(Cost::opening::<S::Ring>(n, 6 * len, 0))
+        .then(crate::truncate::cost::<S>(n, len, COEFFICIENT_BITS))
+}

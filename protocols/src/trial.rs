@@ -1,0 +1,90 @@
+//! All parties in one process, over in-memory channels and with a dealer in the process: for trying computations out,
+//! in doctests, tests and `run_local`. The protocols and the randomness are the real ones, but whoever runs this sees
+//! everything, so it protects nothing.
+
+use std::sync::Arc;
+
+use mpc_core::local;
+use mpc_core::party::{MAX_PARTIES, PartyId, PerParty};
+use mpc_core::prg::{Prg, Seed};
+use mpc_core::ring::Ring;
+use mpc_core::share::Additive;
+use mpc_core::tag::{SessionId, Tag};
+
+use crate::error::ProtocolError;
+use crate::prep::Demand;
+use crate::prep::dealer::{Dealer, DealerPrep, InProcessDealer};
+use crate::session::{PairwiseSeeds, Session};
+
+/// The sessions of all parties of a trial, with keys derived from one seed.
+///
+/// With a demand, requests must follow it; without, anything may be asked for.
+///
+/// # Panics
+/// If `n` is not in 2..=[`MAX_PARTIES`].
+#[must_use]
+pub fn sessions<R: Ring>(n: usize, seed: [u8; 32], demand: Option<&Demand>) -> Vec<Session<Additive<R>>> {
+    assert!((2..=MAX_PARTIES).contains(&n), "2 to {MAX_PARTIES} parties");
+    let root = Seed::new(seed);
+    let derive = |label, a: u32, b: u32| {
+        let tag = Tag { lane: 0, node: a, iteration: b, round: 0 };
+        let mut key = [0; 32];
+        Prg::new(&root, &SessionId([0; 32]), tag, label, 0).fill(&mut key);
+        key
+    };
+    let id = SessionId(derive("session", 0, 0));
+    let dealer_seeds = || PartyId::all(n).map(|p| Seed::new(derive("dealer", p.index() as u32, 0))).collect();
+    let pairwise = |label, me: PartyId| {
+        PerParty::from_fn(n, |p| {
+            let (low, high) = (me.min(p).index() as u32, me.max(p).index() as u32);
+            (p != me).then(|| Seed::new(derive(label, low, high)))
+        })
+    };
+    let session = |channel: local::LocalChannel| {
+        use mpc_core::channel::Channel;
+        let me = channel.me();
+        let source =
+            (me.index() == 0).then(|| InProcessDealer::new(Dealer::new(id, dealer_seeds()), demand.cloned()));
+        let own = Seed::new(derive("dealer", me.index() as u32, 0));
+        let prep = DealerPrep::in_process(me, id, own, source, demand.cloned());
+        let seeds = PairwiseSeeds { input: pairwise("input", me), zero: pairwise("zero", me) };
+        Session::new(id, Box::new(channel), Box::new(prep), seeds)
+    };
+    local::network(n).into_iter().map(session).collect()
+}
+
+/// Runs `party` for every party in a thread of its own and returns the results in party order.
+///
+/// # Errors
+/// The first party's error, if any.
+pub fn run<R: Ring, T: Send>(
+    n: usize,
+    seed: [u8; 32],
+    party: impl Fn(&mut Session<Additive<R>>) -> Result<T, ProtocolError> + Send + Sync,
+) -> Result<Vec<T>, ProtocolError> {
+    run_sessions(sessions(n, seed, None), party)
+}
+
+/// Runs `party` for every session in a thread of its own and returns the results in party order.
+///
+/// # Errors
+/// The first party's error, if any.
+pub fn run_sessions<R: Ring, T: Send, E: Send>(
+    sessions: Vec<Session<Additive<R>>>,
+    party: impl Fn(&mut Session<Additive<R>>) -> Result<T, E> + Send + Sync,
+) -> Result<Vec<T>, E> {
+    let party = Arc::new(party);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = sessions
+            .into_iter()
+            .map(|mut session| {
+                let party = Arc::clone(&party);
+                scope.spawn(move || party(&mut session))
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}

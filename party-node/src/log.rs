@@ -1,0 +1,27 @@
+//! The node's append-only log: a directory of C2SP tiles under a signed checkpoint.
+//!
+//! [`LogWriter`] owns the log while a node runs, on a thread of its own; everything else holds a [`LogHandle`], which
+//! is also the sink of the transcript recorders. [`LogStore`] is the directory: crash-safe, one process at a time.
+//! [`verify`] checks one or several logs offline and trusts nothing but keys; [`show`] prints one.
+//!
+//! What each file contains is fixed in `docs/log-format.md`; why it is so, in `docs/adr/0004-transcript-log.md`.
+
+mod cross_check;
+mod error;
+mod files;
+mod layout;
+mod read;
+mod sessions;
+mod show;
+mod store;
+mod verify;
+mod writer;
+
+pub use error::LogError;
+pub use show::{ShownEntry, ShownLog, render_log, show};
+pub use store::LogStore;
+pub use verify::{LogSummary, Note, Problem, Report, render, verify};
+pub use writer::{LogHandle, LogWriter};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! What can go wrong with a node's own log.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use mpc_core::transcript::MAX_ENTRY_BYTES;
+use mpc_core::wire::WireError;
+
+/// Why the log cannot be opened or written. `Clone`, because a failure of the writer is told to everyone who asks.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// The operating system refused.
+    #[error("cannot {action} {}: {reason}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// Another process has the log open.
+    #[error("log {} is in use by another process", dir.display())]
+    Locked {
+        /// The log.
+        dir: PathBuf,
+    },
+    /// There are tiles but no checkpoint.
+    #[error(
+        "log {} has no checkpoint but is not empty: restore its checkpoint file, or move the directory away to begin a new log",
+        dir.display()
+    )]
+    NoCheckpoint {
+        /// The log.
+        dir: PathBuf,
+    },
+    /// The log belongs to another name or key.
+    #[error("log {} belongs to another node: expected {expected}, got {got}", dir.display())]
+    OtherNode {
+        /// The log.
+        dir: PathBuf,
+        /// Our name or key.
+        expected: String,
+        /// What the log says.
+        got: String,
+    },
+    /// The content contradicts the checkpoint.
+    #[error("log {} is damaged: {what}; restore it from a copy, or move the directory away to begin a new log", dir.display())]
+    Damaged {
+        /// The log.
+        dir: PathBuf,
+        /// File, entry and fault.
+        what: String,
+    },
+    /// A file that no log contains.
+    #[error("log {} contains {file}, which does not belong there: move it away", dir.display())]
+    Foreign {
+        /// The log.
+        dir: PathBuf,
+        /// The file, relative to the log.
+        file: String,
+    },
+    /// An entry above the format's limit.
+    #[error("log entry too long: expected at most {MAX_ENTRY_BYTES} bytes, got {got}")]
+    EntryTooLong {
+        /// Its length in bytes.
+        got: usize,
+    },
+    /// An entry that a verifier would refuse.
+    #[error("log entry would not verify: {0}")]
+    BadEntry(#[from] WireError),
+    /// A session-open entry in which this node is not the one that owns the log.
+    #[error("log of {expected} cannot take a session opened as {got}")]
+    OtherIdentity {
+        /// The log's name and key.
+        expected: String,
+        /// Those in the entry.
+        got: String,
+    },
+    /// An earlier write failed, so it is not known what is on the disk; opening the log again finds out.
+    #[error("log {} stopped after a failed write", dir.display())]
+    Stopped {
+        /// The log.
+        dir: PathBuf,
+    },
+    /// The writer thread has ended.
+    #[error("the log writer has ended")]
+    WriterEnded,
+}
+
+impl LogError {
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |e| Self::Io { action, path: path.to_owned(), reason: e.to_string() }
+    }
+}

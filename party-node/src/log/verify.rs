@@ -1,0 +1,243 @@
+//! Checks logs offline: signatures, tree, files, entries, and that what one party sent is what the other received.
+//!
+//! The verifier is stricter than the formats it reads. A log has one valid set of files and each file one valid
+//! content: unknown signatures, other spellings, superseded tiles and stray files are problems, and so any change to
+//! any stored bit is. The signing key is the one that the log's own session-open entries name for its writer; whoever
+//! knows the keys beforehand passes them, and then it must be one of those.
+//!
+//! What one log cannot show is that nothing was cut off its end: that takes an older copy, or a peer that remembers.
+
+use std::path::{Path, PathBuf};
+
+use ed25519_dalek::VerifyingKey;
+use mpc_core::checkpoint::{Checkpoint, SignedCheckpoint};
+use mpc_core::merkle::TreeHash;
+use mpc_core::transcript::Entry;
+use serde::Serialize;
+
+use super::cross_check;
+use super::layout::CHECKPOINT;
+use super::read::{Fault, Listing, read};
+use super::sessions::{self, Session};
+
+/// The result of a verification; serialises to the JSON of `log verify --json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// No problems at all.
+    pub ok: bool,
+    /// The logs, in the order given.
+    pub logs: Vec<LogSummary>,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+    /// What is worth knowing and not wrong, such as the unmatched tail of an aborted session.
+    pub notes: Vec<Note>,
+}
+
+/// One log.
+#[derive(Debug, Clone, Serialize)]
+pub struct LogSummary {
+    /// The name of the node that wrote it: the checkpoint's origin.
+    pub party: String,
+    /// The directory.
+    pub path: String,
+    /// Entries according to the checkpoint.
+    pub size: u64,
+    /// Root according to the checkpoint, in base64.
+    pub root: String,
+    /// Entries that could be read.
+    pub entries: u64,
+    /// Sessions in it.
+    pub sessions: u64,
+    /// Peers whose valid cosignatures the log carries.
+    pub witnesses: Vec<String>,
+}
+
+/// Something wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// The log's directory.
+    pub log: String,
+    /// The file in it, where there is one.
+    pub file: Option<String>,
+    /// The entry, from 0, where there is one.
+    pub entry: Option<u64>,
+    /// What is wrong; begins with file and entry.
+    pub what: String,
+}
+
+/// Something to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// The log's directory.
+    pub log: String,
+    /// What there is to know.
+    pub what: String,
+}
+
+/// A log that could be read at least in part.
+pub(super) struct CheckedLog {
+    pub(super) path: String,
+    pub(super) head: Checkpoint,
+    pub(super) key: Option<[u8; 32]>,
+    pub(super) leaves: Vec<TreeHash>,
+    pub(super) sessions: Vec<Session>,
+}
+
+impl CheckedLog {
+    /// A problem in one of this log's entries.
+    pub(super) fn problem(&self, entry: u64, what: impl Into<String>) -> Problem {
+        problem(&self.path, &Fault::in_entry(entry, self.head.size(), what))
+    }
+}
+
+/// Verifies the logs in `dirs`, each by itself and against each other. With `expected_keys`, each log must be by one of
+/// these Ed25519 keys; without, its own session-open entries say by which.
+#[must_use]
+pub fn verify(dirs: &[PathBuf], expected_keys: &[[u8; 32]]) -> Report {
+    let mut report = Report { ok: false, logs: Vec::new(), problems: Vec::new(), notes: Vec::new() };
+    if dirs.is_empty() {
+        let what = "no log to verify".to_owned();
+        report.problems.push(Problem { log: String::new(), file: None, entry: None, what });
+    }
+    let checked: Vec<_> = dirs.iter().filter_map(|dir| verify_one(dir, expected_keys, &mut report)).collect();
+    cross_check::compare(&checked, &mut report);
+    report.ok = report.problems.is_empty();
+    report
+}
+
+fn verify_one(dir: &Path, expected_keys: &[[u8; 32]], report: &mut Report) -> Option<CheckedLog> {
+    let path = dir.display().to_string();
+    let listing = match Listing::of(dir) {
+        Ok(listing) => listing,
+        Err(e) => {
+            let what = format!("cannot be read: {e}");
+            report.problems.push(Problem { log: path, file: None, entry: None, what });
+            return None;
+        }
+    };
+    let raw = read(dir, &listing);
+    let mut faults = raw.faults;
+    let Some(signed) = raw.checkpoint else {
+        report.problems.extend(faults.iter().map(|f| problem(&path, f)));
+        return None;
+    };
+    let head = signed.checkpoint().clone();
+    let size = head.size();
+    faults.extend(listing.strays(size));
+
+    let mut decoded = Vec::with_capacity(raw.entries.len());
+    for (i, entry) in raw.entries.iter().enumerate() {
+        match Entry::decode(entry) {
+            Ok(entry) => decoded.push((i as u64, entry)),
+            Err(e) => faults.push(Fault::in_entry(i as u64, size, e.to_string())),
+        }
+    }
+    let (sessions, broken) = sessions::group(decoded.into_iter());
+    faults.extend(broken.into_iter().map(|(entry, what)| Fault::in_entry(entry, size, what)));
+    let key = check_signer(&signed, &sessions, expected_keys, &mut faults);
+
+    for session in sessions.iter().filter(|s| s.close.is_none()) {
+        let what = format!(
+            "session {} is not closed: it is still running, or the node ended before it could close it",
+            session.open.session
+        );
+        report.notes.push(Note { log: path.clone(), what });
+    }
+    report.problems.extend(faults.iter().map(|f| problem(&path, f)));
+    report.logs.push(LogSummary {
+        party: head.origin().to_owned(),
+        path: path.clone(),
+        size,
+        root: head.root().to_string(),
+        entries: raw.entries.len() as u64,
+        sessions: sessions.len() as u64,
+        witnesses: Vec::new(),
+    });
+    Some(CheckedLog { path, head, key, leaves: raw.leaves, sessions })
+}
+
+/// Finds the key that the log must be signed with and checks that it is.
+fn check_signer(
+    signed: &SignedCheckpoint,
+    sessions: &[Session],
+    expected_keys: &[[u8; 32]],
+    faults: &mut Vec<Fault>,
+) -> Option<[u8; 32]> {
+    let head = signed.checkpoint();
+    let mut fault = |what: String| faults.push(Fault::in_file(CHECKPOINT, what));
+    if signed.signatures().len() > 1 {
+        let unknown =
+            signed.signatures().iter().skip(1).map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ");
+        fault(format!("signature lines by unknown signers: {unknown}"));
+    }
+    let verifies = |key: &[u8; 32]| {
+        let key = VerifyingKey::from_bytes(key).map_err(|_| "is not an Ed25519 key".to_owned())?;
+        signed.verify(&key).map(drop).map_err(|e| e.to_string())
+    };
+    let me = sessions.first().and_then(|s| s.open.member(s.open.me).map(|m| (s, m)));
+    let Some((first, me)) = me else {
+        // Nothing in the log names its key, so it must be one that the caller knows.
+        let known = expected_keys.iter().find(|key| verifies(key).is_ok());
+        if known.is_none() {
+            let hint = if expected_keys.is_empty() { "none was given" } else { "none of those given fits" };
+            fault(format!("no session names the signing key, and {hint}: the signature cannot be checked"));
+        }
+        return known.copied();
+    };
+    if let Err(e) = verifies(&me.key) {
+        fault(format!("{e}; session {} in entry {} names the key", first.open.session, first.open_entry));
+    }
+    if !expected_keys.is_empty() && !expected_keys.contains(&me.key) {
+        fault(format!("key {} is not among those expected", hex(&me.key)));
+    }
+    for session in sessions {
+        let open = &session.open;
+        let Some(member) = open.member(open.me) else { continue };
+        if member.name != head.origin() || member.key != me.key {
+            let got = format!("{} (key {})", member.name, hex(&member.key));
+            let expected = format!("{} (key {})", head.origin(), hex(&me.key));
+            let what = format!("session {} is by another node: expected {expected}, got {got}", open.session);
+            faults.push(Fault::in_entry(session.open_entry, head.size(), what));
+        }
+    }
+    Some(me.key)
+}
+
+fn problem(log: &str, fault: &Fault) -> Problem {
+    Problem { log: log.to_owned(), file: fault.file.clone(), entry: fault.entry, what: fault.line() }
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The report for people: a line per log, per note and per problem, and the verdict.
+#[must_use]
+pub fn render(report: &Report) -> String {
+    let width = report.logs.iter().map(|l| l.party.chars().count()).max().unwrap_or(0);
+    let mut out = String::new();
+    for l in &report.logs {
+        let witnesses = match l.witnesses.as_slice() {
+            [] => "no witnesses".to_owned(),
+            names => format!("witnesses {}", names.join(", ")),
+        };
+        out += &format!(
+            "{:width$}  {} entries, {} sessions, root {}, {witnesses}  {}\n",
+            l.party, l.size, l.sessions, l.root, l.path
+        );
+    }
+    for n in &report.notes {
+        out += &format!("note     {}: {}\n", n.log, n.what);
+    }
+    for p in &report.problems {
+        out += &format!("problem  {}: {}\n", p.log, p.what);
+    }
+    out += &match (report.ok, report.logs.len(), report.problems.len()) {
+        (true, 1, _) => "ok: the log verifies\n".to_owned(),
+        (true, n, _) => format!("ok: {n} logs verify and agree\n"),
+        (false, _, 1) => "failed: 1 problem\n".to_owned(),
+        (false, _, n) => format!("failed: {n} problems\n"),
+    };
+    out
+}

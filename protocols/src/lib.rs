@@ -25,6 +25,8 @@ pub mod mul;
 pub mod output;
 pub mod prefix;
 pub mod prep;
+#[cfg(test)]
+mod privacy;
 pub mod session;
 pub mod sigmoid;
 pub mod trial;

@@ -6,7 +6,7 @@
 
 pub mod dealer;
 pub mod item;
-mod relation;
+pub(crate) mod relation;
 
 pub use item::{Comparison, Demand, DemandError, Item};
 use mpc_core::share::Sharing;

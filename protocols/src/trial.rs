@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use mpc_core::channel::Channel;
 use mpc_core::local;
 use mpc_core::party::{MAX_PARTIES, PartyId, PerParty};
 use mpc_core::prg::{Prg, Seed};
@@ -24,33 +25,37 @@ use crate::session::{PairwiseSeeds, Session};
 /// If `n` is not in 2..=[`MAX_PARTIES`].
 #[must_use]
 pub fn sessions<R: Ring>(n: usize, seed: [u8; 32], demand: Option<&Demand>) -> Vec<Session<Additive<R>>> {
+    let channels = local::network(n).into_iter().map(|c| Box::new(c) as Box<dyn Channel>).collect();
+    sessions_over(channels, seed, demand)
+}
+
+/// As [`sessions`], over the given channels in party order, which may watch or disturb what passes.
+///
+/// # Panics
+/// If there are not 2..=[`MAX_PARTIES`] channels.
+#[must_use]
+pub fn sessions_over<R: Ring>(
+    channels: Vec<Box<dyn Channel>>,
+    seed: [u8; 32],
+    demand: Option<&Demand>,
+) -> Vec<Session<Additive<R>>> {
+    let n = channels.len();
     assert!((2..=MAX_PARTIES).contains(&n), "2 to {MAX_PARTIES} parties");
-    let root = Seed::new(seed);
-    let derive = |label, a: u32, b: u32| {
-        let tag = Tag { lane: 0, node: a, iteration: b, round: 0 };
-        let mut key = [0; 32];
-        Prg::new(&root, &SessionId([0; 32]), tag, label, 0).fill(&mut key);
-        key
-    };
-    let id = SessionId(derive("session", 0, 0));
-    let dealer_seeds = || PartyId::all(n).map(|p| Seed::new(derive("dealer", p.index() as u32, 0))).collect();
+    let id = session_id(&seed);
     let pairwise = |label, me: PartyId| {
         PerParty::from_fn(n, |p| {
             let (low, high) = (me.min(p).index() as u32, me.max(p).index() as u32);
-            (p != me).then(|| Seed::new(derive(label, low, high)))
+            (p != me).then(|| Seed::new(derive(&seed, label, low, high)))
         })
     };
-    let session = |channel: local::LocalChannel| {
-        use mpc_core::channel::Channel;
+    let session = |channel: Box<dyn Channel>| {
         let me = channel.me();
-        let source =
-            (me.index() == 0).then(|| InProcessDealer::new(Dealer::new(id, dealer_seeds()), demand.cloned()));
-        let own = Seed::new(derive("dealer", me.index() as u32, 0));
-        let prep = DealerPrep::in_process(me, id, own, source, demand.cloned());
+        let source = (me.index() == 0).then(|| InProcessDealer::new(dealer(seed, n), demand.cloned()));
+        let prep = DealerPrep::in_process(me, id, dealer_seed(&seed, me), source, demand.cloned());
         let seeds = PairwiseSeeds { input: pairwise("input", me), zero: pairwise("zero", me) };
-        Session::new(id, Box::new(channel), Box::new(prep), seeds)
+        Session::new(id, channel, Box::new(prep), seeds)
     };
-    local::network(n).into_iter().map(session).collect()
+    channels.into_iter().map(session).collect()
 }
 
 /// Runs `party` for every party in a thread of its own and returns the results in party order.
@@ -87,4 +92,25 @@ pub fn run_sessions<R: Ring, T: Send, E: Send>(
             .map(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     })
+}
+
+/// The dealer of the sessions made from `seed`.
+#[must_use]
+pub fn dealer(seed: [u8; 32], n: usize) -> Dealer {
+    Dealer::new(session_id(&seed), PartyId::all(n).map(|p| dealer_seed(&seed, p)).collect())
+}
+
+fn derive(seed: &[u8; 32], label: &'static str, a: u32, b: u32) -> [u8; 32] {
+    let tag = Tag { lane: 0, node: a, iteration: b, round: 0 };
+    let mut key = [0; 32];
+    Prg::new(&Seed::new(*seed), &SessionId([0; 32]), tag, label, 0).fill(&mut key);
+    key
+}
+
+fn session_id(seed: &[u8; 32]) -> SessionId {
+    SessionId(derive(seed, "session", 0, 0))
+}
+
+pub(crate) fn dealer_seed(seed: &[u8; 32], p: PartyId) -> Seed {
+    Seed::new(derive(seed, "dealer", p.index() as u32, 0))
 }

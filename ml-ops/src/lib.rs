@@ -1,1 +1,50 @@
-//! Placeholder while the workspace is laid out.
+//! Joint computations as static graphs.
+//!
+//! A [`Program`] says who brings which tensors, what is computed on them and who receives the results. It is built by
+//! a typed API ([`ProgramBuilder`]), which infers shape, scale, visibility and magnitude of every node and refuses what
+//! cannot be computed safely; it has a canonical encoding, whose digest the parties compare before they start.
+//! [`Program::plan`] tells exactly what it will cost, [`run`] executes it as one party of a session, and [`run_local`]
+//! tries it out with all parties in one process. [`reference`](mod@reference) computes the same in the clear.
+//!
+//! | module | job |
+//! |---|---|
+//! | `builder`, `infer`, `op`, `fact`, `shape` | the graph and what is known about it |
+//! | `codec`, `text` | canonical bytes and readable text |
+//! | `lower`, `plan`, `estimate` | protocol steps of every node, their exact cost, memory and time |
+//! | `exec`, `local`, `walk` | running a program on shares |
+//! | [`reference`](mod@reference) | floating point and exact fixed point, as oracles |
+//! | [`models`] | ready-made programs |
+
+mod builder;
+mod codec;
+mod error;
+mod estimate;
+mod exec;
+mod fact;
+mod infer;
+mod local;
+mod lower;
+pub mod models;
+mod op;
+mod plan;
+mod program;
+pub mod reference;
+mod shape;
+mod text;
+mod walk;
+
+pub use builder::{Owner, ProgramBuilder, Value};
+pub use error::ProgramError;
+pub use estimate::{Estimate, Estimates};
+pub use exec::{
+    EncodedInputs, Execution, InputError, Place, Progress, RunError, Shareable, StepCost, encode_inputs, run,
+    run_encoded,
+};
+pub use fact::{Fact, Visibility};
+pub use local::run_local;
+/// An axis of a tensor, from 0.
+pub use ndarray::Axis;
+pub use op::{InputKind, NodeId, Op};
+pub use plan::{Correlation, Plan, PlanMismatch, PlannedOp};
+pub use program::{InputSpec, MAX_NAME_BYTES, MAX_NODES, Node, Output, Program};
+pub use shape::Shape;

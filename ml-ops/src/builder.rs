@@ -1,0 +1,400 @@
+//! Building a program step by step. Every step infers the facts of its result, so an error appears at the line that
+//! causes it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mpc_core::fixed::{FixedError, FracBits, HEADROOM_BITS, encode};
+use ndarray::{ArrayD, Axis};
+
+use crate::error::ProgramError;
+use crate::fact::Fact;
+use crate::infer::scale_factor;
+use crate::op::{InputKind, NodeId, Op};
+use crate::program::Program;
+use crate::shape::Shape;
+
+/// Tells the builders of one process apart, so that a handle of one is refused by another.
+static NEXT_BUILDER: AtomicU64 = AtomicU64::new(0);
+
+/// Index of the party that brings an input.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Owner(pub usize);
+
+/// A node of the program that is being built.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Value {
+    builder: u64,
+    node: NodeId,
+}
+
+/// Builds a [`Program`].
+///
+/// ```
+/// use ml_ops::{Axis, Owner, Program};
+/// use mpc_core::fixed::FracBits;
+///
+/// let mut p = Program::builder("joint score", FracBits::DEFAULT, &["bank", "bureau"]);
+/// let xb = p.input("bank.features", Owner(0), [100, 4], 8.0)?;
+/// let xu = p.input("bureau.features", Owner(1), [100, 3], 8.0)?;
+/// let w = p.weights("weights", Owner(0), [7, 1], 4.0)?;
+/// let b = p.weights("bias", Owner(0), [1], 4.0)?;
+/// let x = p.concat(&[xb, xu], Axis(1))?;
+/// let z = p.dense(x, w, b)?;
+/// let s = p.sigmoid(z)?;
+/// p.output("probability", s, &[0])?;
+/// let program = p.build()?;
+/// assert_eq!(program.outputs().len(), 1);
+/// # Ok::<(), ml_ops::ProgramError>(())
+/// ```
+#[derive(Debug)]
+pub struct ProgramBuilder {
+    id: u64,
+    program: Program,
+}
+
+impl ProgramBuilder {
+    pub(crate) fn new(name: &str, frac: FracBits, parties: &[&str]) -> Self {
+        let parties = parties.iter().map(|&p| p.to_owned()).collect();
+        let id = NEXT_BUILDER.fetch_add(1, Ordering::Relaxed);
+        Self { id, program: Program::empty(name.to_owned(), frac, parties) }
+    }
+
+    /// A value that one party brings: rows of data. The owner's encoder refuses magnitudes above `max_abs`.
+    ///
+    /// # Errors
+    /// Unknown owner, unusable shape or bound.
+    pub fn input(
+        &mut self,
+        name: &str,
+        owner: Owner,
+        shape: impl Into<Shape>,
+        max_abs: f64,
+    ) -> Result<Value, ProgramError> {
+        self.owned(name, owner, InputKind::Data, shape.into(), max_abs)
+    }
+
+    /// A value that one party brings: the parameters of its model, committed in the log as weights.
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::input`].
+    pub fn weights(
+        &mut self,
+        name: &str,
+        owner: Owner,
+        shape: impl Into<Shape>,
+        max_abs: f64,
+    ) -> Result<Value, ProgramError> {
+        self.owned(name, owner, InputKind::Weights, shape.into(), max_abs)
+    }
+
+    /// A public tensor. If every value is an integer it is kept as such: products with it need no truncation.
+    ///
+    /// # Errors
+    /// A value that is not finite or too large.
+    pub fn constant(&mut self, values: &ArrayD<f64>) -> Result<Value, ProgramError> {
+        let integer = values.iter().all(|v| v.fract() == 0.0);
+        let scale = if integer { 0 } else { self.program.frac.bits() };
+        let encoded = encode(values, scale, f64::INFINITY);
+        let values = encoded.map_err(|source| ProgramError::Encoding { op: "constant", source })?;
+        self.push("constant", &[], |_| Op::Constant { scale, values })
+    }
+
+    /// A public number, which broadcasts to every shape.
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::constant`].
+    pub fn number(&mut self, value: f64) -> Result<Value, ProgramError> {
+        self.constant(&ndarray::arr0(value).into_dyn())
+    }
+
+    /// a + b, broadcasting.
+    ///
+    /// # Errors
+    /// Shapes that do not fit, or a bound of 2^62 or more.
+    pub fn add(&mut self, a: Value, b: Value) -> Result<Value, ProgramError> {
+        self.push("add", &[a, b], |v| Op::Add(v[0], v[1]))
+    }
+
+    /// a − b, broadcasting.
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::add`].
+    pub fn sub(&mut self, a: Value, b: Value) -> Result<Value, ProgramError> {
+        self.push("sub", &[a, b], |v| Op::Sub(v[0], v[1]))
+    }
+
+    /// x + k for a public number.
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::add`] and [`ProgramBuilder::constant`].
+    pub fn add_public(&mut self, x: Value, k: f64) -> Result<Value, ProgramError> {
+        self.check("add", &[x])?;
+        let k = self.number(k)?;
+        self.add(x, k)
+    }
+
+    /// −x.
+    ///
+    /// # Errors
+    /// A foreign handle or a public operand, as everywhere.
+    pub fn neg(&mut self, x: Value) -> Result<Value, ProgramError> {
+        self.push("neg", &[x], |v| Op::Neg(v[0]))
+    }
+
+    /// a · b element by element, broadcasting. One opening if both are secret; one truncation unless one is made of
+    /// integers.
+    ///
+    /// # Errors
+    /// Shapes that do not fit, or a product that could reach 2^62 before truncation.
+    pub fn mul(&mut self, a: Value, b: Value) -> Result<Value, ProgramError> {
+        self.push("mul", &[a, b], |v| Op::Mul(v[0], v[1]))
+    }
+
+    /// x², at half the bytes of `mul(x, x)`.
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::mul`].
+    pub fn square(&mut self, x: Value) -> Result<Value, ProgramError> {
+        self.push("square", &[x], |v| Op::Square(v[0]))
+    }
+
+    /// The matrix product of \[m, k\] and \[k, n\], truncated once per result.
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::mul`].
+    pub fn matmul(&mut self, a: Value, b: Value) -> Result<Value, ProgramError> {
+        self.push("matmul", &[a, b], |v| Op::MatMul(v[0], v[1]))
+    }
+
+    /// x·w + b for x of \[rows, k\], w of \[k, n\], b of \[n\]: the bias joins before the only truncation.
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::mul`].
+    pub fn dense(&mut self, x: Value, w: Value, b: Value) -> Result<Value, ProgramError> {
+        self.push("dense", &[x, w, b], |v| Op::Dense { x: v[0], w: v[1], b: v[2] })
+    }
+
+    /// Sum along an axis, which disappears. Local.
+    ///
+    /// # Errors
+    /// An axis that does not exist, or a bound of 2^62 or more.
+    pub fn sum(&mut self, x: Value, axis: Axis) -> Result<Value, ProgramError> {
+        self.push("sum", &[x], |v| Op::Sum { x: v[0], axis: axis.0 })
+    }
+
+    /// Mean along an axis, which disappears. One truncation.
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::sum`].
+    pub fn mean(&mut self, x: Value, axis: Axis) -> Result<Value, ProgramError> {
+        self.push("mean", &[x], |v| Op::Mean { x: v[0], axis: axis.0 })
+    }
+
+    /// k · x for a public number. Exact and local for an integer, else one truncation.
+    ///
+    /// # Errors
+    /// A factor that is not finite, rounds to zero or makes the product reach 2^62 before truncation.
+    pub fn scale(&mut self, x: Value, k: f64) -> Result<Value, ProgramError> {
+        self.check("scale", &[x])?;
+        let source = FixedError::NotFinite { position: 0, value: k };
+        if !k.is_finite() {
+            return Err(ProgramError::Encoding { op: "scale", source });
+        }
+        let fact = self.fact_of(x);
+        let factor = scale_factor(k, fact.bound, fact.scale, self.program.frac.bits());
+        let factor = factor.ok_or(ProgramError::Parameter {
+            node: self.program.nodes.len() as NodeId,
+            op: "scale",
+            what: "the factor is too large or too close to zero for fixed point",
+        })?;
+        self.push("scale", &[x], |v| Op::Scale { x: v[0], factor: factor.value, bits: factor.bits })
+    }
+
+    /// The same elements, in row-major order, under another shape. Local.
+    ///
+    /// # Errors
+    /// Another number of elements.
+    pub fn reshape(&mut self, x: Value, shape: impl Into<Shape>) -> Result<Value, ProgramError> {
+        self.push("reshape", &[x], |v| Op::Reshape { x: v[0], shape: shape.into() })
+    }
+
+    /// The indices `start..end` of one axis. Local.
+    ///
+    /// # Errors
+    /// Indices outside the axis.
+    pub fn slice(
+        &mut self,
+        x: Value,
+        axis: Axis,
+        indices: std::ops::Range<usize>,
+    ) -> Result<Value, ProgramError> {
+        let (start, end) = (indices.start, indices.end);
+        self.push("slice", &[x], |v| Op::Slice { x: v[0], axis: axis.0, start, end })
+    }
+
+    /// Tensors joined along an axis. Local.
+    ///
+    /// # Errors
+    /// Other axes that differ.
+    pub fn concat(&mut self, xs: &[Value], axis: Axis) -> Result<Value, ProgramError> {
+        self.push("concat", xs, |v| Op::Concat { xs: v.to_vec(), axis: axis.0 })
+    }
+
+    /// The transpose of a matrix. Local.
+    ///
+    /// # Errors
+    /// Not a matrix.
+    pub fn transpose(&mut self, x: Value) -> Result<Value, ProgramError> {
+        self.push("transpose", &[x], |v| Op::Transpose(v[0]))
+    }
+
+    /// \[a < b\] as 0 or 1, broadcasting.
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::add`].
+    pub fn less(&mut self, a: Value, b: Value) -> Result<Value, ProgramError> {
+        self.push("less", &[a, b], |v| Op::Less(v[0], v[1]))
+    }
+
+    /// \[a > b\] as 0 or 1, broadcasting.
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::add`].
+    pub fn greater(&mut self, a: Value, b: Value) -> Result<Value, ProgramError> {
+        self.push("greater", &[a, b], |v| Op::Greater(v[0], v[1]))
+    }
+
+    /// \[a ≤ b\] as 0 or 1, broadcasting.
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::add`].
+    pub fn less_equal(&mut self, a: Value, b: Value) -> Result<Value, ProgramError> {
+        self.push("less_equal", &[a, b], |v| Op::LessEqual(v[0], v[1]))
+    }
+
+    /// \[a ≥ b\] as 0 or 1, broadcasting.
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::add`].
+    pub fn greater_equal(&mut self, a: Value, b: Value) -> Result<Value, ProgramError> {
+        self.push("greater_equal", &[a, b], |v| Op::GreaterEqual(v[0], v[1]))
+    }
+
+    /// a where `bit` is 1, b where it is 0, broadcasting.
+    ///
+    /// # Errors
+    /// A condition that is not the result of a comparison; else as [`ProgramBuilder::add`].
+    pub fn select(&mut self, bit: Value, a: Value, b: Value) -> Result<Value, ProgramError> {
+        self.push("select", &[bit, a, b], |v| Op::Select { bit: v[0], a: v[1], b: v[2] })
+    }
+
+    /// max(x, 0).
+    ///
+    /// # Errors
+    /// A foreign handle or a public operand, as everywhere.
+    pub fn relu(&mut self, x: Value) -> Result<Value, ProgramError> {
+        self.push("relu", &[x], |v| Op::Relu(v[0]))
+    }
+
+    /// min(max(x, lo), hi) for public limits.
+    ///
+    /// # Errors
+    /// Limits that are not finite, too large or in the wrong order.
+    pub fn clamp(&mut self, x: Value, lo: f64, hi: f64) -> Result<Value, ProgramError> {
+        let limits = ndarray::arr1(&[lo, hi]).into_dyn();
+        let encoded = encode(&limits, self.program.frac.bits(), f64::INFINITY);
+        let limits = encoded.map_err(|source| ProgramError::Encoding { op: "clamp", source })?;
+        let [lo, hi] = [0, 1].map(|i| mpc_core::ring::Ring::to_i64(limits.as_slice()[i]));
+        self.push("clamp", &[x], |v| Op::Clamp { x: v[0], lo, hi })
+    }
+
+    /// 1 / (1 + e^−x), by the piecewise polynomial of `protocols::sigmoid`.
+    ///
+    /// # Errors
+    /// A foreign handle or a public operand, as everywhere.
+    pub fn sigmoid(&mut self, x: Value) -> Result<Value, ProgramError> {
+        self.push("sigmoid", &[x], |v| Op::Sigmoid(v[0]))
+    }
+
+    /// Promises that no element of x exceeds `max_abs` in magnitude, where inference is too wide. Nothing checks the
+    /// promise at run time; a value that breaks it makes what follows meaningless. The node is visible in the text
+    /// form, so that whoever approves the program sees the promise.
+    ///
+    /// # Errors
+    /// A bound that is not a positive number.
+    pub fn assume_range(&mut self, x: Value, max_abs: f64) -> Result<Value, ProgramError> {
+        self.check("assume_range", &[x])?;
+        let bound = bound_units("assume_range", max_abs, self.fact_of(x).scale)?;
+        self.push("assume_range", &[x], |v| Op::AssumeRange { x: v[0], bound })
+    }
+
+    /// Declares an output and the parties that receive it.
+    ///
+    /// # Errors
+    /// Unknown, repeated or no recipients; a public value.
+    pub fn output(&mut self, name: &str, x: Value, recipients: &[usize]) -> Result<(), ProgramError> {
+        self.check("output", &[x])?;
+        self.program.push_output(name, x.node, recipients)
+    }
+
+    /// Facts of a value built so far.
+    ///
+    /// # Errors
+    /// A foreign handle.
+    pub fn fact(&self, x: Value) -> Result<&Fact, ProgramError> {
+        self.check("fact", &[x])?;
+        Ok(self.fact_of(x))
+    }
+
+    /// Ends the building.
+    ///
+    /// # Errors
+    /// Wrong number of parties, bad or duplicate names, no output.
+    pub fn build(self) -> Result<Program, ProgramError> {
+        self.program.checked()
+    }
+
+    fn owned(
+        &mut self,
+        name: &str,
+        owner: Owner,
+        kind: InputKind,
+        shape: Shape,
+        max_abs: f64,
+    ) -> Result<Value, ProgramError> {
+        let bound = bound_units("input", max_abs, self.program.frac.bits())?;
+        self.push("input", &[], |_| Op::Input { name: name.to_owned(), owner: owner.0, kind, shape, bound })
+    }
+
+    fn fact_of(&self, x: Value) -> &Fact {
+        &self.program.nodes[x.node as usize].fact
+    }
+
+    fn check(&self, op: &'static str, operands: &[Value]) -> Result<(), ProgramError> {
+        match operands.iter().position(|v| v.builder != self.id) {
+            Some(operand) => Err(ProgramError::ForeignValue { op, operand }),
+            None => Ok(()),
+        }
+    }
+
+    fn push(
+        &mut self,
+        name: &'static str,
+        operands: &[Value],
+        op: impl FnOnce(&[NodeId]) -> Op,
+    ) -> Result<Value, ProgramError> {
+        self.check(name, operands)?;
+        let nodes: Vec<_> = operands.iter().map(|v| v.node).collect();
+        let node = self.program.push(op(&nodes))?;
+        Ok(Value { builder: self.id, node })
+    }
+}
+
+/// A bound in ring units at `scale`, rounded up so that every value within it is within the result after encoding.
+fn bound_units(op: &'static str, max_abs: f64, scale: u32) -> Result<u64, ProgramError> {
+    let units = (max_abs * 2f64.powi(scale as i32)).ceil();
+    if !(max_abs > 0.0 && units < 2f64.powi(HEADROOM_BITS as i32)) {
+        return Err(ProgramError::Bound { op, limit_bits: HEADROOM_BITS - scale, got: max_abs });
+    }
+    Ok(units as u64)
+}

@@ -1,0 +1,214 @@
+//! Running a program as one party.
+//!
+//! Every node is entered in the session under its own number, so its messages and its one-time pads are named after
+//! it; values are dropped (and with them wiped) after their last use. All outputs leave together at the end, after the
+//! parties have compared what was opened.
+//!
+//! **What a party sees**: its own inputs, shares, what the protocols open (all one-time padded; see each protocol's
+//! module), and the outputs that name it as recipient. The program itself, with all shapes and public constants, is
+//! known to everybody.
+
+mod inputs;
+mod step;
+
+use std::collections::BTreeMap;
+
+use mpc_core::fixed::decode;
+use mpc_core::party::PartyId;
+use mpc_core::ring::Z64;
+use mpc_core::share::{Additive, Sharing};
+use mpc_core::tag::node;
+use mpc_core::tensor::Tensor;
+use ndarray::ArrayD;
+use protocols::error::ProtocolError;
+use protocols::output::{confirm_cost, output};
+use protocols::session::Session;
+
+pub use inputs::{EncodedInputs, InputError, Place, encode_inputs};
+
+use crate::program::Program;
+use crate::walk::walk;
+use step::Value;
+
+/// Sharings whose parties can bring inputs.
+pub trait Shareable: Sharing<Ring = Z64> {
+    /// Shares of `owner`'s tensor; `value` is given by the owner alone.
+    ///
+    /// # Errors
+    /// Those of [`protocols::input::input`].
+    fn input(
+        cx: &mut Session<Self>,
+        owner: PartyId,
+        shape: &[usize],
+        value: Option<&Tensor<Z64>>,
+    ) -> Result<Self, ProtocolError>;
+}
+
+impl Shareable for Additive<Z64> {
+    fn input(
+        cx: &mut Session<Self>,
+        owner: PartyId,
+        shape: &[usize],
+        value: Option<&Tensor<Z64>>,
+    ) -> Result<Self, ProtocolError> {
+        protocols::input::input(cx, owner, shape, value)
+    }
+}
+
+/// Why a run ended without outputs.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// An own input is not as the program declares it.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The session is for another number of parties.
+    #[error("the program is for {expected} parties, the session has {got}")]
+    Parties {
+        /// As in the program.
+        expected: usize,
+        /// As in the session.
+        got: usize,
+    },
+    /// A protocol failed.
+    #[error("node {node} ({op}): {source}")]
+    Protocol {
+        /// Where.
+        node: u32,
+        /// The operation.
+        op: &'static str,
+        /// What happened.
+        source: ProtocolError,
+    },
+}
+
+/// How far a run is.
+#[derive(Copy, Clone, Debug)]
+pub struct Progress<'a> {
+    /// Steps done; the last two are the confirmation and the outputs.
+    pub done: usize,
+    /// Steps in all.
+    pub total: usize,
+    /// The operation that was done last.
+    pub op: &'a str,
+    /// Rounds so far.
+    pub rounds: u64,
+    /// Bytes that this party has sent so far.
+    pub sent_bytes: u64,
+}
+
+/// What one step took, as the session counted it.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct StepCost {
+    /// Number of the node, or the reserved number of the confirmation or the outputs.
+    pub id: u32,
+    /// Exchanges.
+    pub rounds: u64,
+    /// Bytes that this party sent.
+    pub sent_bytes: u64,
+    /// Bytes of corrections that this party received from the dealer.
+    pub prep_bytes: u64,
+}
+
+/// A finished run.
+#[derive(Clone, Debug)]
+pub struct Execution {
+    /// The outputs that this party receives, by name.
+    pub outputs: BTreeMap<String, ArrayD<f64>>,
+    /// Cost of every step, in the order of [`crate::Plan::ops`].
+    pub measured: Vec<StepCost>,
+}
+
+/// Runs `program` as the session's party. `inputs` has a value for every input that this party owns and nothing else;
+/// it is checked as a whole before anything is sent. `progress` is called after every step.
+///
+/// # Errors
+/// [`RunError`]; no output leaves this party after an error.
+pub fn run<S: Shareable>(
+    cx: &mut Session<S>,
+    program: &Program,
+    inputs: &BTreeMap<String, ArrayD<f64>>,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Execution, RunError> {
+    let inputs = encode_inputs(program, cx.me(), inputs)?;
+    run_encoded(cx, program, inputs, progress)
+}
+
+/// As [`run`], with inputs that are already encoded.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_encoded<S: Shareable>(
+    cx: &mut Session<S>,
+    program: &Program,
+    mut inputs: EncodedInputs,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Execution, RunError> {
+    if cx.parties() != program.parties().len() {
+        return Err(RunError::Parties { expected: program.parties().len(), got: cx.parties() });
+    }
+    let total = program.nodes().len() + 2;
+    let mut measured = Vec::with_capacity(total);
+    let mut seen = Counters::of(cx);
+    let values = walk(program, |node, operands: &[&Value<S>]| {
+        let op = program.nodes()[node as usize].op.name();
+        let value = cx
+            .enter(node, 0)
+            .and_then(|()| step::evaluate(cx, program, node, operands, &mut inputs))
+            .map_err(|source| RunError::Protocol { node, op, source })?;
+        measured.push(seen.advance(cx, node));
+        let (rounds, sent_bytes) = (cx.rounds(), cx.sent_bytes());
+        progress(Progress { done: measured.len(), total, op, rounds, sent_bytes });
+        Ok::<_, RunError>(value)
+    })?;
+
+    let shares: Vec<&S> = values.iter().map(Value::secret).collect();
+    let recipients = program.outputs().iter().map(|o| o.recipients.as_slice());
+    let outputs: Vec<_> = shares.into_iter().zip(recipients).collect();
+    let failed = |source| RunError::Protocol { node: node::OUTPUT, op: "output", source };
+    let revealed = output(cx, &outputs).map_err(failed)?;
+    // The protocol does both rounds in one call; the first has a fixed size.
+    let both = seen.advance(cx, node::OUTPUT);
+    let confirm_bytes = confirm_cost(cx.parties()).sent_bytes[cx.me()];
+    measured.push(StepCost { id: node::CONFIRM, rounds: 1, sent_bytes: confirm_bytes, prep_bytes: 0 });
+    measured.push(StepCost {
+        rounds: both.rounds.saturating_sub(1),
+        sent_bytes: both.sent_bytes.saturating_sub(confirm_bytes),
+        ..both
+    });
+    progress(Progress { done: total, total, op: "output", rounds: cx.rounds(), sent_bytes: cx.sent_bytes() });
+
+    let outputs = program
+        .outputs()
+        .iter()
+        .zip(&revealed)
+        .filter_map(|(o, r)| Some((o.name.clone(), decode(r.as_ref()?.tensor(), program.fact(o.node).scale))))
+        .collect();
+    Ok(Execution { outputs, measured })
+}
+
+/// The session's counters at the end of the last step.
+struct Counters {
+    rounds: u64,
+    sent_bytes: u64,
+    prep_bytes: u64,
+}
+
+impl Counters {
+    fn of<S: Sharing>(cx: &Session<S>) -> Self {
+        Self { rounds: cx.rounds(), sent_bytes: cx.sent_bytes(), prep_bytes: cx.prep_bytes() }
+    }
+
+    /// What was added since the last call.
+    fn advance<S: Sharing>(&mut self, cx: &Session<S>, id: u32) -> StepCost {
+        let now = Self::of(cx);
+        let cost = StepCost {
+            id,
+            rounds: now.rounds - self.rounds,
+            sent_bytes: now.sent_bytes - self.sent_bytes,
+            prep_bytes: now.prep_bytes - self.prep_bytes,
+        };
+        *self = now;
+        cost
+    }
+}

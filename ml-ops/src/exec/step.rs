@@ -1,0 +1,172 @@
+//! One node on shares. The interactive calls are those of `lower`, in the same order.
+
+use mpc_core::ring::{Ring, Z64};
+use mpc_core::tensor::Tensor;
+use protocols::error::ProtocolError;
+use protocols::session::Session;
+use protocols::{compare, convert, matmul, mul, sigmoid, truncate};
+
+use super::{EncodedInputs, Shareable};
+use crate::op::{NodeId, Op};
+use crate::program::Program;
+
+/// A node's value at one party.
+#[derive(Clone)]
+pub(super) enum Value<S> {
+    /// The same at every party.
+    Public(Tensor<Z64>),
+    /// This party's share.
+    Secret(S),
+}
+
+impl<S: Shareable> Value<S> {
+    /// The share of a value that is secret by inference.
+    pub(super) fn secret(&self) -> &S {
+        match self {
+            Self::Secret(share) => share,
+            Self::Public(_) => unreachable!("inference found this value to be secret"),
+        }
+    }
+
+    /// Applies a linear function.
+    fn map(&self, linear: impl Fn(&Tensor<Z64>) -> Tensor<Z64>) -> Self {
+        match self {
+            Self::Public(t) => Self::Public(linear(t)),
+            Self::Secret(s) => Self::Secret(s.map_linear(linear)),
+        }
+    }
+
+    /// The value as a share, trivial if it is public.
+    fn share(self, holder: S::Holder) -> S {
+        match self {
+            Self::Public(t) => S::public(&t, holder),
+            Self::Secret(s) => s,
+        }
+    }
+
+    fn add(self, other: Self, holder: S::Holder) -> Self {
+        match (self, other) {
+            (Self::Public(a), Self::Public(b)) => Self::Public(a.add(&b)),
+            (Self::Public(k), Self::Secret(s)) | (Self::Secret(s), Self::Public(k)) => {
+                Self::Secret(s.add_public(&k, holder))
+            }
+            (Self::Secret(a), Self::Secret(b)) => Self::Secret(a.add(&b)),
+        }
+    }
+
+    fn neg(&self) -> Self {
+        self.map(|t| t.map(|v| -v))
+    }
+
+    /// Elementwise product of values of one shape: interactive only if both are secret.
+    fn mul(self, other: Self, cx: &mut Session<S>) -> Result<Self, ProtocolError> {
+        Ok(match (self, other) {
+            (Self::Public(a), Self::Public(b)) => Self::Public(a.hadamard(&b)),
+            (Self::Public(k), Self::Secret(s)) | (Self::Secret(s), Self::Public(k)) => {
+                Self::Secret(s.mul_public(&k))
+            }
+            (Self::Secret(a), Self::Secret(b)) => Self::Secret(mul::mul(cx, &a, &b)?),
+        })
+    }
+
+    fn matmul(&self, other: &Self, cx: &mut Session<S>) -> Result<Self, ProtocolError> {
+        Ok(match (self, other) {
+            (Self::Public(a), Self::Public(b)) => Self::Public(a.matmul(b)),
+            (Self::Public(k), Self::Secret(s)) => Self::Secret(s.map_linear(|t| k.matmul(t))),
+            (Self::Secret(s), Self::Public(k)) => Self::Secret(s.map_linear(|t| t.matmul(k))),
+            (Self::Secret(a), Self::Secret(b)) => Self::Secret(matmul::matmul(cx, a, b)?),
+        })
+    }
+}
+
+/// The value of `node` from those of its operands.
+pub(super) fn evaluate<S: Shareable>(
+    cx: &mut Session<S>,
+    program: &Program,
+    node: NodeId,
+    x: &[&Value<S>],
+    inputs: &mut EncodedInputs,
+) -> Result<Value<S>, ProtocolError> {
+    let (op, fact, frac) = (&program.nodes()[node as usize].op, program.fact(node), program.frac_bits());
+    let (shape, holder) = (fact.shape.dims(), cx.holder());
+    let ids = op.operands();
+    let scale_of = |i: usize| program.fact(ids[i]).scale;
+    let stretch =
+        |v: &Value<S>| v.map(|t| t.broadcast(shape).expect("invariant: inference compared the shapes"));
+    let lift = |i: usize, scale: u32| match scale - scale_of(i) {
+        0 => x[i].clone(),
+        by => x[i].map(|t| t.scale(Z64::power_of_two(by))),
+    };
+    // Operand i at a common scale, repeated to the shape of the result.
+    let aligned = |i: usize, scale: u32| stretch(&lift(i, scale));
+    // Operand a less operand b.
+    let difference = |a: usize, b: usize| {
+        let scale = scale_of(a).max(scale_of(b));
+        aligned(a, scale).add(aligned(b, scale).neg(), holder)
+    };
+    let one = || Value::Public(Tensor::filled(shape, Z64::ONE));
+    let ltz = |cx: &mut Session<S>, v: Value<S>| {
+        Ok::<_, ProtocolError>(Value::Secret(compare::less_than_zero(cx, v.secret())?))
+    };
+    let value = match op {
+        Op::Input { owner, .. } => {
+            let own = inputs.take(node);
+            Value::Secret(S::input(cx, mpc_core::party::PartyId::new(*owner), shape, own.as_ref())?)
+        }
+        Op::Constant { values, .. } => Value::Public(values.clone()),
+        Op::Add(..) => aligned(0, fact.scale).add(aligned(1, fact.scale), holder),
+        Op::Sub(..) => difference(0, 1),
+        Op::Neg(_) => x[0].neg(),
+        Op::Mul(..) => stretch(x[0]).mul(stretch(x[1]), cx)?,
+        Op::Square(_) => Value::Secret(mul::square(cx, x[0].secret())?),
+        Op::MatMul(..) => x[0].matmul(x[1], cx)?,
+        Op::Dense { .. } => {
+            let product = scale_of(0) + scale_of(1);
+            let scale = product.max(scale_of(2));
+            let xw = x[0].matmul(x[1], cx)?;
+            let xw =
+                if scale > product { xw.map(|t| t.scale(Z64::power_of_two(scale - product))) } else { xw };
+            xw.add(aligned(2, scale), holder)
+        }
+        Op::Sum { axis, .. } => x[0].map(|t| t.sum_axis(*axis)),
+        Op::Mean { axis, .. } => {
+            let factor = Z64::from_i64(program.mean_factor(node).value);
+            x[0].map(|t| t.sum_axis(*axis).scale(factor))
+        }
+        Op::Scale { factor, .. } => x[0].map(|t| t.scale(Z64::from_i64(*factor))),
+        Op::Reshape { .. } => x[0].map(|t| t.clone().reshape(shape)),
+        Op::Slice { axis, start, end, .. } => x[0].map(|t| t.slice(*axis, *start, *end)),
+        Op::Concat { axis, .. } => {
+            let parts: Vec<S> = (0..x.len()).map(|i| lift(i, fact.scale).share(holder)).collect();
+            Value::Secret(S::combine(&parts.iter().collect::<Vec<_>>(), |p| Tensor::concat(*axis, p)))
+        }
+        Op::Transpose(_) => x[0].map(|t| t.permute(&[1, 0])),
+        Op::Less(..) => ltz(cx, difference(0, 1))?,
+        Op::Greater(..) => ltz(cx, difference(1, 0))?,
+        Op::LessEqual(..) => one().add(ltz(cx, difference(1, 0))?.neg(), holder),
+        Op::GreaterEqual(..) => one().add(ltz(cx, difference(0, 1))?.neg(), holder),
+        Op::Select { .. } => {
+            let (bit, a, b) = (stretch(x[0]), aligned(1, fact.scale), aligned(2, fact.scale));
+            match (bit, a, b) {
+                (Value::Secret(bit), Value::Secret(a), Value::Secret(b)) => {
+                    Value::Secret(convert::select(cx, &bit, &a, &b)?)
+                }
+                (bit, a, b) => bit.mul(a.add(b.neg(), holder), cx)?.add(b, holder),
+            }
+        }
+        Op::Relu(_) => Value::Secret(compare::relu(cx, x[0].secret())?),
+        Op::Clamp { lo, hi, .. } => {
+            let x = lift(0, frac.bits());
+            Value::Secret(compare::clamp(cx, x.secret(), Z64::from_i64(*lo), Z64::from_i64(*hi))?)
+        }
+        Op::Sigmoid(_) => {
+            let x = lift(0, frac.bits());
+            Value::Secret(sigmoid::sigmoid(cx, x.secret(), frac)?)
+        }
+        Op::AssumeRange { .. } => x[0].clone(),
+    };
+    match program.truncation(node) {
+        0 => Ok(value),
+        bits => Ok(Value::Secret(truncate::truncate(cx, value.secret(), bits)?)),
+    }
+}

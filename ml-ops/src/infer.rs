@@ -1,0 +1,405 @@
+//! Inference: from the facts of its operands to the facts of a node, or the reason why the node is refused.
+//!
+//! Bounds are exact integers in ring units. An addition adds them, a product multiplies them, and a truncation by s
+//! bits divides by 2^s and rounds up, which covers both neighbours that the randomised rounding of TruncPr can choose.
+//! Everything that is truncated, compared or kept must stay below 2^62, the range in which the protocols are right.
+
+use mpc_core::fixed::HEADROOM_BITS;
+use mpc_core::ring::Ring;
+
+use crate::error::ProgramError;
+use crate::fact::{Fact, Visibility};
+use crate::op::{NodeId, Op};
+use crate::shape::Shape;
+
+/// Bounds stay below this.
+pub(crate) const LIMIT: u128 = 1 << HEADROOM_BITS;
+/// Most fraction bits of a public factor.
+const MAX_FACTOR_BITS: u32 = 40;
+/// Most elements of a node that compares: a clamp compares each of them twice, and a dealer makes bundles of up to 2^22.
+const MAX_COMPARED: usize = 1 << 21;
+/// Fewest significant bits of the factor 1/n of a mean.
+const MIN_MEAN_BITS: u32 = 8;
+
+/// Where a node is being inferred.
+#[derive(Copy, Clone)]
+pub(crate) struct Context {
+    /// Fraction bits of the program.
+    pub(crate) frac: u32,
+    /// Number of parties.
+    pub(crate) parties: usize,
+    /// Number that the node will have.
+    pub(crate) node: NodeId,
+}
+
+/// Facts of `op` from those of its operands, which are in the order of [`Op::operands`].
+pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, ProgramError> {
+    let at = Site { node: cx.node, op: op.name() };
+    if !operands.is_empty() && operands.iter().all(|f| !f.is_secret()) {
+        return Err(ProgramError::PublicOnly { node: at.node, op: at.op });
+    }
+    let fact = match (op, operands) {
+        (Op::Input { owner, shape, bound, .. }, []) => {
+            if *owner >= cx.parties {
+                return Err(ProgramError::NoSuchParty { what: "input", got: *owner, parties: cx.parties });
+            }
+            Fact::secret(shape.clone(), cx.frac, at.within("the input", u128::from(*bound), cx.frac)?)
+        }
+        (Op::Constant { scale, values }, []) => {
+            if *scale != 0 && *scale != cx.frac {
+                return Err(at.parameter("a constant has 0 or the program's fraction bits"));
+            }
+            let largest = values.as_slice().iter().map(|v| v.to_i64().unsigned_abs()).max().unwrap_or(0);
+            Fact {
+                shape: values.shape().into(),
+                scale: *scale,
+                visibility: Visibility::Public,
+                bound: at.within("the constant", u128::from(largest), *scale)?,
+                bit: *scale == 0 && values.as_slice().iter().all(|v| v.to_u64() <= 1),
+            }
+        }
+        (Op::Add(..) | Op::Sub(..), [a, b]) => {
+            let (shape, scale) = (at.broadcast(a, b)?, a.scale.max(b.scale));
+            let sum = a.bound_at(scale) + b.bound_at(scale);
+            Fact::secret(shape, scale, at.within("the result", sum, scale)?)
+        }
+        (Op::Neg(_), [x]) => Fact { bit: false, ..(*x).clone() },
+        (Op::Mul(..), [a, b]) => {
+            let shape = at.broadcast(a, b)?;
+            let (scale, bound) = at.product(a, b, 1, cx.frac)?;
+            Fact { bit: a.bit && b.bit, ..Fact::secret(shape, scale, bound) }
+        }
+        (Op::Square(_), [x]) => {
+            let (scale, bound) = at.product(x, x, 1, cx.frac)?;
+            Fact { bit: x.bit, ..Fact::secret(x.shape.clone(), scale, bound) }
+        }
+        (Op::MatMul(..), [a, b]) => {
+            let (shape, k) = at.matrix_product(a, b)?;
+            let (scale, bound) = at.product(a, b, k, cx.frac)?;
+            Fact::secret(shape, scale, bound)
+        }
+        (Op::Dense { .. }, [x, w, b]) => dense(at, x, w, b, cx.frac)?,
+        (Op::Sum { axis, .. }, [x]) => {
+            let n = at.axis_len(x, *axis)?;
+            let bound = at.within("the sum", u128::from(x.bound) * n as u128, x.scale)?;
+            Fact::secret(x.shape.without(*axis), x.scale, bound)
+        }
+        (Op::Mean { axis, .. }, [x]) => {
+            let n = at.axis_len(x, *axis)?;
+            let sum = u128::from(at.within("the sum", u128::from(x.bound) * n as u128, x.scale)?);
+            let factor = mean_factor(n, sum, x.scale, cx.frac);
+            let (scale, bound) = at.scaled(sum, x.scale, factor, cx.frac)?;
+            Fact::secret(x.shape.without(*axis), scale, bound)
+        }
+        (Op::Scale { factor, bits, .. }, [x]) => {
+            if *bits > MAX_FACTOR_BITS || (*bits > 0 && x.scale + bits < cx.frac) {
+                return Err(at.parameter(
+                    "the factor has 0 to 40 fraction bits and enough to reach those of the program",
+                ));
+            }
+            let (scale, bound) =
+                at.scaled(u128::from(x.bound), x.scale, Factor { value: *factor, bits: *bits }, cx.frac)?;
+            Fact::secret(x.shape.clone(), scale, bound)
+        }
+        (Op::Reshape { shape, .. }, [x]) => {
+            at.allowed(shape)?;
+            if shape.elements() != x.shape.elements() {
+                return Err(at.shapes(x, shape, "the number of elements must stay the same"));
+            }
+            Fact { shape: shape.clone(), ..(*x).clone() }
+        }
+        (Op::Slice { axis, start, end, .. }, [x]) => {
+            let len = at.axis_len(x, *axis)?;
+            if !(start < end && *end <= len) {
+                return Err(ProgramError::SliceRange { node: at.node, start: *start, end: *end, len });
+            }
+            Fact { shape: x.shape.with_axis(*axis, end - start), ..(*x).clone() }
+        }
+        (Op::Concat { axis, .. }, [first, rest @ ..]) => concat(at, first, rest, *axis)?,
+        (Op::Transpose(_), [x]) => {
+            let &[m, n] = x.shape.dims() else {
+                return Err(ProgramError::Rank {
+                    node: at.node,
+                    op: at.op,
+                    expected: "a matrix",
+                    got: x.shape.clone(),
+                });
+            };
+            Fact { shape: [n, m].into(), ..(*x).clone() }
+        }
+        (Op::Less(..) | Op::Greater(..) | Op::LessEqual(..) | Op::GreaterEqual(..), [a, b]) => {
+            let shape = at.broadcast(a, b)?;
+            at.difference(a, b)?;
+            Fact::secret_bit(shape)
+        }
+        (Op::Select { .. }, [bit, a, b]) => {
+            if !bit.bit {
+                return Err(ProgramError::NotABit { node: at.node, max_abs: bit.max_abs() });
+            }
+            let values = at.broadcast(a, b)?;
+            let shape = bit.shape.broadcast(&values);
+            let shape = shape
+                .ok_or_else(|| at.shapes(bit, &values, "axes must be equal or 1, aligned at the end"))?;
+            let scale = at.difference(a, b)?;
+            let bound = at.within("the result", a.bound_at(scale).max(b.bound_at(scale)), scale)?;
+            Fact { bit: a.bit && b.bit, ..Fact::secret(shape, scale, bound) }
+        }
+        (Op::Relu(_), [x]) => (*x).clone(),
+        (Op::Clamp { lo, hi, .. }, [x]) => {
+            if lo > hi {
+                return Err(at.parameter("the lower limit must not be above the upper one"));
+            }
+            let limit = u128::from(lo.unsigned_abs().max(hi.unsigned_abs()));
+            let bound = x.bound_at(cx.frac);
+            at.within("the distance to a limit", bound.saturating_add(limit), cx.frac)?;
+            let bound = if *lo <= 0 && 0 <= *hi { limit.min(bound) } else { limit };
+            Fact::secret(x.shape.clone(), cx.frac, at.within("the result", bound, cx.frac)?)
+        }
+        (Op::Sigmoid(_), [x]) => {
+            // The protocol compares with thresholds below 2^4 and needs twice the room of others.
+            at.within("twice the operand", 2 * x.bound_at(cx.frac), cx.frac)?;
+            Fact::secret(x.shape.clone(), cx.frac, sigmoid_bound(cx.frac))
+        }
+        (Op::AssumeRange { bound, .. }, [x]) => {
+            if *bound == 0 {
+                return Err(at.parameter("the promised bound must be positive"));
+            }
+            Fact { bound: x.bound.min(*bound), ..(*x).clone() }
+        }
+        (Op::Input { .. } | Op::Constant { .. }, _)
+        | (Op::Neg(_) | Op::Square(_) | Op::Transpose(_) | Op::Relu(_) | Op::Sigmoid(_), _)
+        | (Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. }, _)
+        | (
+            Op::Clamp { .. }
+            | Op::AssumeRange { .. }
+            | Op::Concat { .. }
+            | Op::Select { .. }
+            | Op::Dense { .. },
+            _,
+        )
+        | (Op::Add(..) | Op::Sub(..) | Op::Mul(..) | Op::MatMul(..), _)
+        | (Op::Less(..) | Op::Greater(..) | Op::LessEqual(..) | Op::GreaterEqual(..), _) => {
+            return Err(at.parameter("the operation needs at least one operand"));
+        }
+    };
+    at.allowed(&fact.shape)?;
+    if compares(op) && fact.shape.elements() > MAX_COMPARED {
+        return Err(
+            at.parameter("one node compares at most 2^21 elements; slice the rows and join the results")
+        );
+    }
+    Ok(fact)
+}
+
+/// Whether the operation takes comparison bundles, which a dealer makes for a limited number of elements at once.
+const fn compares(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Less(..)
+            | Op::Greater(..)
+            | Op::LessEqual(..)
+            | Op::GreaterEqual(..)
+            | Op::Relu(_)
+            | Op::Clamp { .. }
+            | Op::Sigmoid(_)
+    )
+}
+
+fn dense(at: Site, x: &Fact, w: &Fact, b: &Fact, frac: u32) -> Result<Fact, ProgramError> {
+    let (shape, k) = at.matrix_product(x, w)?;
+    if b.shape.broadcast(&shape).as_ref() != Some(&shape) {
+        return Err(at.shapes(b, &shape, "the bias must have one number per output column"));
+    }
+    let product = u128::from(x.bound).saturating_mul(u128::from(w.bound)).saturating_mul(k as u128);
+    // The sum stands at the scale of the product, or of the bias if the product is an integer.
+    let scale = (x.scale + w.scale).max(b.scale);
+    let product = product.saturating_mul(1 << (scale - x.scale - w.scale));
+    let sum = at.within("the result before truncation", product.saturating_add(b.bound_at(scale)), scale)?;
+    let (scale, bound) = truncated(u128::from(sum), scale, frac);
+    Ok(Fact::secret(shape, scale, bound))
+}
+
+fn concat(at: Site, first: &Fact, rest: &[&Fact], axis: usize) -> Result<Fact, ProgramError> {
+    let mut len = at.axis_len(first, axis)?;
+    let mut fact = first.clone();
+    for x in rest {
+        if x.shape.rank() != first.shape.rank() || x.shape.without(axis) != first.shape.without(axis) {
+            return Err(at.shapes(first, &x.shape, "all axes but the joined one must be equal"));
+        }
+        len = len.saturating_add(at.axis_len(x, axis)?);
+        let scale = fact.scale.max(x.scale);
+        fact.bound = at.within("an operand", fact.bound_at(scale).max(x.bound_at(scale)), scale)?;
+        fact.scale = scale;
+        fact.bit &= x.bit;
+    }
+    Ok(Fact { shape: first.shape.with_axis(axis, len), visibility: Visibility::Secret, ..fact })
+}
+
+/// A public factor `value / 2^bits`.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Factor {
+    pub(crate) value: i64,
+    pub(crate) bits: u32,
+}
+
+/// The factor 1/n with as many fraction bits as the sum's bound leaves room for: exact for powers of two.
+pub(crate) fn mean_factor(n: usize, sum_bound: u128, scale: u32, frac: u32) -> Factor {
+    let least = frac.saturating_sub(scale);
+    let log = n.next_power_of_two().trailing_zeros();
+    if n.is_power_of_two() && log >= least {
+        return Factor { value: 1, bits: log };
+    }
+    let fits = |f: &Factor| sum_bound.saturating_mul(f.value.unsigned_abs().into()) < LIMIT;
+    let reciprocal = |bits: u32| Factor { value: ((2u128 << bits) / n as u128).div_ceil(2) as i64, bits };
+    let lowest = least.max(log + MIN_MEAN_BITS);
+    (lowest..=MAX_FACTOR_BITS.max(lowest))
+        .rev()
+        .map(reciprocal)
+        .find(fits)
+        .unwrap_or_else(|| reciprocal(lowest))
+}
+
+/// The encoding of a public factor for a value of the given bound: integers exactly, others with as many fraction bits
+/// as the bound leaves room for, up to 40. `None` if the factor is too large or rounds to zero.
+pub(crate) fn scale_factor(k: f64, bound: u64, scale: u32, frac: u32) -> Option<Factor> {
+    let encode = |bits: u32| (k * 2f64.powi(bits as i32)).round_ties_even();
+    let fits = |v: f64| v.abs() < 2f64.powi(HEADROOM_BITS as i32);
+    if k.fract() == 0.0 {
+        return fits(k).then_some(Factor { value: k as i64, bits: 0 });
+    }
+    let lowest = frac.saturating_sub(scale).max(1);
+    // A value that is lifted from the integers takes exactly the program's fraction bits and needs no truncation.
+    let highest = if scale == 0 { lowest } else { MAX_FACTOR_BITS };
+    let room = |v: f64| fits(v) && u128::from(bound).saturating_mul(v.abs() as u128) < LIMIT;
+    let bits = (lowest..=highest).rev().find(|&b| room(encode(b))).unwrap_or(lowest);
+    let value = encode(bits);
+    if !fits(value) || value == 0.0 {
+        return None;
+    }
+    let mut factor = Factor { value: value as i64, bits };
+    while factor.value % 2 == 0 && factor.bits > lowest {
+        factor = Factor { value: factor.value / 2, bits: factor.bits - 1 };
+    }
+    Some(factor)
+}
+
+/// Bound of a sigmoid's result: 1 and the error that `protocols::sigmoid` states, 4.72e-5 and 8 units of
+/// 2^−min(f, 16).
+fn sigmoid_bound(frac: u32) -> u64 {
+    let fit = (1u64 << frac) * 472 / 10_000_000 + 1;
+    (1 << frac) + fit + (8 << frac.saturating_sub(16))
+}
+
+/// Scale and bound after the truncation that brings a value back to the program's fraction bits.
+fn truncated(bound: u128, scale: u32, frac: u32) -> (u32, u64) {
+    let shift = scale.saturating_sub(frac);
+    let bound = bound.div_ceil(1 << shift);
+    (scale - shift, u64::try_from(bound).expect("invariant: the bound was checked against 2^62"))
+}
+
+/// The node that is being inferred, for its errors.
+#[derive(Copy, Clone)]
+struct Site {
+    node: NodeId,
+    op: &'static str,
+}
+
+impl Site {
+    fn within(self, what: &'static str, bound: u128, scale: u32) -> Result<u64, ProgramError> {
+        if bound < LIMIT {
+            return Ok(bound as u64);
+        }
+        let bound = bound as f64 / 2f64.powi(scale as i32);
+        let limit_bits = HEADROOM_BITS - scale.min(HEADROOM_BITS);
+        Err(ProgramError::Overflow { node: self.node, op: self.op, what, bound, scale, limit_bits })
+    }
+
+    /// Scale and bound of a sum of `terms` products, truncated to the program's scale.
+    fn product(self, a: &Fact, b: &Fact, terms: usize, frac: u32) -> Result<(u32, u64), ProgramError> {
+        let bound = u128::from(a.bound).saturating_mul(b.bound.into()).saturating_mul(terms as u128);
+        let scale = a.scale + b.scale;
+        let bound = self.within("the product before truncation", bound, scale)?;
+        Ok(truncated(bound.into(), scale, frac))
+    }
+
+    fn scaled(self, bound: u128, scale: u32, by: Factor, frac: u32) -> Result<(u32, u64), ProgramError> {
+        let bound = bound.saturating_mul(by.value.unsigned_abs().into());
+        let bound = self.within("the product before truncation", bound, scale + by.bits)?;
+        Ok(truncated(bound.into(), scale + by.bits, frac))
+    }
+
+    /// The common scale of two values whose difference is taken.
+    fn difference(self, a: &Fact, b: &Fact) -> Result<u32, ProgramError> {
+        let scale = a.scale.max(b.scale);
+        self.within("the difference of the operands", a.bound_at(scale) + b.bound_at(scale), scale)?;
+        Ok(scale)
+    }
+
+    fn broadcast(self, a: &Fact, b: &Fact) -> Result<Shape, ProgramError> {
+        let shape = a.shape.broadcast(&b.shape);
+        shape.ok_or_else(|| self.shapes(a, &b.shape, "axes must be equal or 1, aligned at the end"))
+    }
+
+    fn matrix_product(self, a: &Fact, b: &Fact) -> Result<(Shape, usize), ProgramError> {
+        let (&[m, k], &[k2, n]) = (a.shape.dims(), b.shape.dims()) else {
+            return Err(self.shapes(a, &b.shape, "both must be matrices"));
+        };
+        if k != k2 {
+            return Err(self.shapes(a, &b.shape, "columns of the first must equal rows of the second"));
+        }
+        Ok(([m, n].into(), k))
+    }
+
+    fn axis_len(self, x: &Fact, axis: usize) -> Result<usize, ProgramError> {
+        x.shape.dims().get(axis).copied().ok_or_else(|| ProgramError::NoSuchAxis {
+            node: self.node,
+            op: self.op,
+            axis,
+            shape: x.shape.clone(),
+        })
+    }
+
+    fn allowed(self, shape: &Shape) -> Result<(), ProgramError> {
+        if shape.is_allowed() {
+            return Ok(());
+        }
+        Err(ProgramError::ShapeLimit { node: self.node, op: self.op, shape: shape.clone() })
+    }
+
+    fn shapes(self, left: &Fact, right: &Shape, why: &'static str) -> ProgramError {
+        let (left, right) = (left.shape.clone(), right.clone());
+        ProgramError::Shapes { node: self.node, op: self.op, left, right, why }
+    }
+
+    const fn parameter(self, what: &'static str) -> ProgramError {
+        ProgramError::Parameter { node: self.node, op: self.op, what }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn factors_are_as_precise_as_the_bound_allows() {
+        // 30,000 values up to 64 at 16 bits: 2^37 in ring units.
+        let f = mean_factor(30_000, 30_000 << 22, 16, 16);
+        let relative = (f.value as f64 / 2f64.powi(f.bits as i32) * 30_000.0 - 1.0).abs();
+        assert!(relative < 1e-6, "{f:?} is off by {relative:e}");
+        assert_eq!(mean_factor(1024, 1 << 32, 16, 16), Factor { value: 1, bits: 10 });
+        assert_eq!(mean_factor(1, 1 << 32, 16, 16), Factor { value: 1, bits: 0 });
+        // A mean of bits takes at least the program's fraction bits.
+        assert!(mean_factor(2, 2, 0, 16).bits >= 16);
+    }
+
+    #[test]
+    fn integer_factors_are_free_and_halves_are_short() {
+        assert_eq!(scale_factor(-3.0, 1 << 22, 16, 16), Some(Factor { value: -3, bits: 0 }));
+        assert_eq!(scale_factor(0.75, 1 << 22, 16, 16), Some(Factor { value: 3, bits: 2 }));
+        assert_eq!(scale_factor(0.1, 1, 0, 16), Some(Factor { value: 6554, bits: 16 }));
+        assert_eq!(scale_factor(1e-30, 1 << 22, 16, 16), None);
+        assert_eq!(scale_factor(1e30, 1 << 22, 16, 16), None);
+        let f = scale_factor(0.001, 1 << 22, 16, 16).unwrap();
+        assert!((f.value as f64 / 2f64.powi(f.bits as i32) - 0.001).abs() < 1e-11);
+    }
+}

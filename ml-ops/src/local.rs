@@ -1,0 +1,44 @@
+//! Running a program with all parties in this process, for trying things out.
+
+use std::collections::BTreeMap;
+
+use mpc_core::party::PartyId;
+use mpc_core::ring::Z64;
+use ndarray::ArrayD;
+use protocols::trial;
+
+use crate::exec::{Execution, InputError, RunError, encode_inputs, run_encoded};
+use crate::program::Program;
+
+/// Runs the real protocols with one thread per party, channels in memory and a dealer in the process, and returns what
+/// every party gets, in party order. `inputs` has the inputs of all parties. `seed` determines all randomness: take a
+/// fresh one where it matters.
+///
+/// Whoever calls this sees everything, so it protects nothing.
+///
+/// # Errors
+/// [`RunError`], as [`crate::run`].
+pub fn run_local(
+    program: &Program,
+    inputs: &BTreeMap<String, ArrayD<f64>>,
+    seed: [u8; 32],
+) -> Result<Vec<Execution>, RunError> {
+    let n = program.parties().len();
+    if let Some(name) = inputs.keys().find(|&name| program.inputs().all(|i| i.name != name)) {
+        let known: Vec<_> = program.inputs().map(|i| format!("\"{}\"", i.name)).collect();
+        return Err(InputError::NoSuchInput { name: name.clone(), known: known.join(", ") }.into());
+    }
+    let encode = |me: PartyId| {
+        let names: Vec<_> = program.inputs().filter(|i| i.owner == me).map(|i| i.name).collect();
+        let own = inputs.iter().filter(|(name, _)| names.contains(&name.as_str()));
+        encode_inputs(program, me, &own.map(|(k, v)| (k.clone(), v.clone())).collect())
+    };
+    let encoded: Vec<_> = PartyId::all(n).map(encode).collect::<Result<_, _>>()?;
+    let slots: Vec<_> = encoded.into_iter().map(|e| std::sync::Mutex::new(Some(e))).collect();
+    let sessions = trial::sessions::<Z64>(n, seed, Some(&program.demand()));
+    trial::run_sessions(sessions, |cx| {
+        let own = slots[cx.me().index()].lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let own = own.expect("invariant: every party's thread runs once");
+        run_encoded(cx, program, own, &mut |_| ())
+    })
+}

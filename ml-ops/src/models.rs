@@ -1,0 +1,5 @@
+//! Ready-made programs.
+
+mod scorecard;
+
+pub use scorecard::{PROBABILITY, Scorecard};

@@ -1,0 +1,218 @@
+//! The closed set of operations. Everything that walks a program matches on [`Op`] exhaustively, so an operation that
+//! some walk has forgotten does not compile.
+
+use mpc_core::ring::Z64;
+use mpc_core::tensor::Tensor;
+
+use crate::shape::Shape;
+
+/// Index of a node in its program, from 0; operands come before their users.
+pub type NodeId = u32;
+
+/// What an owner's value is, which decides how its commitment is labelled in the log.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum InputKind {
+    /// Rows about people.
+    Data,
+    /// Parameters of a model.
+    Weights,
+}
+
+/// One operation. Operands of elementwise operations broadcast ([`Shape::broadcast`]) and an integer operand is lifted
+/// to the fraction bits of the other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Op {
+    /// A value that one party brings.
+    Input {
+        /// Unique name.
+        name: String,
+        /// Index of the party that has the value.
+        owner: usize,
+        /// Data or weights.
+        kind: InputKind,
+        /// Lengths of the axes.
+        shape: Shape,
+        /// Largest magnitude in units of 2^−f; the owner's encoder refuses more.
+        bound: u64,
+    },
+    /// A public tensor, encoded.
+    Constant {
+        /// Fraction bits of the encoding: 0 if every value is an integer.
+        scale: u32,
+        /// The encoded values.
+        values: Tensor<Z64>,
+    },
+    /// a + b
+    Add(NodeId, NodeId),
+    /// a − b
+    Sub(NodeId, NodeId),
+    /// −x
+    Neg(NodeId),
+    /// a · b, element by element.
+    Mul(NodeId, NodeId),
+    /// x²
+    Square(NodeId),
+    /// Matrix product.
+    MatMul(NodeId, NodeId),
+    /// x·w + b with one truncation.
+    Dense {
+        /// Rows.
+        x: NodeId,
+        /// Weights, one column per output.
+        w: NodeId,
+        /// One number per output.
+        b: NodeId,
+    },
+    /// Sum along an axis, which disappears.
+    Sum {
+        /// Operand.
+        x: NodeId,
+        /// Axis.
+        axis: usize,
+    },
+    /// Mean along an axis, which disappears.
+    Mean {
+        /// Operand.
+        x: NodeId,
+        /// Axis.
+        axis: usize,
+    },
+    /// x · factor / 2^bits for a public number.
+    Scale {
+        /// Operand.
+        x: NodeId,
+        /// Encoded factor.
+        factor: i64,
+        /// Fraction bits of the factor; 0 makes the operation exact and free.
+        bits: u32,
+    },
+    /// The same elements under another shape.
+    Reshape {
+        /// Operand.
+        x: NodeId,
+        /// New shape.
+        shape: Shape,
+    },
+    /// The indices `start..end` of one axis.
+    Slice {
+        /// Operand.
+        x: NodeId,
+        /// Axis.
+        axis: usize,
+        /// First index.
+        start: usize,
+        /// Index after the last.
+        end: usize,
+    },
+    /// Tensors joined along an axis.
+    Concat {
+        /// Operands in order.
+        xs: Vec<NodeId>,
+        /// Axis.
+        axis: usize,
+    },
+    /// Rows become columns.
+    Transpose(NodeId),
+    /// \[a < b\]
+    Less(NodeId, NodeId),
+    /// \[a > b\]
+    Greater(NodeId, NodeId),
+    /// \[a ≤ b\]
+    LessEqual(NodeId, NodeId),
+    /// \[a ≥ b\]
+    GreaterEqual(NodeId, NodeId),
+    /// a where the bit is 1, b where it is 0.
+    Select {
+        /// Tensor of zeros and ones.
+        bit: NodeId,
+        /// Taken for 1.
+        a: NodeId,
+        /// Taken for 0.
+        b: NodeId,
+    },
+    /// max(x, 0)
+    Relu(NodeId),
+    /// min(max(x, lo), hi) for public limits.
+    Clamp {
+        /// Operand.
+        x: NodeId,
+        /// Lower limit in units of 2^−f.
+        lo: i64,
+        /// Upper limit in units of 2^−f.
+        hi: i64,
+    },
+    /// 1 / (1 + e^−x), approximated.
+    Sigmoid(NodeId),
+    /// x, with the author's promise of a smaller bound. Nothing checks it at run time: a value beyond the promise
+    /// makes what follows meaningless.
+    AssumeRange {
+        /// Operand.
+        x: NodeId,
+        /// Promised bound in ring units at the operand's scale.
+        bound: u64,
+    },
+}
+
+impl Op {
+    /// The name in text, plans and errors.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Input { kind: InputKind::Data, .. } => "input",
+            Self::Input { kind: InputKind::Weights, .. } => "weights",
+            Self::Constant { .. } => "constant",
+            Self::Add(..) => "add",
+            Self::Sub(..) => "sub",
+            Self::Neg(_) => "neg",
+            Self::Mul(..) => "mul",
+            Self::Square(_) => "square",
+            Self::MatMul(..) => "matmul",
+            Self::Dense { .. } => "dense",
+            Self::Sum { .. } => "sum",
+            Self::Mean { .. } => "mean",
+            Self::Scale { .. } => "scale",
+            Self::Reshape { .. } => "reshape",
+            Self::Slice { .. } => "slice",
+            Self::Concat { .. } => "concat",
+            Self::Transpose(_) => "transpose",
+            Self::Less(..) => "less",
+            Self::Greater(..) => "greater",
+            Self::LessEqual(..) => "less_equal",
+            Self::GreaterEqual(..) => "greater_equal",
+            Self::Select { .. } => "select",
+            Self::Relu(_) => "relu",
+            Self::Clamp { .. } => "clamp",
+            Self::Sigmoid(_) => "sigmoid",
+            Self::AssumeRange { .. } => "assume_range",
+        }
+    }
+
+    /// The nodes whose values the operation uses, in order.
+    #[must_use]
+    pub fn operands(&self) -> Vec<NodeId> {
+        match self {
+            Self::Input { .. } | Self::Constant { .. } => vec![],
+            Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) | Self::Sigmoid(x) => {
+                vec![*x]
+            }
+            Self::Sum { x, .. }
+            | Self::Mean { x, .. }
+            | Self::Scale { x, .. }
+            | Self::Reshape { x, .. }
+            | Self::Slice { x, .. }
+            | Self::Clamp { x, .. }
+            | Self::AssumeRange { x, .. } => vec![*x],
+            Self::Add(a, b)
+            | Self::Sub(a, b)
+            | Self::Mul(a, b)
+            | Self::MatMul(a, b)
+            | Self::Less(a, b)
+            | Self::Greater(a, b)
+            | Self::LessEqual(a, b)
+            | Self::GreaterEqual(a, b) => vec![*a, *b],
+            Self::Dense { x, w, b } => vec![*x, *w, *b],
+            Self::Select { bit, a, b } => vec![*bit, *a, *b],
+            Self::Concat { xs, .. } => xs.clone(),
+        }
+    }
+}

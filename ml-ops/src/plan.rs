@@ -1,0 +1,205 @@
+//! What a program costs, before anything connects: exact rounds, bytes and correlated randomness; estimated memory and
+//! time.
+//!
+//! A round is one exchange. Online bytes are message payloads sent; offline bytes are what the dealer sends, all of it to
+//! party 0. They are added up per party, and the largest party counts. A run measures the same numbers, and
+//! [`Plan::check`] compares.
+
+use mpc_core::party::{PartyId, PerParty};
+use mpc_core::ring::Z64;
+use mpc_core::share::Additive;
+use mpc_core::tag::node;
+use protocols::cost::Cost;
+use protocols::output;
+use protocols::prep::{Demand, Item};
+use serde::Serialize;
+
+use crate::estimate::{Estimates, estimates, memory_bytes};
+use crate::exec::StepCost;
+use crate::op::NodeId;
+use crate::program::Program;
+
+/// The sharing that is planned for.
+type Planned = Additive<Z64>;
+
+/// Correlated randomness of one kind that an operation consumes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Correlation {
+    /// Name of the kind.
+    pub kind: &'static str,
+    /// How many: elements, or 1 for a matrix triple.
+    pub count: usize,
+    /// Bytes of corrections from the dealer.
+    pub offline_bytes: u64,
+}
+
+/// Cost of one node, or of the confirmation or the outputs at the end.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct PlannedOp {
+    /// Number of the node; the confirmation and the outputs have the reserved numbers of their tags.
+    pub id: u32,
+    /// Name of the operation.
+    pub op: &'static str,
+    /// Exchanges.
+    pub rounds: u64,
+    /// Bytes that the busiest party sends.
+    pub online_bytes_per_party: u64,
+    /// Bytes that party 0 receives from the dealer.
+    pub offline_bytes_per_party: u64,
+    /// Correlated randomness, in order.
+    pub correlations: Vec<Correlation>,
+    /// Bytes that each party sends.
+    #[serde(skip)]
+    pub sent_bytes: PerParty<u64>,
+}
+
+/// Cost of a program.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Plan {
+    /// Name of the program.
+    pub program: String,
+    /// Its digest in hexadecimal.
+    pub digest: String,
+    /// Number of parties.
+    pub parties: usize,
+    /// Exchanges in all.
+    pub rounds: u64,
+    /// Bytes that the busiest party sends in all.
+    pub online_bytes_per_party: u64,
+    /// Bytes that party 0 receives from the dealer in all.
+    pub offline_bytes_per_party: u64,
+    /// Estimated peak of a party's tensors and messages.
+    pub memory_bytes: u64,
+    /// Estimated time on three kinds of network.
+    pub estimates: Estimates,
+    /// Every node in order, then `confirm` and `output`.
+    pub ops: Vec<PlannedOp>,
+    /// Bytes that each party sends in all.
+    #[serde(skip)]
+    pub sent_bytes: PerParty<u64>,
+}
+
+/// A run that did not cost what was planned: a bug, or another program.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{op} (node {id}) of {party}: planned {planned:?}, measured {measured:?}")]
+pub struct PlanMismatch {
+    /// The party that measured.
+    pub party: PartyId,
+    /// Number of the node.
+    pub id: u32,
+    /// The operation.
+    pub op: &'static str,
+    /// As planned; `None` if the run had a step more.
+    pub planned: Option<StepCost>,
+    /// As measured; `None` if the run had a step less.
+    pub measured: Option<StepCost>,
+}
+
+impl Program {
+    /// Cost of the program: exact rounds, bytes and correlated randomness.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        let costs = self.costs();
+        let total = costs.iter().fold(Cost::none(self.parties.len()), |sum, (_, _, c)| sum.then(c.clone()));
+        let ops: Vec<PlannedOp> = costs.into_iter().map(|(id, op, cost)| planned(id, op, &cost)).collect();
+        let offline = largest(&total.dealer_bytes::<Z64>());
+        Plan {
+            program: self.name.clone(),
+            digest: self.digest_hex(),
+            parties: self.parties.len(),
+            rounds: total.rounds,
+            online_bytes_per_party: total.max_sent_bytes(),
+            offline_bytes_per_party: offline,
+            memory_bytes: memory_bytes(self),
+            estimates: estimates(self, &total, offline),
+            ops,
+            sent_bytes: total.sent_bytes,
+        }
+    }
+
+    /// The correlated randomness that a run consumes, in order: what the parties ask the dealer for.
+    #[must_use]
+    pub fn demand(&self) -> Demand {
+        let items = (0..self.nodes.len()).flat_map(|i| self.node_cost(i as NodeId).items);
+        Demand { items: items.collect() }
+    }
+
+    /// Cost of one node.
+    pub(crate) fn node_cost(&self, node: NodeId) -> Cost {
+        let n = self.parties.len();
+        let steps = self.steps(node).into_iter();
+        steps.fold(Cost::none(n), |sum, s| sum.then(s.cost::<Planned>(n, self.frac)))
+    }
+
+    /// Every node, then confirmation and outputs.
+    fn costs(&self) -> Vec<(u32, &'static str, Cost)> {
+        let n = self.parties.len();
+        let nodes = self
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|(i, node)| (i as u32, node.op.name(), self.node_cost(i as NodeId)));
+        let outputs: Vec<_> = self
+            .outputs
+            .iter()
+            .map(|o| (self.fact(o.node).shape.elements(), o.recipients.as_slice()))
+            .collect();
+        nodes
+            .chain([
+                (node::CONFIRM, "confirm", output::confirm_cost(n)),
+                (node::OUTPUT, "output", output::cost::<Planned>(n, &outputs)),
+            ])
+            .collect()
+    }
+}
+
+impl Plan {
+    /// Compares what party `me` measured with the plan, step by step.
+    ///
+    /// # Errors
+    /// [`PlanMismatch`] with the first step that differs.
+    pub fn check(&self, me: PartyId, measured: &[StepCost]) -> Result<(), PlanMismatch> {
+        let expected = |op: &PlannedOp| StepCost {
+            id: op.id,
+            rounds: op.rounds,
+            sent_bytes: op.sent_bytes[me],
+            prep_bytes: if me.index() == 0 { op.offline_bytes_per_party } else { 0 },
+        };
+        for i in 0..self.ops.len().max(measured.len()) {
+            let (op, measured) = (self.ops.get(i), measured.get(i).copied());
+            let planned = op.map(expected);
+            if planned != measured {
+                let id = planned.or(measured).map_or(0, |s| s.id);
+                return Err(PlanMismatch {
+                    party: me,
+                    id,
+                    op: op.map_or("extra step", |o| o.op),
+                    planned,
+                    measured,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn planned(id: u32, op: &'static str, cost: &Cost) -> PlannedOp {
+    let correlation = |item: &Item| Correlation {
+        kind: item.name(),
+        count: item.count(),
+        offline_bytes: item.correction_bytes::<Z64>(),
+    };
+    PlannedOp {
+        id,
+        op,
+        rounds: cost.rounds,
+        online_bytes_per_party: cost.max_sent_bytes(),
+        offline_bytes_per_party: largest(&cost.dealer_bytes::<Z64>()),
+        correlations: cost.items.iter().map(correlation).collect(),
+        sent_bytes: cost.sent_bytes.clone(),
+    }
+}
+
+fn largest(bytes: &PerParty<u64>) -> u64 {
+    bytes.iter().map(|(_, &b)| b).max().unwrap_or(0)
+}

@@ -1,0 +1,263 @@
+//! A program: the static graph that parties agree on before anything is shared.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use mpc_core::fixed::FracBits;
+use mpc_core::party::{MAX_PARTIES, PartyId};
+use sha2::{Digest, Sha256};
+
+use crate::builder::ProgramBuilder;
+use crate::error::ProgramError;
+use crate::fact::Fact;
+use crate::infer::{Context, infer};
+use crate::op::{InputKind, NodeId, Op};
+use crate::shape::Shape;
+
+/// Most nodes, and most outputs, of a program.
+pub const MAX_NODES: usize = 65_536;
+/// Most bytes of a name.
+pub const MAX_NAME_BYTES: usize = 128;
+
+/// One operation and what is known about its result.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Node {
+    /// The operation.
+    pub op: Op,
+    /// Facts of the result.
+    pub fact: Fact,
+}
+
+/// A value that leaves the computation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Output {
+    /// Unique name.
+    pub name: String,
+    /// The node whose value it is.
+    pub node: NodeId,
+    /// Who receives it, in increasing order.
+    pub recipients: Vec<PartyId>,
+}
+
+/// A value that one party brings, as seen from outside the graph.
+#[derive(Copy, Clone, Debug)]
+pub struct InputSpec<'a> {
+    /// The node.
+    pub node: NodeId,
+    /// Unique name.
+    pub name: &'a str,
+    /// Who brings it.
+    pub owner: PartyId,
+    /// Data or weights.
+    pub kind: InputKind,
+    /// Lengths of the axes.
+    pub shape: &'a Shape,
+    /// Largest magnitude that the owner may encode.
+    pub max_abs: f64,
+}
+
+/// A static graph with inferred facts. There is no way to hold one that inference has not accepted: the builder and
+/// the decoder add nodes through the same door.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Program {
+    pub(crate) name: String,
+    pub(crate) frac: FracBits,
+    pub(crate) parties: Vec<String>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) outputs: Vec<Output>,
+}
+
+impl Program {
+    /// Starts a program for the named parties; an error about a name is reported by
+    /// [`ProgramBuilder::build`].
+    #[must_use]
+    pub fn builder(name: &str, frac: FracBits, parties: &[&str]) -> ProgramBuilder {
+        ProgramBuilder::new(name, frac, parties)
+    }
+
+    /// Name of the program.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Fraction bits of its real numbers.
+    #[must_use]
+    pub const fn frac_bits(&self) -> FracBits {
+        self.frac
+    }
+
+    /// Names of the parties, in the order of their indices.
+    #[must_use]
+    pub fn parties(&self) -> &[String] {
+        &self.parties
+    }
+
+    /// The nodes, operands before users.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The outputs, in the order in which they were declared.
+    #[must_use]
+    pub fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    /// The inputs, in node order.
+    pub fn inputs(&self) -> impl Iterator<Item = InputSpec<'_>> {
+        (0..).zip(&self.nodes).filter_map(|(node, n)| match &n.op {
+            Op::Input { name, owner, kind, shape, .. } => Some(InputSpec {
+                node,
+                name,
+                owner: PartyId::new(*owner),
+                kind: *kind,
+                shape,
+                max_abs: n.fact.max_abs(),
+            }),
+            _ => None,
+        })
+    }
+
+    /// Facts of one node.
+    ///
+    /// # Panics
+    /// If the program has no such node.
+    #[must_use]
+    pub fn fact(&self, node: NodeId) -> &Fact {
+        &self.nodes[node as usize].fact
+    }
+
+    /// SHA-256 of the canonical encoding: what parties compare before they compute.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.encode()).into()
+    }
+
+    /// The digest as lower-case hexadecimal digits.
+    #[must_use]
+    pub fn digest_hex(&self) -> String {
+        self.digest().iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// Writes the canonical encoding to a file.
+    ///
+    /// # Errors
+    /// [`ProgramError::File`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), ProgramError> {
+        let path = path.as_ref();
+        std::fs::write(path, self.encode()).map_err(|source| ProgramError::File { path: path.into(), source })
+    }
+
+    /// Reads a program from a file that [`Program::save`] wrote. The file is not trusted: it is decoded as
+    /// [`Program::decode`] does, and no more than its limit is read.
+    ///
+    /// # Errors
+    /// [`ProgramError::File`], and those of [`Program::decode`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ProgramError> {
+        use std::io::Read as _;
+        let path = path.as_ref();
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)
+            .and_then(|f| f.take(crate::codec::MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
+            .map_err(|source| ProgramError::File { path: path.into(), source })?;
+        Self::decode(&bytes)
+    }
+
+    /// An empty program: the start of building and of decoding.
+    pub(crate) const fn empty(name: String, frac: FracBits, parties: Vec<String>) -> Self {
+        Self { name, frac, parties, nodes: vec![], outputs: vec![] }
+    }
+
+    /// Indices below this are parties; a roster that is too long is refused at the end, by [`Program::checked`].
+    fn party_limit(&self) -> usize {
+        self.parties.len().min(MAX_PARTIES)
+    }
+
+    /// Appends a node after inference; the only way into the node list.
+    pub(crate) fn push(&mut self, op: Op) -> Result<NodeId, ProgramError> {
+        let node = self.nodes.len() as NodeId;
+        if self.nodes.len() >= MAX_NODES {
+            return Err(ProgramError::TooManyNodes);
+        }
+        let operands = op
+            .operands()
+            .into_iter()
+            .map(|operand| match self.nodes.get(operand as usize) {
+                Some(n) => Ok(&n.fact),
+                None => Err(ProgramError::NoSuchNode { node, op: op.name(), operand }),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let cx = Context { frac: self.frac.bits(), parties: self.party_limit(), node };
+        let fact = infer(&op, &operands, cx)?;
+        self.nodes.push(Node { op, fact });
+        Ok(node)
+    }
+
+    /// Appends an output.
+    pub(crate) fn push_output(&mut self, name: &str, node: NodeId, to: &[usize]) -> Result<(), ProgramError> {
+        let parties = self.party_limit();
+        if self.outputs.len() >= MAX_NODES {
+            return Err(ProgramError::TooManyNodes);
+        }
+        let Some(value) = self.nodes.get(node as usize) else {
+            return Err(ProgramError::NoSuchNode { node, op: "output", operand: node });
+        };
+        if !value.fact.is_secret() {
+            return Err(ProgramError::PublicOutput { name: name.into() });
+        }
+        if let Some(&got) = to.iter().find(|&&p| p >= parties) {
+            return Err(ProgramError::NoSuchParty { what: "output", got, parties });
+        }
+        let mut sorted = to.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        if sorted.is_empty() || sorted.len() != to.len() {
+            return Err(ProgramError::Recipients { name: name.into(), got: to.to_vec() });
+        }
+        let recipients = sorted.into_iter().map(PartyId::new).collect();
+        self.outputs.push(Output { name: name.into(), node, recipients });
+        Ok(())
+    }
+
+    /// Checks what is about the program as a whole: names, parties, that there is an output.
+    pub(crate) fn checked(self) -> Result<Self, ProgramError> {
+        if !(2..=MAX_PARTIES).contains(&self.parties.len()) {
+            return Err(ProgramError::PartyCount { got: self.parties.len() });
+        }
+        check_name("program", &self.name)?;
+        unique("party", self.parties.iter().map(String::as_str), &mut HashSet::new())?;
+        let mut values = HashSet::new();
+        unique("input", self.inputs().map(|i| i.name), &mut values)?;
+        unique("output", self.outputs.iter().map(|o| o.name.as_str()), &mut values)?;
+        if self.outputs.is_empty() {
+            return Err(ProgramError::NoOutput { name: self.name });
+        }
+        Ok(self)
+    }
+}
+
+fn unique<'a>(
+    what: &'static str,
+    names: impl Iterator<Item = &'a str>,
+    seen: &mut HashSet<&'a str>,
+) -> Result<(), ProgramError> {
+    for name in names {
+        check_name(what, name)?;
+        if !seen.insert(name) {
+            return Err(ProgramError::DuplicateName { what, name: name.into() });
+        }
+    }
+    Ok(())
+}
+
+/// Names appear in text forms, errors and configs: they must not be able to imitate anything else there.
+fn check_name(what: &'static str, name: &str) -> Result<(), ProgramError> {
+    let printable =
+        |c: char| c == ' ' || c.is_alphanumeric() || (c.is_ascii_graphic() && c != '"' && c != '\\');
+    if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.chars().all(printable) {
+        return Err(ProgramError::BadName { what, got: name.chars().take(40).collect() });
+    }
+    Ok(())
+}

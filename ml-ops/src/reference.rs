@@ -1,0 +1,39 @@
+//! What a program means, computed in the clear: the oracles that tests and users compare secure runs with.
+//!
+//! [`float()`] computes in floating point with the exact functions. [`fixed()`] computes on the same ring elements as the
+//! protocols, with the same scales, the same sigmoid table and truncation as floor; a secure run differs from it only
+//! by the dither of each truncation, at most one unit of 2^−f per truncation on the way.
+
+mod fixed;
+mod float;
+
+use std::collections::BTreeMap;
+
+use ndarray::ArrayD;
+
+pub use fixed::fixed;
+pub use float::float;
+
+use crate::exec::InputError;
+use crate::program::Program;
+
+/// Values by name.
+pub type Values = BTreeMap<String, ArrayD<f64>>;
+
+/// The input `name`, with the shape that the program declares.
+fn input<'a>(inputs: &'a Values, name: &str, shape: &[usize]) -> Result<&'a ArrayD<f64>, InputError> {
+    let value = inputs.get(name).ok_or_else(|| InputError::Missing { name: name.to_owned() })?;
+    if value.shape() != shape {
+        return Err(InputError::Shape {
+            name: name.to_owned(),
+            expected: shape.into(),
+            got: value.shape().into(),
+        });
+    }
+    Ok(value)
+}
+
+/// Pairs the outputs of a walk with their names.
+fn named(program: &Program, values: Vec<ArrayD<f64>>) -> Values {
+    program.outputs().iter().map(|o| o.name.clone()).zip(values).collect()
+}

@@ -1,0 +1,125 @@
+//! Programs on ring elements in the clear.
+
+use mpc_core::fixed::{decode, encode};
+use mpc_core::ring::{Ring, Z64};
+use mpc_core::tensor::Tensor;
+use protocols::sigmoid::{CUBICS, KNOTS};
+
+use super::{Values, input, named};
+use crate::exec::InputError;
+use crate::op::{NodeId, Op};
+use crate::program::Program;
+use crate::walk::walk;
+
+/// Fraction bits of the sigmoid's coefficients, and the most fraction bits of the powers of its argument.
+const COEFFICIENT_BITS: u32 = 32;
+const MAX_SIGMOID_BITS: u32 = 16;
+
+/// Runs the program in fixed point, with truncation as floor, on everybody's inputs; the result has every output by
+/// name.
+///
+/// # Errors
+/// [`InputError`] if an input is missing, has another shape or does not fit its declared range.
+pub fn fixed(program: &Program, inputs: &Values) -> Result<Values, InputError> {
+    let outputs = walk(program, |node, operands| evaluate(program, inputs, node, operands))?;
+    let scales = program.outputs().iter().map(|o| program.fact(o.node).scale);
+    Ok(named(program, outputs.iter().zip(scales).map(|(t, s)| decode(t, s)).collect()))
+}
+
+fn evaluate(
+    program: &Program,
+    inputs: &Values,
+    node: NodeId,
+    x: &[&Tensor<Z64>],
+) -> Result<Tensor<Z64>, InputError> {
+    let (op, fact, frac) =
+        (&program.nodes()[node as usize].op, program.fact(node), program.frac_bits().bits());
+    let shape = fact.shape.dims();
+    let ids = op.operands();
+    let scale_of = |i: usize| program.fact(ids[i]).scale;
+    let stretch = |t: &Tensor<Z64>| t.broadcast(shape).expect("invariant: inference compared the shapes");
+    // Operand i at a common scale, repeated to the shape of the result.
+    let aligned = |i: usize, scale: u32| stretch(&x[i].scale(Z64::power_of_two(scale - scale_of(i))));
+    let both = || {
+        let scale = scale_of(0).max(scale_of(1));
+        (aligned(0, scale), aligned(1, scale))
+    };
+    let compare = |f: fn(i64, i64) -> bool| {
+        let (a, b) = both();
+        a.zip(&b, |a, b| Z64(u64::from(f(a.to_i64(), b.to_i64()))))
+    };
+    let value = match op {
+        Op::Input { name, .. } => {
+            let value = input(inputs, name, shape)?;
+            encode(value, fact.scale, fact.max_abs()).map_err(|e| InputError::encoding(name, shape, e))?
+        }
+        Op::Constant { values, .. } => values.clone(),
+        Op::Add(..) => {
+            let (a, b) = both();
+            a.add(&b)
+        }
+        Op::Sub(..) => {
+            let (a, b) = both();
+            a.sub(&b)
+        }
+        Op::Neg(_) => x[0].map(|v| -v),
+        Op::Mul(..) => stretch(x[0]).hadamard(&stretch(x[1])),
+        Op::Square(_) => x[0].hadamard(x[0]),
+        Op::MatMul(..) => x[0].matmul(x[1]),
+        Op::Dense { .. } => {
+            let product = scale_of(0) + scale_of(1);
+            let scale = product.max(scale_of(2));
+            x[0].matmul(x[1]).scale(Z64::power_of_two(scale - product)).add(&aligned(2, scale))
+        }
+        Op::Sum { axis, .. } => x[0].sum_axis(*axis),
+        Op::Mean { axis, .. } => x[0].sum_axis(*axis).scale(Z64::from_i64(program.mean_factor(node).value)),
+        Op::Scale { factor, .. } => x[0].scale(Z64::from_i64(*factor)),
+        Op::Reshape { .. } => x[0].clone().reshape(shape),
+        Op::Slice { axis, start, end, .. } => x[0].slice(*axis, *start, *end),
+        Op::Concat { axis, .. } => {
+            let parts: Vec<_> = x
+                .iter()
+                .enumerate()
+                .map(|(i, t)| t.scale(Z64::power_of_two(fact.scale - scale_of(i))))
+                .collect();
+            Tensor::concat(*axis, &parts.iter().collect::<Vec<_>>())
+        }
+        Op::Transpose(_) => x[0].permute(&[1, 0]),
+        Op::Less(..) => compare(|a, b| a < b),
+        Op::Greater(..) => compare(|a, b| a > b),
+        Op::LessEqual(..) => compare(|a, b| a <= b),
+        Op::GreaterEqual(..) => compare(|a, b| a >= b),
+        Op::Select { .. } => {
+            let (bit, a, b) = (stretch(x[0]), aligned(1, fact.scale), aligned(2, fact.scale));
+            bit.hadamard(&a.sub(&b)).add(&b)
+        }
+        Op::Relu(_) => x[0].map(|v| Z64::from_i64(v.to_i64().max(0))),
+        Op::Clamp { lo, hi, .. } => aligned(0, frac).map(|v| Z64::from_i64(v.to_i64().max(*lo).min(*hi))),
+        Op::Sigmoid(_) => aligned(0, frac).map(|v| Z64::from_i64(sigmoid(v.to_i64(), frac))),
+        Op::AssumeRange { .. } => x[0].clone(),
+    };
+    let bits = program.truncation(node);
+    Ok(value.map(|v| Z64::from_i64(v.to_i64() >> bits)))
+}
+
+/// The piecewise cubic of `protocols::sigmoid` with the same table and the same truncations.
+fn sigmoid(x: i64, frac: u32) -> i64 {
+    let excess = frac.saturating_sub(MAX_SIGMOID_BITS);
+    let (x, f) = (i128::from(x >> excess), frac - excess);
+    let at = |bits: u32, v: f64| (v * 2f64.powi(bits as i32)).round_ties_even() as i128;
+    let piece = KNOTS.iter().filter(|&&k| x >= at(f, k)).count();
+    let mirrored = KNOTS.iter().filter(|&&k| x < at(f, -k)).count();
+    let [c0, c1, c2, c3] = match (piece, mirrored) {
+        (0, 0) => CUBICS[0],
+        (5.., _) => [1.0, 0.0, 0.0, 0.0],
+        (_, 5..) => [0.0; 4],
+        (p, 0) => CUBICS[p],
+        // σ(−x) = 1 − σ(x)
+        (_, m) => [1.0 - CUBICS[m][0], CUBICS[m][1], -CUBICS[m][2], CUBICS[m][3]],
+    }
+    .map(|c| at(COEFFICIENT_BITS, c));
+    // Outside the table all but the constant is zero, whatever the powers are.
+    let (x2, x3) = if (c1, c2, c3) == (0, 0, 0) { (0, 0) } else { ((x * x) >> f, (x * x * x) >> (2 * f)) };
+    let y = ((c0 << f) + c1 * x + c2 * x2 + c3 * x3) >> COEFFICIENT_BITS;
+    (y << excess) as i64
+}

@@ -1,0 +1,96 @@
+//! The readable text form: one line per node, for people who approve a program.
+//!
+//! The form is complete in what matters for approval (owners, recipients, promises of ranges) and abbreviates only
+//! large constants, which it identifies by a digest.
+
+use std::fmt;
+
+use mpc_core::ring::Ring;
+use mpc_core::ring::Z64;
+use mpc_core::tensor::Tensor;
+use sha2::{Digest, Sha256};
+
+use crate::op::Op;
+use crate::program::Program;
+
+/// Constants up to this many elements are printed in full.
+const SHOWN_ELEMENTS: usize = 8;
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "program \"{}\"", self.name)?;
+        let parties =
+            self.parties.iter().enumerate().map(|(i, p)| format!("{i} \"{p}\"")).collect::<Vec<_>>();
+        writeln!(f, "parties {}", parties.join(", "))?;
+        writeln!(f, "fraction bits {}", self.frac.bits())?;
+        writeln!(f, "sha256 {}", self.digest_hex())?;
+        let left: Vec<_> =
+            (0..self.nodes.len()).map(|i| format!("%{i} = {}", self.describe(&self.nodes[i].op))).collect();
+        let shapes: Vec<_> = self.nodes.iter().map(|n| n.fact.shape.to_string()).collect();
+        let widest = |texts: &[String]| texts.iter().map(|t| t.chars().count()).max().unwrap_or(0);
+        let (left_width, shape_width) = (widest(&left).min(60), widest(&shapes));
+        for ((node, left), shape) in self.nodes.iter().zip(&left).zip(&shapes) {
+            let fact = &node.fact;
+            write!(f, "{left:left_width$}  {shape:shape_width$}  scale {:2}  ", fact.scale)?;
+            if fact.bit { writeln!(f, "bit") } else { writeln!(f, "|x| <= {}", Real(fact.max_abs())) }?;
+        }
+        for o in &self.outputs {
+            let to: Vec<_> =
+                o.recipients.iter().map(|p| format!("\"{}\"", self.parties[p.index()])).collect();
+            writeln!(f, "output \"{}\" = %{} to {}", o.name, o.node, to.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl Program {
+    /// Operation, operands and parameters.
+    fn describe(&self, op: &Op) -> String {
+        let mut text = op.name().to_owned();
+        for x in op.operands() {
+            text += &format!(" %{x}");
+        }
+        let unit = 2f64.powi(-(self.frac.bits() as i32));
+        text + &match op {
+            Op::Input { name, owner, .. } => format!(" \"{name}\" of \"{}\"", self.parties[*owner]),
+            Op::Constant { scale, values } => format!(" {}", constant(values, *scale)),
+            Op::Sum { axis, .. } | Op::Mean { axis, .. } | Op::Concat { axis, .. } => format!(" axis {axis}"),
+            Op::Scale { factor, bits, .. } => {
+                format!(" by {}", Real(*factor as f64 * 2f64.powi(-(*bits as i32))))
+            }
+            Op::Slice { axis, start, end, .. } => format!(" axis {axis} at {start}..{end}"),
+            Op::Clamp { lo, hi, .. } => {
+                format!(" to {} .. {}", Real(*lo as f64 * unit), Real(*hi as f64 * unit))
+            }
+            Op::AssumeRange { .. } => " (promised, not checked)".to_owned(),
+            _ => String::new(),
+        }
+    }
+}
+
+fn constant(values: &Tensor<Z64>, scale: u32) -> String {
+    let unit = 2f64.powi(-(scale as i32));
+    if values.len() <= SHOWN_ELEMENTS {
+        let shown: Vec<_> =
+            values.as_slice().iter().map(|v| Real(v.to_i64() as f64 * unit).to_string()).collect();
+        return shown.join(" ");
+    }
+    let digest = Sha256::digest(values.to_bytes());
+    let hex: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
+    format!("sha256:{hex}…")
+}
+
+/// A number as people read it: plain where that is short, scientific where it is not.
+struct Real(f64);
+
+impl fmt::Display for Real {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let x = self.0;
+        if x == 0.0 || (1e-4..1e9).contains(&x.abs()) {
+            let text = format!("{x:.6}");
+            f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+        } else {
+            write!(f, "{x:.4e}")
+        }
+    }
+}

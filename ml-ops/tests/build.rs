@@ -1,0 +1,190 @@
+//! What the builder infers and what it refuses, with the messages that users see.
+
+use ml_ops::{Axis, Owner, Program, ProgramBuilder, ProgramError, Value};
+use mpc_core::fixed::FracBits;
+use ndarray::{arr1, arr2};
+
+fn builder() -> ProgramBuilder {
+    Program::builder("test", FracBits::DEFAULT, &["a", "b"])
+}
+
+fn input(p: &mut ProgramBuilder, name: &str, shape: &[usize], max_abs: f64) -> Value {
+    p.input(name, Owner(0), shape, max_abs).expect("a plain input")
+}
+
+#[test]
+fn facts_follow_the_operations() {
+    let mut p = builder();
+    let x = input(&mut p, "x", &[4, 3], 10.0);
+    let w = input(&mut p, "w", &[3, 2], 2.0);
+    let row = input(&mut p, "row", &[3], 5.0);
+    let less = p.less(x, row).unwrap();
+    let integers = p.constant(&arr2(&[[1.0, -2.0, 3.0]]).into_dyn()).unwrap();
+    let made = [
+        (x, "[4, 3]", 16, 10.0, false),
+        (p.add(x, row).unwrap(), "[4, 3]", 16, 15.0, false),
+        (p.sub(row, x).unwrap(), "[4, 3]", 16, 15.0, false),
+        (p.mul(x, row).unwrap(), "[4, 3]", 16, 50.0, false),
+        (p.square(x).unwrap(), "[4, 3]", 16, 100.0, false),
+        (p.matmul(x, w).unwrap(), "[4, 2]", 16, 60.0, false),
+        (less, "[4, 3]", 0, 1.0, true),
+        (p.mul(less, x).unwrap(), "[4, 3]", 16, 10.0, false),
+        (p.mul(less, less).unwrap(), "[4, 3]", 0, 1.0, true),
+        (p.select(less, x, row).unwrap(), "[4, 3]", 16, 10.0, false),
+        (p.sum(less, Axis(1)).unwrap(), "[4]", 0, 3.0, false),
+        (p.mean(x, Axis(1)).unwrap(), "[4]", 16, 10.0, false),
+        (p.mean(x, Axis(0)).unwrap(), "[3]", 16, 10.0, false),
+        (p.clamp(x, -1.0, 2.5).unwrap(), "[4, 3]", 16, 2.5, false),
+        (p.clamp(x, 20.0, 30.0).unwrap(), "[4, 3]", 16, 30.0, false),
+        (p.assume_range(x, 3.0).unwrap(), "[4, 3]", 16, 3.0, false),
+        (p.transpose(x).unwrap(), "[3, 4]", 16, 10.0, false),
+        (p.slice(x, Axis(1), 1..3).unwrap(), "[4, 2]", 16, 10.0, false),
+        (p.reshape(x, [12]).unwrap(), "[12]", 16, 10.0, false),
+        (p.concat(&[x, less], Axis(0)).unwrap(), "[8, 3]", 16, 10.0, false),
+        (p.scale(x, -3.0).unwrap(), "[4, 3]", 16, 30.0, false),
+        (p.mul(x, integers).unwrap(), "[4, 3]", 16, 30.0, false),
+        (p.neg(less).unwrap(), "[4, 3]", 0, 1.0, false),
+        (p.relu(x).unwrap(), "[4, 3]", 16, 10.0, false),
+    ];
+    for (v, shape, scale, max_abs, bit) in made {
+        let f = p.fact(v).unwrap();
+        assert_eq!((&*f.shape.to_string(), f.scale, f.max_abs(), f.bit), (shape, scale, max_abs, bit));
+    }
+}
+
+#[test]
+fn a_product_that_could_leave_the_headroom_is_refused_with_the_way_out() {
+    let mut p = builder();
+    let x = input(&mut p, "x", &[10, 100], 4096.0);
+    let w = input(&mut p, "w", &[100, 1], 4096.0);
+    let e = p.matmul(x, w).unwrap_err();
+    assert_eq!(
+        e.to_string(),
+        "node 2 (matmul): the product before truncation may reach ±1.6777e9 at 32 fraction bits, the limit is \
+         ±1073741824 (2^30); narrow an operand with assume_range or clamp, or use fewer fraction bits"
+    );
+    let narrow = p.assume_range(x, 1000.0).unwrap();
+    assert!(p.matmul(narrow, w).is_ok());
+    // 2^62 itself is refused, one unit less is not.
+    let big = input(&mut p, "big", &[], 2f64.powi(45));
+    assert!(matches!(p.add(big, big), Err(ProgramError::Overflow { .. })));
+    let half = input(&mut p, "half", &[], 2f64.powi(45) - 1.0);
+    assert!(p.add(half, big).is_ok());
+    assert!(matches!(p.less(big, big), Err(ProgramError::Overflow { .. })));
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_named() {
+    let mut p = builder();
+    let x = input(&mut p, "x", &[4, 3], 1.0);
+    let y = input(&mut p, "y", &[2, 3], 1.0);
+    let bias = input(&mut p, "bias", &[5], 1.0);
+    let message = |r: Result<Value, ProgramError>| r.unwrap_err().to_string();
+    assert_eq!(
+        message(p.matmul(x, y)),
+        "node 3 (matmul): shapes [4, 3] and [2, 3] do not fit: columns of the first must equal rows of the second"
+    );
+    assert_eq!(
+        message(p.add(x, y)),
+        "node 3 (add): shapes [4, 3] and [2, 3] do not fit: axes must be equal or 1, aligned at the end"
+    );
+    let t = p.transpose(y).unwrap();
+    assert!(message(p.dense(x, t, bias)).contains("the bias must have one number per output column"));
+    assert!(message(p.matmul(x, bias)).contains("both must be matrices"));
+    assert!(message(p.concat(&[x, t], Axis(0))).contains("all axes but the joined one must be equal"));
+    assert!(message(p.sum(x, Axis(2))).contains("axis 2 of shape [4, 3] does not exist"));
+    assert!(message(p.slice(x, Axis(0), 2..5)).contains("indices 2..5 of an axis of length 4"));
+    assert!(message(p.slice(x, Axis(0), 2..2)).contains("indices 2..2"));
+    assert!(message(p.reshape(x, [5])).contains("the number of elements must stay the same"));
+    assert!(message(p.transpose(bias)).contains("expected a matrix, got shape [5]"));
+    assert!(message(p.concat(&[], Axis(0))).contains("at least one operand"));
+    assert!(message(p.input("z", Owner(0), [1 << 20, 1 << 20], 1.0)).contains("is not allowed"));
+    assert!(message(p.input("z", Owner(0), [0], 1.0)).contains("is not allowed"));
+}
+
+#[test]
+fn numbers_without_an_encoding_are_refused() {
+    let mut p = builder();
+    let x = input(&mut p, "x", &[2], 1.0);
+    for bad in [f64::NAN, f64::INFINITY, 1e30] {
+        assert!(matches!(p.constant(&arr1(&[0.0, bad]).into_dyn()), Err(ProgramError::Encoding { .. })));
+        assert!(p.add_public(x, bad).is_err());
+        assert!(p.scale(x, bad).is_err());
+        assert!(p.clamp(x, 0.0, bad).is_err());
+        assert!(p.assume_range(x, bad).is_err());
+        assert!(p.input("bad", Owner(0), [1], bad).is_err());
+    }
+    for bad in [0.0, -1.0] {
+        assert!(matches!(p.input("bad", Owner(0), [1], bad), Err(ProgramError::Bound { .. })));
+    }
+    assert!(matches!(p.clamp(x, 2.0, 1.0), Err(ProgramError::Parameter { .. })));
+    assert!(matches!(p.scale(x, 1e-20), Err(ProgramError::Parameter { .. })));
+    assert_eq!(
+        p.constant(&arr1(&[0.5, f64::NAN]).into_dyn()).unwrap_err().to_string(),
+        "constant: element 1 is NaN, not a finite number"
+    );
+}
+
+#[test]
+fn handles_parties_and_names_are_checked() {
+    let mut p = builder();
+    let x = input(&mut p, "x", &[2], 1.0);
+    let mut other = builder();
+    let foreign = input(&mut other, "x", &[2], 1.0);
+    assert!(matches!(p.add(x, foreign), Err(ProgramError::ForeignValue { op: "add", operand: 1 })));
+    for r in [
+        p.add_public(foreign, 1.0),
+        p.scale(foreign, 0.5),
+        p.assume_range(foreign, 1.0),
+        p.concat(&[foreign], Axis(0)),
+        p.clamp(foreign, 0.0, 1.0),
+    ] {
+        assert!(matches!(r, Err(ProgramError::ForeignValue { .. })));
+    }
+    assert!(matches!(p.output("o", foreign, &[0]), Err(ProgramError::ForeignValue { .. })));
+    assert!(p.fact(foreign).is_err());
+    assert_eq!(
+        p.input("z", Owner(2), [1], 1.0).unwrap_err().to_string(),
+        "input names party 2, but the program has parties 0 to 1"
+    );
+    assert!(matches!(p.output("o", x, &[2]), Err(ProgramError::NoSuchParty { .. })));
+    assert!(matches!(p.output("o", x, &[]), Err(ProgramError::Recipients { .. })));
+    assert!(matches!(p.output("o", x, &[1, 1]), Err(ProgramError::Recipients { .. })));
+    let k = p.number(3.0).unwrap();
+    assert!(matches!(p.neg(k), Err(ProgramError::PublicOnly { .. })));
+    assert!(matches!(p.output("o", k, &[0]), Err(ProgramError::PublicOutput { .. })));
+    assert!(matches!(p.select(x, x, x), Err(ProgramError::NotABit { .. })));
+}
+
+#[test]
+fn whole_programs_are_checked_at_the_end() {
+    let build = |name: &str, parties: &[&str], inputs: &[&str], outputs: &[&str]| {
+        let mut p = Program::builder(name, FracBits::DEFAULT, parties);
+        let mut last = None;
+        for i in inputs {
+            last = Some(p.input(i, Owner(0), [1], 1.0)?);
+        }
+        for o in outputs {
+            p.output(o, last.expect("an input"), &[0])?;
+        }
+        p.build()
+    };
+    let ab = ["a", "b"];
+    assert!(build("ok", &ab, &["x"], &["y"]).is_ok());
+    assert!(matches!(build("p", &["a"], &["x"], &["y"]), Err(ProgramError::PartyCount { got: 1 })));
+    assert!(matches!(build("p", &["a"; 6], &["x"], &["y"]), Err(ProgramError::PartyCount { got: 6 })));
+    assert!(matches!(build("p", &["a", "a"], &["x"], &["y"]), Err(ProgramError::DuplicateName { .. })));
+    assert!(matches!(build("p", &ab, &["x", "x"], &["y"]), Err(ProgramError::DuplicateName { .. })));
+    assert!(matches!(build("p", &ab, &["x"], &["x"]), Err(ProgramError::DuplicateName { .. })));
+    assert!(matches!(build("p", &ab, &["x"], &[]), Err(ProgramError::NoOutput { .. })));
+    let long = "n".repeat(129);
+    for bad in ["", "a\nb", "quo\"te", "a\u{202e}b", long.as_str()] {
+        assert!(matches!(build(bad, &ab, &["x"], &["y"]), Err(ProgramError::BadName { .. })), "{bad:?}");
+        assert!(matches!(build("p", &ab, &[bad], &["y"]), Err(ProgramError::BadName { .. })), "{bad:?}");
+    }
+    // Indices beyond any roster are refused even while the roster is too long.
+    let mut p = Program::builder("p", FracBits::DEFAULT, &["a"; 8]);
+    assert!(matches!(p.input("x", Owner(7), [1], 1.0), Err(ProgramError::NoSuchParty { .. })));
+    let mut p = Program::builder("p", FracBits::DEFAULT, &[]);
+    assert!(p.input("x", Owner(0), [1], 1.0).unwrap_err().to_string().contains("party 0"));
+}

@@ -1,0 +1,53 @@
+//! Programs that several tests use.
+
+use ml_ops::{Axis, Owner, Program, ProgramError};
+use mpc_core::fixed::FracBits;
+use ndarray::{Array2, arr1};
+
+/// A program with every operation.
+pub(crate) fn every_op(parties: usize) -> Program {
+    build_every_op(parties).expect("a valid program")
+}
+
+fn build_every_op(parties: usize) -> Result<Program, ProgramError> {
+    let names = &["bank", "bureau", "telecom", "employer", "utility"][..parties];
+    let mut p = Program::builder("every operation", FracBits::DEFAULT, names);
+    let x = p.input("x", Owner(0), [4, 3], 8.0)?;
+    let y = p.input("y", Owner(1), [4, 3], 8.0)?;
+    let w = p.weights("w", Owner(0), [3, 2], 4.0)?;
+    let b = p.weights("b", Owner(0), [2], 4.0)?;
+    let row = p.constant(&arr1(&[0.5, -1.25, 2.0]).into_dyn())?;
+    let table = p.constant(&Array2::from_shape_fn((4, 3), |(i, j)| (3 * i + j) as f64).into_dyn())?;
+    let sum = p.add(x, row)?;
+    let difference = p.sub(sum, y)?;
+    let negative = p.neg(difference)?;
+    let product = p.mul(negative, y)?;
+    let weighted = p.mul(product, row)?;
+    let counted = p.mul(x, table)?;
+    let square = p.square(x)?;
+    let mean = p.mean(square, Axis(0))?;
+    let scaled = p.scale(mean, 0.3)?;
+    let centred = p.sub(x, scaled)?;
+    let h = p.dense(centred, w, b)?;
+    let h = p.assume_range(h, 16.0)?;
+    let relu = p.relu(h)?;
+    let clamped = p.clamp(h, -2.0, 2.5)?;
+    let s = p.sigmoid(h)?;
+    let less = p.less(x, y)?;
+    let greater = p.greater(x, y)?;
+    let le = p.less_equal(x, row)?;
+    let ge = p.greater_equal(x, row)?;
+    let both = p.mul(less, le)?;
+    let either = p.add(greater, ge)?;
+    let votes = p.add(both, either)?;
+    let chosen = p.select(less, counted, weighted)?;
+    let wide = p.concat(&[relu, clamped, s], Axis(1))?;
+    let part = p.slice(wide, Axis(1), 1..5)?;
+    let t = p.transpose(part)?;
+    let again = p.matmul(t, chosen)?;
+    let flat = p.reshape(again, [12])?;
+    let total = p.sum(votes, Axis(1))?;
+    p.output("flat", flat, &[0])?;
+    p.output("votes", total, &(0..parties).collect::<Vec<_>>())?;
+    p.build()
+}

@@ -5,9 +5,9 @@
 //! files they name contain is checked by `subrosa check` and again by `subrosa run`.
 
 mod file;
-mod place;
+pub(crate) mod place;
 mod roster;
-mod sources;
+pub(crate) mod sources;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -2,7 +2,7 @@
 //! holds the outcomes.
 
 /// Discrimination of a score. All three are 0 (for AUC one half) for a useless score and 1 for a perfect one.
-#[derive(Copy, Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Copy, Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Discrimination {
     /// Probability that a bad case has a higher probability of default than a good one, ties counted half.
     pub auc: f64,

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::error::CliError;
 
 /// A configuration's text and where it came from.
-pub(super) struct Source {
+pub(crate) struct Source {
     path: PathBuf,
     text: String,
 }
@@ -18,7 +18,7 @@ const MAX_BYTES: u64 = 1 << 20;
 
 impl Source {
     /// Reads the file.
-    pub(super) fn read(path: &Path) -> Result<Self, CliError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, CliError> {
         let failed = |e: std::io::Error| {
             CliError::file("read configuration", path, &e).with_hint("--config names the node's TOML file")
         };
@@ -34,12 +34,12 @@ impl Source {
     }
 
     /// Parses the text; a complaint carries line and column.
-    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, CliError> {
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, CliError> {
         toml::from_str(&self.text).map_err(|e| self.error("config_syntax", e.span(), e.message()))
     }
 
     /// An error about a place in the file, or about the whole file.
-    pub(super) fn error(
+    pub(crate) fn error(
         &self,
         code: &str,
         span: Option<Range<usize>>,
@@ -60,7 +60,7 @@ impl Source {
     }
 
     /// A path in the file, relative to the file's folder.
-    pub(super) fn resolve(&self, path: &str) -> PathBuf {
+    pub(crate) fn resolve(&self, path: &str) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("")).join(path)
     }
 }

@@ -102,7 +102,7 @@ pub(super) fn input(source: &Source, name: &str, entry: Spanned<Input>) -> Resul
     }
 }
 
-fn parse_missing(value: &toml::Value) -> Result<Missing, String> {
+pub(crate) fn parse_missing(value: &toml::Value) -> Result<Missing, String> {
     match value {
         toml::Value::String(s) if s == "mean" => Ok(Missing::Mean),
         toml::Value::String(s) if s == "refuse" => Ok(Missing::Refuse),
@@ -112,7 +112,7 @@ fn parse_missing(value: &toml::Value) -> Result<Missing, String> {
     }
 }
 
-fn parse_standardise(value: &toml::Value, columns: &[String]) -> Result<Standardise, String> {
+pub(crate) fn parse_standardise(value: &toml::Value, columns: &[String]) -> Result<Standardise, String> {
     let table = match value {
         toml::Value::Boolean(false) => return Ok(Standardise::No),
         toml::Value::Boolean(true) => return Ok(Standardise::Batch),

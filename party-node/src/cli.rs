@@ -1,0 +1,237 @@
+//! The command line: parses flags, calls one module per command, prints what comes back.
+//!
+//! Exit codes: 0 success; 1 the computation failed or a check did not hold; 2 wrong usage or configuration.
+
+mod check;
+mod demo;
+mod keygen;
+mod log;
+mod plan;
+mod run;
+
+pub(crate) use keygen::{from_identity, make as make_key};
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::error::CliError;
+use crate::output::{Format, write_stdout};
+
+/// Joint computation on data that its owners do not show each other.
+#[derive(Parser)]
+#[command(name = "subrosa", version, about, disable_help_subcommand = true, max_term_width = 110)]
+struct Cli {
+    /// Print one JSON object instead of text (errors too)
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make an identity: a private key file and the public key beside it
+    Keygen {
+        /// Private key files to create; FILE.key gets its public key in FILE.pub
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Check a configuration and everything that can be known before peers are up
+    Check {
+        /// The node's TOML file, a party's or a dealer's
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Connect as one party, run the program of the configuration, write the outputs, exit
+    Run {
+        /// The party's TOML file
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Serve as the dealer of correlated randomness
+    Node {
+        /// The dealer's TOML file
+        #[arg(long)]
+        config: PathBuf,
+        /// End after one session
+        #[arg(long)]
+        once: bool,
+    },
+    /// Rounds, bytes, memory, correlated randomness and estimated time of a program
+    Plan {
+        /// A program file
+        #[arg(required_unless_present = "config", conflicts_with = "config")]
+        program: Option<PathBuf>,
+        /// Take the program that this configuration names
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// Print the program as text too
+        #[arg(long)]
+        text: bool,
+    },
+    /// Check nodes' logs offline
+    Log {
+        #[command(subcommand)]
+        command: LogCommand,
+    },
+    /// The whole story on this machine, as separate processes
+    Demo {
+        #[command(subcommand)]
+        command: DemoCommand,
+    },
+}
+
+#[derive(Subcommand)]
+enum LogCommand {
+    /// Check signatures, tree and entries of one or several logs, and that they agree with each other
+    Verify {
+        /// Log folders
+        #[arg(required = true)]
+        dirs: Vec<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum DemoCommand {
+    /// Bank, bureau, telecom and dealer score loan applicants together
+    LoanScoring(DemoArgs),
+}
+
+/// Flags of `demo loan-scoring`.
+#[derive(clap::Args)]
+struct DemoArgs {
+    /// Computing parties, 2 to 5
+    #[arg(long, value_parser = clap::value_parser!(u8).range(2..=5), conflicts_with = "data")]
+    parties: Option<u8>,
+    /// Applicants to score
+    #[arg(long, value_parser = clap::value_parser!(u32).range(20..=1_000_000), conflicts_with = "data")]
+    rows: Option<u32>,
+    /// Use the files in DIR (one CSV per party, weights, demo.toml) instead of made-up applicants
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Keep keys, configurations, data, scores and logs in DIR (new or empty)
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let format = if args.iter().any(|a| a == "--json") { Format::Json } else { Format::Text };
+    std::panic::set_hook(Box::new(|_| {})); // reported below, in one line
+    std::panic::catch_unwind(|| run(&args, format)).unwrap_or_else(|cause| {
+        let what = cause
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| cause.downcast_ref::<&str>().copied())
+            .unwrap_or("unknown cause");
+        let error = CliError::outcome("internal", format_args!("internal error: {what}"))
+            .with_hint("this is a defect of subrosa; please report it with the command that led here");
+        format.fail(&error)
+    })
+}
+
+fn run(args: &[OsString], format: Format) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            write_stdout(&e.render().to_string());
+            return ExitCode::SUCCESS;
+        }
+        Err(e) => return format.fail(&usage_error(&e)),
+    };
+    let format = if cli.json { Format::Json } else { Format::Text };
+    let done = match cli.command {
+        Command::Keygen { files } => keygen::run(&files, format),
+        Command::Check { config } => check::run(&config, format),
+        Command::Run { config } => run::party(&config, format),
+        Command::Node { config, once } => run::dealer(&config, once, format),
+        Command::Plan { program, config, text } => {
+            plan::run(program.as_deref(), config.as_deref(), text, format)
+        }
+        // What is wrong with logs is the result, not an error: it is printed like one that holds.
+        Command::Log { command: LogCommand::Verify { dirs } } => {
+            return log::verify(&dirs, format).unwrap_or_else(|error| format.fail(&error));
+        }
+        Command::Demo { command: DemoCommand::LoanScoring(args) } => demo::loan_scoring(args, format),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => format.fail(&error),
+    }
+}
+
+/// What clap says about wrong flags, as one line.
+fn usage_error(error: &clap::Error) -> CliError {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return CliError::setup("usage", "a command is missing").with_hint("see `subrosa --help`");
+    }
+    let text = error.render().to_string();
+    let mut message: Vec<&str> = Vec::new();
+    let mut hint = "see `subrosa --help`".to_owned();
+    for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
+        if let Some(usage) = line.strip_prefix("Usage: ") {
+            hint = format!("usage: {usage}");
+        } else if line.starts_with("tip: ") || line.starts_with("For more information") {
+            continue;
+        } else {
+            message.push(line.strip_prefix("error: ").unwrap_or(line));
+        }
+    }
+    CliError::setup("usage", message.join(" ")).with_hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn refused(args: &[&str]) -> CliError {
+        match Cli::try_parse_from(args) {
+            Ok(_) => panic!("{args:?} must be refused"),
+            Err(e) => usage_error(&e),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_flags_are_one_line_with_exit_code_2() {
+        for (args, expected) in [
+            (&["subrosa", "dance"][..], "unrecognized subcommand 'dance'"),
+            (
+                &["subrosa", "run"][..],
+                "the following required arguments were not provided: --config <CONFIG>",
+            ),
+            (&["subrosa", "demo", "loan-scoring", "--parties", "6"][..], "6 is not in 2..=5"),
+            (
+                &["subrosa", "demo", "loan-scoring", "--rows", "many"][..],
+                "invalid value 'many' for '--rows <ROWS>'",
+            ),
+            (&["subrosa", "plan"][..], "required arguments were not provided"),
+            (&["subrosa"][..], "a command is missing"),
+            (&["subrosa", "log"][..], "a command is missing"),
+        ] {
+            let error = refused(args);
+            assert!(error.message().contains(expected), "{args:?}: {error}");
+            assert_eq!(error.message().lines().count(), 1);
+            assert_eq!((error.code(), error.exit_code()), ("usage", ExitCode::from(2)));
+            assert!(error.hint().is_some());
+        }
+    }
+
+    #[test]
+    fn json_is_understood_before_and_after_the_command() {
+        for args in [["subrosa", "--json", "plan", "x"], ["subrosa", "plan", "x", "--json"]] {
+            assert!(Cli::try_parse_from(args).is_ok_and(|cli| cli.json));
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `subrosa check`: everything that can be known before peers are up.
+//!
+//! The configuration's own contradictions, the private key and whether it is the one that the roster pins, the program
+//! and whether it is for these parties, every input cell (numbers, ranges, missing values, unique ids), outputs,
+//! outcomes, and whether the port is free. The same code reads the inputs of a run, so a check that passes leaves a run
+//! only the network to fail on.
+
+use std::net::UdpSocket;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::config::{AnyConfig, Config, NodeConfig};
+use crate::error::CliError;
+use crate::identity::{Identity, PublicKey};
+use crate::job;
+use crate::job::inputs::InputSummary;
+use crate::output::{Format, Table, count};
+
+#[derive(Serialize)]
+struct Checked {
+    ok: bool,
+    node: String,
+    role: &'static str,
+    public_key: String,
+    parties: Vec<String>,
+    program: Option<ProgramSummary>,
+    inputs: Vec<InputSummary>,
+    rows: usize,
+}
+
+#[derive(Serialize)]
+struct ProgramSummary {
+    name: String,
+    digest: String,
+    nodes: usize,
+}
+
+pub(super) fn run(path: &Path, format: Format) -> Result<(), CliError> {
+    let config = AnyConfig::load(path)?;
+    let node = config.node();
+    let identity = job::load_identity(node)?;
+    let mut checked = Checked {
+        ok: true,
+        node: node.name.clone(),
+        role: "dealer",
+        public_key: identity.public_key().to_string(),
+        parties: node.roster.names(),
+        program: None,
+        inputs: Vec::new(),
+        rows: 0,
+    };
+    match &config {
+        AnyConfig::Party(config) => check_party(config, &identity, &mut checked)?,
+        AnyConfig::Dealer(_) => refuse_party_key(node, identity.public_key())?,
+    }
+    check_port(node)?;
+    format.print(&checked, || render(path, node, &checked))
+}
+
+fn check_party(config: &Config, identity: &Identity, checked: &mut Checked) -> Result<(), CliError> {
+    job::check_own_key(config, identity)?;
+    let prepared = job::prepare(config)?;
+    checked.role = "party";
+    checked.rows = prepared.inputs.row_ids.len();
+    checked.inputs = prepared.inputs.summary;
+    checked.program = Some(ProgramSummary {
+        name: prepared.program.name().to_owned(),
+        digest: prepared.program.digest_hex(),
+        nodes: prepared.program.nodes().len(),
+    });
+    Ok(())
+}
+
+fn refuse_party_key(node: &NodeConfig, key: PublicKey) -> Result<(), CliError> {
+    match node.roster.parties().iter().find(|p| p.public_key == key) {
+        None => Ok(()),
+        Some(party) => Err(CliError::setup(
+            "duplicate_party",
+            format_args!(
+                "{}: this is the key of the party `{}`; a dealer needs its own",
+                node.key.display(),
+                party.name
+            ),
+        )),
+    }
+}
+
+fn check_port(node: &NodeConfig) -> Result<(), CliError> {
+    UdpSocket::bind(node.listen).map(drop).map_err(|e| {
+        CliError::setup(
+            "port_in_use",
+            format_args!("{}: cannot listen on {}: {e}", node.path.display(), node.listen),
+        )
+        .with_hint("another process may use the port; `listen` must be an address of this machine")
+    })
+}
+
+fn render(path: &Path, node: &NodeConfig, checked: &Checked) -> String {
+    let mut out = format!("{}: ok, `{}` is a {}\n", path.display(), node.name, checked.role);
+    let mut table = Table::new(&["", ""]);
+    table.row(["  key", &format!("{} is {}", node.key.display(), checked.public_key)]);
+    table.row(["  listen", &format!("{} is free", node.listen)]);
+    for party in node.roster.parties() {
+        let address = if party.address.is_empty() { "dials the dealer" } else { &party.address };
+        table.row(["  party", &format!("{} ({}) {}", party.name, address, party.public_key.fingerprint())]);
+    }
+    if let Some(program) = &checked.program {
+        table.row(["  program", &format!("{}, digest {}…", program.name, &program.digest[..16])]);
+    }
+    for input in &checked.inputs {
+        let what = format!(
+            "{} {:?} from {}, all within ±{}",
+            input.name,
+            input.shape,
+            input.file.display(),
+            input.max_abs_allowed
+        );
+        table.row(["  input", &what]);
+    }
+    if checked.rows > 0 {
+        table.row(["  rows", &count(checked.rows as u64)]);
+    }
+    let lines = table.render(0);
+    out.push_str(lines.trim_start_matches('\n'));
+    out
+}

@@ -1,0 +1,160 @@
+//! Writes what a party learned: one CSV file per output, with points and decisions where a scorecard is configured.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use ml_ops::Program;
+use ndarray::ArrayD;
+use serde::Serialize;
+
+use crate::config::{Config, ScorecardConfig};
+use crate::error::CliError;
+use crate::job::inputs::LocalInputs;
+use crate::metrics::{Discrimination, discrimination};
+use crate::scorecard::Bands;
+
+/// A file of results.
+#[derive(Clone, Debug, Serialize)]
+pub struct OutputWritten {
+    /// The program's name for it.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+    /// Rows written.
+    pub rows: usize,
+}
+
+/// What the bank makes of the scores.
+#[derive(Clone, Debug, Serialize)]
+pub struct ScoreReport {
+    /// How many applicants each decision concerns.
+    pub bands: Bands,
+    /// Discrimination against known outcomes, where the configuration names them.
+    pub discrimination: Option<Discrimination>,
+}
+
+/// Checks that every output this party learns has a file, and every file an output.
+///
+/// # Errors
+/// The first that does not.
+pub fn check_outputs(config: &Config, program: &Program) -> Result<(), CliError> {
+    let mine: Vec<&str> = program
+        .outputs()
+        .iter()
+        .filter(|o| o.recipients.contains(&config.me))
+        .map(|o| o.name.as_str())
+        .collect();
+    let path = config.node.path.display();
+    let name = &config.node.name;
+    if let Some(lost) = mine.iter().find(|o| !config.outputs.contains_key(**o)) {
+        let message =
+            format!("{path}: {name} learns output `{lost}`, but there is no [outputs.{lost}] to write it to");
+        return Err(CliError::setup("missing_output", message));
+    }
+    if let Some(stray) = config.outputs.keys().find(|o| !mine.contains(&o.as_str())) {
+        let known = if mine.is_empty() { "no output".into() } else { mine.join(", ") };
+        let message = format!("{path}: {name} learns {known} from this program, not `{stray}`");
+        return Err(CliError::setup("unknown_output", message));
+    }
+    Ok(())
+}
+
+/// Writes all outputs. Rows of outputs with one value per row carry their keys.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write_outputs(
+    config: &Config,
+    inputs: &LocalInputs,
+    outputs: &BTreeMap<String, ArrayD<f64>>,
+) -> Result<(Vec<OutputWritten>, Option<ScoreReport>), CliError> {
+    let mut written = Vec::new();
+    let mut report = None;
+    for (name, values) in outputs {
+        let Some(file) = config.outputs.get(name) else { continue };
+        let card = config.scorecard.as_ref().filter(|s| &s.output == name);
+        let flat: Vec<f64> = values.iter().copied().collect();
+        let row_ids = &inputs.row_ids;
+        let by_row = !row_ids.is_empty() && flat.len() == row_ids.len();
+        let text = if by_row {
+            per_row(inputs.key_column.as_deref().unwrap_or("id"), row_ids, name, &flat, card)?
+        } else {
+            as_matrix(name, values)?
+        };
+        write_new(file, &text)?;
+        written.push(OutputWritten {
+            name: name.clone(),
+            file: file.clone(),
+            rows: text.lines().count() - 1,
+        });
+        if let Some(card) = card.filter(|_| by_row) {
+            report = Some(score_report(card, &flat, inputs.outcomes.as_deref()));
+        }
+    }
+    Ok((written, report))
+}
+
+fn per_row(
+    key_column: &str,
+    ids: &[String],
+    name: &str,
+    values: &[f64],
+    card: Option<&ScorecardConfig>,
+) -> Result<String, CliError> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut header = vec![key_column, name];
+    if card.is_some() {
+        header.extend(["points", "decision"]);
+    }
+    let mut rows = vec![writer.write_record(&header)];
+    for (id, &value) in ids.iter().zip(values) {
+        let value_text = format!("{value:.6}");
+        rows.push(match card {
+            Some(c) => {
+                let points = c.card.points(value);
+                let decision = c.card.decide(points).as_str();
+                writer.write_record([id, &value_text, &points.to_string(), decision])
+            }
+            None => writer.write_record([id, &value_text]),
+        });
+    }
+    finish(rows, writer)
+}
+
+fn as_matrix(name: &str, values: &ArrayD<f64>) -> Result<String, CliError> {
+    let width = values.shape().last().copied().unwrap_or(1).max(1);
+    let flat: Vec<String> = values.iter().map(|v| format!("{v:.6}")).collect();
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let header: Vec<String> =
+        if width == 1 { vec![name.to_owned()] } else { (0..width).map(|i| format!("{name}.{i}")).collect() };
+    let mut rows = vec![writer.write_record(&header)];
+    rows.extend(flat.chunks(width).map(|row| writer.write_record(row)));
+    finish(rows, writer)
+}
+
+fn finish(rows: Vec<csv::Result<()>>, writer: csv::Writer<Vec<u8>>) -> Result<String, CliError> {
+    let failed =
+        |what: String| CliError::outcome("output", format_args!("cannot write results as CSV: {what}"));
+    rows.into_iter().collect::<csv::Result<()>>().map_err(|e| failed(e.to_string()))?;
+    let bytes = writer.into_inner().map_err(|e| failed(e.to_string()))?;
+    String::from_utf8(bytes).map_err(|e| failed(e.to_string()))
+}
+
+/// Replaces the file in one step, so that a reader never sees half of it.
+fn write_new(file: &Path, text: &str) -> Result<(), CliError> {
+    let failed = |e: std::io::Error| CliError::file("write", file, &e);
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut partial = file.as_os_str().to_owned();
+    partial.push(".sbr-tmp");
+    let partial = PathBuf::from(partial);
+    std::fs::write(&partial, text).map_err(failed)?;
+    std::fs::rename(&partial, file).map_err(failed)
+}
+
+fn score_report(card: &ScorecardConfig, scores: &[f64], outcomes: Option<&[bool]>) -> ScoreReport {
+    let bands = Bands::of(scores.iter().map(|&p| card.card.decide(card.card.points(p))));
+    // Where all outcomes are alike nothing can be told apart; the scores stand without a figure for that.
+    ScoreReport { bands, discrimination: outcomes.and_then(|bad| discrimination(scores, bad).ok()) }
+}

@@ -1,0 +1,194 @@
+//! What a finished run reports. The shared fields of `run --json` and `plan --json` have the same names, and a test
+//! holds that they are equal.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::outputs::{OutputWritten, ScoreReport};
+use crate::output::{Table, bytes, count};
+
+/// A party's finished run.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunReport {
+    /// This party.
+    pub party: String,
+    /// Names of all parties, in order.
+    pub parties: Vec<String>,
+    /// Name of the program.
+    pub program: String,
+    /// Its digest, in hexadecimal.
+    pub program_digest: String,
+    /// Session id, in hexadecimal.
+    pub session: String,
+    /// The security model in one line.
+    pub security: String,
+    /// Where correlated randomness came from.
+    pub preprocessing: String,
+    /// Exchanges made.
+    pub rounds: u64,
+    /// Payload bytes sent online: the largest over the parties, as planned and as measured here.
+    pub online_bytes_per_party: u64,
+    /// Payload bytes of corrections from the dealer: the largest over the parties.
+    pub offline_bytes_per_party: u64,
+    /// Payload bytes that this party itself sent online.
+    pub own_online_bytes: u64,
+    /// Payload bytes of corrections that this party itself received.
+    pub own_offline_bytes: u64,
+    /// Bytes on the wire in both directions, framing and QUIC included.
+    pub wire_bytes: u64,
+    /// Cost per operation.
+    pub ops: Vec<OpReport>,
+    /// Where the time went.
+    pub seconds: Seconds,
+    /// Files written.
+    pub outputs: Vec<OutputWritten>,
+    /// What the scores mean, at the party that has a scorecard.
+    pub scorecard: Option<ScoreReport>,
+    /// This node's log after the run.
+    pub log: LogHead,
+}
+
+/// One operation's cost.
+#[derive(Clone, Debug, Serialize)]
+pub struct OpReport {
+    /// Node of the program.
+    pub id: String,
+    /// Operation.
+    pub op: String,
+    /// Exchanges.
+    pub rounds: u64,
+    /// Payload bytes sent, the largest over the parties.
+    pub online_bytes_per_party: u64,
+    /// Correlated randomness used.
+    pub correlations: serde_json::Value,
+}
+
+/// Seconds per phase.
+#[derive(Copy, Clone, Debug, Default, Serialize)]
+pub struct Seconds {
+    /// Reading, filling, standardising.
+    pub prepare: f64,
+    /// Waiting for peers and agreeing on the session.
+    pub connect: f64,
+    /// The computation.
+    pub compute: f64,
+    /// Writing results, closing the session and the log.
+    pub finish: f64,
+    /// All of it.
+    pub total: f64,
+}
+
+/// The head of a node's log.
+#[derive(Clone, Debug, Serialize)]
+pub struct LogHead {
+    /// Whose log.
+    pub party: String,
+    /// Folder.
+    pub path: PathBuf,
+    /// Entries.
+    pub size: u64,
+    /// Root hash, base64 as in the checkpoint.
+    pub root: String,
+}
+
+/// What the dealer did in one session.
+#[derive(Clone, Debug, Serialize)]
+pub struct DealerReport {
+    /// The dealer.
+    pub dealer: String,
+    /// Session id, in hexadecimal.
+    pub session: String,
+    /// Bytes of corrections sent.
+    pub offline_bytes: u64,
+    /// Items of correlated randomness.
+    pub items: u64,
+    /// From the first party's request to the end.
+    pub seconds: f64,
+    /// Its log.
+    pub log: LogHead,
+}
+
+impl RunReport {
+    /// The report for people.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut out =
+            format!("{} finished `{}` with {}\n", self.party, self.program, self.others().join(", "));
+        let s = &self.seconds;
+        let lines = [
+            ("session", self.session.clone()),
+            ("security", self.security.clone()),
+            ("rounds", self.rounds.to_string()),
+            ("online, per party", bytes(self.online_bytes_per_party)),
+            ("offline, per party", bytes(self.offline_bytes_per_party)),
+            ("on the wire here", bytes(self.wire_bytes)),
+            (
+                "seconds",
+                format!(
+                    "{:.3} (prepare {:.3}, connect {:.3}, compute {:.3}, finish {:.3})",
+                    s.total, s.prepare, s.connect, s.compute, s.finish
+                ),
+            ),
+            ("log", format!("{} ({} entries)", self.log.path.display(), self.log.size)),
+            ("log root", self.log.root.clone()),
+        ];
+        for (name, value) in lines {
+            let _infallible = writeln!(out, "  {name:<20}{value}");
+        }
+        if self.outputs.is_empty() {
+            out.push_str("  this party learns no output\n");
+        }
+        for o in &self.outputs {
+            let _infallible =
+                writeln!(out, "  wrote {} ({} rows of `{}`)", o.file.display(), count(o.rows as u64), o.name);
+        }
+        if let Some(score) = &self.scorecard {
+            let b = &score.bands;
+            let _infallible =
+                writeln!(out, "  decisions: {} approve, {} refer, {} decline", b.approve, b.refer, b.decline);
+            if let Some(d) = &score.discrimination {
+                let _infallible = writeln!(out, "  AUC {:.4}, Gini {:.4}, KS {:.4}", d.auc, d.gini, d.ks);
+            }
+        }
+        let mut table = Table::new(&["op", "", ">rounds", ">online bytes"]);
+        for op in self.ops.iter().filter(|op| op.rounds > 0) {
+            let cells =
+                [op.id.clone(), op.op.clone(), op.rounds.to_string(), count(op.online_bytes_per_party)];
+            table.row(cells);
+        }
+        out + &table.render(2)
+    }
+
+    fn others(&self) -> Vec<&str> {
+        self.parties.iter().map(String::as_str).filter(|p| *p != self.party).collect()
+    }
+}
+
+impl DealerReport {
+    /// The report for people.
+    #[must_use]
+    pub fn render(&self) -> String {
+        format!(
+            "{} served session {}: {} items, {} of corrections, {:.3} s\n  log {} ({} entries), root {}\n",
+            self.dealer,
+            self.session,
+            count(self.items),
+            bytes(self.offline_bytes),
+            self.seconds,
+            self.log.path.display(),
+            self.log.size,
+            self.log.root
+        )
+    }
+}
+
+/// The security model of a run, in one line, as every command prints it.
+#[must_use]
+pub fn security_line(parties: usize) -> String {
+    format!(
+        "semi-honest, up to {} of {parties} parties may collude, trusted dealer (sees no data, must collude with nobody)",
+        parties - 1
+    )
+}

@@ -99,7 +99,7 @@ pub(super) fn parse(path: &str) -> Option<Tile> {
         level => TileKind::Hashes { level: level.parse().ok().filter(|&l: &u8| l < 64)? },
     };
     let (index, width) = match rest.split_once(".p/") {
-        Some((index, width)) => (index, width.parse().ok()?),
+        Some((index, width)) => (index, width.parse().ok().filter(|w| (1..TILE_WIDTH).contains(w))?),
         None => (rest, TILE_WIDTH),
     };
     let digits: String = index.split('/').map(|group| group.trim_start_matches('x')).collect();

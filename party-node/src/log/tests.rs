@@ -1,1 +1,7 @@
-//! Tests of the log.
+//! Tests of the log on real sessions: recorders over an in-process network, real directories.
+
+mod crash;
+mod session;
+mod store;
+mod verifier;
+mod writer;

@@ -51,7 +51,7 @@ pub(super) struct Product<'a> {
 }
 
 /// Below this many multiplications, packing costs more than it saves.
-const SMALL: usize = 24 * 24 * 24;
+const SMALL: usize = 32 * 32 * 32;
 /// So few rows (or so small a depth) do not pay for packing the right operand.
 const FEW: usize = 8;
 

@@ -12,7 +12,7 @@ const DEPTH: usize = 2048;
 pub(super) fn dot<S: Simd, const R: usize, const C: usize>(simd: S, product: Product<'_>) {
     let Product { a, b, out, m, k, n } = product;
     if n == 1 {
-        return dot_block::<S, R, C>(simd, a, k, b, k, out, m, 1);
+        return dot_block::<S, 4, 1>(simd, a, k, b, k, out, m, 1);
     }
     let mut scratch = Scratch::zeroed(DEPTH.min(k) * n);
     for l0 in (0..k).step_by(DEPTH) {
@@ -48,6 +48,10 @@ fn dot_block<S: Simd, const R: usize, const C: usize>(
         while j + C <= n {
             dots::<S, R, C>(simd, rows, stride, &columns[j * depth..], depth, &mut sums[j..], n);
             j += C;
+        }
+        while j + 2 <= n {
+            dots::<S, R, 2>(simd, rows, stride, &columns[j * depth..], depth, &mut sums[j..], n);
+            j += 2;
         }
         while j < n {
             dots::<S, R, 1>(simd, rows, stride, &columns[j * depth..], depth, &mut sums[j..], n);

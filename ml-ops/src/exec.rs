@@ -71,9 +71,9 @@ pub enum RunError {
         got: usize,
     },
     /// A protocol failed.
-    #[error("node {node} ({op}): {source}")]
+    #[error("{op}{}: {source}", if *node < node::CONFIRM { format!(" at node %{node}") } else { String::new() })]
     Protocol {
-        /// Where.
+        /// Number of the node; reserved numbers are those of the confirmation and the outputs.
         node: u32,
         /// The operation.
         op: &'static str,
@@ -165,7 +165,12 @@ pub fn run_encoded<S: Shareable>(
     let shares: Vec<&S> = values.iter().map(Value::secret).collect();
     let recipients = program.outputs().iter().map(|o| o.recipients.as_slice());
     let outputs: Vec<_> = shares.into_iter().zip(recipients).collect();
-    let failed = |source| RunError::Protocol { node: node::OUTPUT, op: "output", source };
+    let failed = |source| match source {
+        ProtocolError::OpeningsDiffer { .. } => {
+            RunError::Protocol { node: node::CONFIRM, op: "confirm", source }
+        }
+        _ => RunError::Protocol { node: node::OUTPUT, op: "output", source },
+    };
     let revealed = output(cx, &outputs).map_err(failed)?;
     // The protocol does both rounds in one call; the first has a fixed size.
     let both = seen.advance(cx, node::OUTPUT);

@@ -1,5 +1,3 @@
 //! Ready-made programs.
 
-mod scorecard;
-
-pub use scorecard::{PROBABILITY, Scorecard};
+pub mod scorecard;

@@ -203,3 +203,33 @@ fn planned(id: u32, op: &'static str, cost: &Cost) -> PlannedOp {
 fn largest(bytes: &PerParty<u64>) -> u64 {
     bytes.iter().map(|(_, &b)| b).max().unwrap_or(0)
 }
+
+/// For people: every step that costs something, then the totals and estimates.
+impl std::fmt::Display for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(
+            f,
+            "{:>6}  {:14} {:>7} {:>15} {:>15}  correlations",
+            "node", "op", "rounds", "online bytes", "offline bytes"
+        )?;
+        for op in self.ops.iter().filter(|o| o.rounds > 0 || !o.correlations.is_empty()) {
+            let id = if op.id < node::CONFIRM { format!("%{}", op.id) } else { String::new() };
+            let list: Vec<_> = op.correlations.iter().map(|c| format!("{} x {}", c.count, c.kind)).collect();
+            let (rounds, online, offline) =
+                (op.rounds, op.online_bytes_per_party, op.offline_bytes_per_party);
+            let line =
+                format!("{id:>6}  {:14} {rounds:>7} {online:>15} {offline:>15}  {}", op.op, list.join(", "));
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        let (rounds, online, offline) =
+            (self.rounds, self.online_bytes_per_party, self.offline_bytes_per_party);
+        writeln!(f, "{:>6}  {:14} {rounds:>7} {online:>15} {offline:>15}", "", "total")?;
+        writeln!(f, "memory per party: about {:.1} MB", self.memory_bytes as f64 / 1e6)?;
+        for (name, e) in
+            [("loopback", self.estimates.loopback), ("lan", self.estimates.lan), ("wan", self.estimates.wan)]
+        {
+            writeln!(f, "{name}: about {:.1} ms online, {:.1} ms offline", e.online_ms, e.offline_ms)?;
+        }
+        Ok(())
+    }
+}

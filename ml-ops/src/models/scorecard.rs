@@ -1,5 +1,8 @@
-//! The joint scorecard: logistic regression over the columns of several owners, with weights that the first keeps
-//! secret.
+//! The joint scorecard: logistic regression over the columns of several owners, with weights that the first of them
+//! keeps secret and scores that it alone receives.
+//!
+//! Whoever chooses secret weights chooses the function: one-hot weights would read out a partner's column. Partners who
+//! mind should agree on outputs that are rounded to bands.
 
 use mpc_core::fixed::FracBits;
 use ndarray::Axis;
@@ -8,69 +11,66 @@ use crate::builder::Owner;
 use crate::error::ProgramError;
 use crate::program::Program;
 
-/// Name of the only output: the probability per row, for party 0.
+/// Input of party 0: one weight per column, of all parties in order, as \[columns, 1\].
+pub const WEIGHTS: &str = "weights";
+/// Input of party 0: the intercept, as \[1\].
+pub const BIAS: &str = "bias";
+/// The only output: the probability per row, as \[rows, 1\], for party 0.
 pub const PROBABILITY: &str = "probability";
 
-/// A scorecard before it is a program.
-#[derive(Clone, Debug)]
-pub struct Scorecard<'a> {
-    /// Name of the program.
-    pub name: &'a str,
-    /// Every party and the number of columns that it brings; party 0 also brings the weights and receives the scores.
-    pub parties: &'a [(&'a str, usize)],
-    /// Rows to score.
-    pub rows: usize,
-    /// Largest magnitude of a standardised feature.
-    pub max_feature: f64,
-    /// Largest magnitude of a weight and of the bias.
-    pub max_weight: f64,
+/// Name of a party's input: its columns, as \[rows, columns\].
+#[must_use]
+pub fn features(party: &str) -> String {
+    format!("{party}.features")
 }
 
-impl<'a> Scorecard<'a> {
-    /// A scorecard for standardised features (within ±32) and weights within ±32.
-    #[must_use]
-    pub const fn new(name: &'a str, parties: &'a [(&'a str, usize)], rows: usize) -> Self {
-        Self { name, parties, rows, max_feature: 32.0, max_weight: 32.0 }
-    }
+/// A party that brings columns.
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub struct Member<'a> {
+    /// Name of the party.
+    pub name: &'a str,
+    /// Number of columns; a party with none brings no input.
+    pub columns: usize,
+    /// Largest magnitude of its values; standardised columns rarely exceed 32.
+    pub max_abs: f64,
+}
 
-    /// Name of a party's feature input: \[rows, columns\].
-    #[must_use]
-    pub fn features(party: &str) -> String {
-        format!("{party}.features")
+/// probability = σ(features · weights + bias) for every row. Three interactive operations: 1 opening and 1 truncation
+/// for the product, then the sigmoid.
+///
+/// # Errors
+/// [`ProgramError`] for names, sizes or ranges that make no valid program.
+///
+/// ```
+/// use ml_ops::models::scorecard::{Member, scorecard};
+/// use mpc_core::fixed::FracBits;
+/// let members = [
+///     Member { name: "bank", columns: 4, max_abs: 32.0 },
+///     Member { name: "bureau", columns: 3, max_abs: 32.0 },
+/// ];
+/// let program = scorecard("loans", FracBits::DEFAULT, &members, 1000, 32.0)?;
+/// assert_eq!(program.plan().rounds, 2 + 6 + 2);
+/// # Ok::<(), ml_ops::ProgramError>(())
+/// ```
+pub fn scorecard(
+    name: &str,
+    frac: FracBits,
+    members: &[Member<'_>],
+    rows: usize,
+    max_weight: f64,
+) -> Result<Program, ProgramError> {
+    let names: Vec<&str> = members.iter().map(|m| m.name).collect();
+    let mut p = Program::builder(name, frac, &names);
+    let mut parts = vec![];
+    for (i, m) in members.iter().enumerate().filter(|(_, m)| m.columns > 0) {
+        parts.push(p.input(&features(m.name), Owner(i), [rows, m.columns], m.max_abs)?);
     }
-
-    /// Name of party 0's weights: \[columns of all parties in order, 1\].
-    #[must_use]
-    pub fn weights(party: &str) -> String {
-        format!("{party}.weights")
-    }
-
-    /// Name of party 0's bias: \[1\].
-    #[must_use]
-    pub fn bias(party: &str) -> String {
-        format!("{party}.bias")
-    }
-
-    /// The program: probability = σ(features · weights + bias) for every row. A party with 0 columns brings none.
-    ///
-    /// # Errors
-    /// [`ProgramError`] for names, sizes or ranges that make no valid program.
-    pub fn program(&self, frac: FracBits) -> Result<Program, ProgramError> {
-        let names: Vec<&str> = self.parties.iter().map(|&(name, _)| name).collect();
-        let mut p = Program::builder(self.name, frac, &names);
-        let mut parts = vec![];
-        let mut columns = 0;
-        for (i, &(name, width)) in self.parties.iter().enumerate().filter(|(_, (_, width))| *width > 0) {
-            parts.push(p.input(&Self::features(name), Owner(i), [self.rows, width], self.max_feature)?);
-            columns += width;
-        }
-        let first = names.first().copied().unwrap_or_default();
-        let w = p.weights(&Self::weights(first), Owner(0), [columns, 1], self.max_weight)?;
-        let b = p.weights(&Self::bias(first), Owner(0), [1], self.max_weight)?;
-        let x = p.concat(&parts, Axis(1))?;
-        let z = p.dense(x, w, b)?;
-        let s = p.sigmoid(z)?;
-        p.output(PROBABILITY, s, &[0])?;
-        p.build()
-    }
+    let columns = members.iter().fold(0usize, |sum, m| sum.saturating_add(m.columns));
+    let w = p.weights(WEIGHTS, Owner(0), [columns, 1], max_weight)?;
+    let b = p.weights(BIAS, Owner(0), [1], max_weight)?;
+    let x = p.concat(&parts, Axis(1))?;
+    let z = p.dense(x, w, b)?;
+    let probability = p.sigmoid(z)?;
+    p.output(PROBABILITY, probability, &[0])?;
+    p.build()
 }

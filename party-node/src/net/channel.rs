@@ -1,0 +1,258 @@
+//! The [`Channel`] of one lane over QUIC, and the handle that ends a session.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use mpc_core::channel::{Channel, ChannelError, Peer};
+use mpc_core::party::{PartyId, PerParty};
+use mpc_core::tag::{SessionId, Tag, node};
+use quinn::Endpoint;
+
+use super::error::Names;
+use super::frame::{FRAME_MAX_BYTES, Frame};
+use super::links::Links;
+use super::pump::Duplex;
+use super::queue::Blocked;
+use super::runtime::NetThread;
+
+/// How long the last messages may take to be acknowledged when a session ends well.
+const DELIVERY_MS: u64 = 2_000;
+/// How long the closing words may take to leave when the process ends.
+const FAREWELL_MS: u64 = 250;
+
+/// What all parts of a session share. Dropping it without a close tells the peers that this node gave up.
+pub(crate) struct Core {
+    pub(crate) me: Peer,
+    pub(crate) links: Arc<Links>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) net: NetThread,
+}
+
+impl Core {
+    /// Waits, for a bounded time, until the closing words have left.
+    pub(crate) fn farewell(&self) {
+        let endpoint = self.endpoint.clone();
+        let limit = Duration::from_millis(FAREWELL_MS);
+        let _ = self.net.run(async move { tokio::time::timeout(limit, endpoint.wait_idle()).await.is_ok() });
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        if !self.links.over() {
+            self.links.abort(self.me, None, "it ended without finishing the session");
+        }
+        self.farewell();
+    }
+}
+
+/// One lane's streams to all peers.
+pub(crate) struct Lane {
+    pub(crate) lane: u16,
+    pub(crate) me: PartyId,
+    pub(crate) peers: PerParty<Option<Duplex>>,
+    pub(crate) receive_timeout_ms: u64,
+}
+
+impl Lane {
+    fn send(&self, links: &Links, to: PartyId, tag: Tag, message: Bytes) -> Result<(), ChannelError> {
+        let peer = Peer::Party(to);
+        let Some(duplex) = &self.peers[to] else { return Ok(()) };
+        let timeout = Duration::from_millis(self.receive_timeout_ms);
+        duplex.outgoing.put_blocking(message.len(), (tag, message), timeout).map_err(|e| match e {
+            Blocked::Failed(error) => error,
+            Blocked::Deadline => links.fail(ChannelError::Timeout { peer, tag, waited_ms: self.receive_timeout_ms }),
+        })
+    }
+
+    fn next_frame(&self, links: &Links, duplex: &Duplex, peer: Peer, tag: Tag) -> Result<Frame, ChannelError> {
+        duplex.incoming.take_blocking(Duration::from_millis(self.receive_timeout_ms)).map_err(|e| {
+            links.fail(match e {
+                Blocked::Failed(error) => error,
+                Blocked::Deadline => ChannelError::Timeout { peer, tag, waited_ms: self.receive_timeout_ms },
+            })
+        })
+    }
+
+    fn receive(&self, links: &Links, from: PartyId, tag: Tag, expected: usize) -> Result<Bytes, ChannelError> {
+        let peer = Peer::Party(from);
+        let Some(duplex) = self.peers[from].as_ref().filter(|_| expected > 0) else { return Ok(Bytes::new()) };
+        let mut message = BytesMut::new();
+        loop {
+            let Frame { header, mut pieces } = self.next_frame(links, duplex, peer, tag)?;
+            if header.tag != tag {
+                return Err(links.fail(ChannelError::Desync { peer, expected: tag, got: header.tag }));
+            }
+            if header.message != expected as u64 {
+                let got = usize::try_from(header.message).unwrap_or(usize::MAX);
+                return Err(links.fail(ChannelError::WrongLength { peer, tag, expected, got }));
+            }
+            let left = expected - message.len();
+            if header.payload != left.min(FRAME_MAX_BYTES) {
+                let what = "a frame is not full although its message goes on";
+                return Err(links.fail(ChannelError::Malformed { peer, what }));
+            }
+            if header.payload == expected && pieces.len() == 1 {
+                return Ok(pieces.swap_remove(0));
+            }
+            message.reserve(left);
+            pieces.iter().for_each(|piece| message.extend_from_slice(piece));
+            if message.len() == expected {
+                return Ok(message.freeze());
+            }
+        }
+    }
+
+    fn exchange(
+        &self,
+        links: &Links,
+        tag: Tag,
+        send: PerParty<Option<Bytes>>,
+        expect: &PerParty<Option<usize>>,
+    ) -> Result<PerParty<Option<Bytes>>, ChannelError> {
+        if let Some(error) = links.failure() {
+            return Err(error);
+        }
+        debug_assert_eq!(tag.lane, self.lane, "a lane's tags carry its number");
+        for (to, message) in send.into_vec().into_iter().enumerate() {
+            if let Some(message) = message.filter(|m| !m.is_empty()) {
+                self.send(links, PartyId::new(to), tag, message)?;
+            }
+        }
+        let n = self.peers.parties();
+        let mut received = PerParty::from_fn(n, |_| None);
+        for from in self.me.others(n) {
+            if let Some(expected) = expect[from] {
+                received[from] = Some(self.receive(links, from, tag, expected)?);
+            }
+        }
+        Ok(received)
+    }
+}
+
+/// Lane 0 of a session over QUIC: the protocol's view of the network.
+///
+/// One call to [`Channel::exchange`] hands every message to the network thread without copying it and then waits for
+/// the peers' messages. The deadline of each wait starts anew whenever bytes move, so a slow link is no failure and a
+/// silent peer always is. Any error ends the session at all parties.
+pub struct QuicChannel {
+    pub(crate) core: Arc<Core>,
+    pub(crate) lane: Arc<Mutex<Lane>>,
+    pub(crate) me: PartyId,
+    pub(crate) parties: usize,
+}
+
+impl Channel for QuicChannel {
+    fn me(&self) -> PartyId {
+        self.me
+    }
+
+    fn parties(&self) -> usize {
+        self.parties
+    }
+
+    fn exchange(
+        &mut self,
+        tag: Tag,
+        send: PerParty<Option<Bytes>>,
+        expect: PerParty<Option<usize>>,
+    ) -> Result<PerParty<Option<Bytes>>, ChannelError> {
+        lock(&self.lane).exchange(&self.core.links, tag, send, &expect)
+    }
+}
+
+fn lock(lane: &Mutex<Lane>) -> MutexGuard<'_, Lane> {
+    lane.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends a session, from any thread: in good order, or with a reason that every peer is told.
+#[derive(Clone)]
+pub struct SessionHandle {
+    pub(crate) core: Arc<Core>,
+    pub(crate) lane: Arc<Mutex<Lane>>,
+    pub(crate) session: SessionId,
+    pub(crate) dealer: Option<Arc<super::dealer_link::Goodbye>>,
+}
+
+impl SessionHandle {
+    /// Ends the session because of something outside the network, such as a failed check or an interrupt. Every peer
+    /// ends with this reason (at most 200 bytes are sent) and blames `culprit`, if one is named.
+    pub fn abort(&self, culprit: Option<Peer>, reason: &str) {
+        self.core.links.abort(self.core.me, culprit, reason);
+    }
+
+    /// The failure that ended the session, if it failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<ChannelError> {
+        self.core.links.failure()
+    }
+
+    /// Waits until the session fails, while a lane computes. `None` when it is closed, or after `timeout`.
+    #[must_use]
+    pub fn wait_failure(&self, timeout: Duration) -> Option<ChannelError> {
+        self.core.links.wait_failure(timeout)
+    }
+
+    /// The names of everyone, for [`Names::render`].
+    #[must_use]
+    pub fn names(&self) -> &Names {
+        self.core.links.names()
+    }
+
+    /// UDP bytes (sent, received) on all connections of this node so far, with framing and encryption.
+    #[must_use]
+    pub fn wire_bytes(&self) -> (u64, u64) {
+        self.core.links.wire_bytes()
+    }
+
+    /// Ends the session in good order: exchanges a confirmation with every peer, waits until the peers have
+    /// acknowledged everything, says goodbye to the dealer and closes the connections. No exchange may be under way.
+    ///
+    /// # Errors
+    /// If the session failed, or fails now: then not all parties consider it closed.
+    pub fn close(&self) -> Result<(), ChannelError> {
+        let links = &self.core.links;
+        let mut lane = lock(&self.lane);
+        let tag = Tag { lane: lane.lane, node: node::CLOSE, iteration: 0, round: 0 };
+        let (me, n) = (lane.me, lane.peers.parties());
+        let word = Bytes::copy_from_slice(&self.session.0);
+        let send = PerParty::from_fn(n, |p| (p != me).then(|| word.clone()));
+        let expect = PerParty::from_fn(n, |p| (p != me).then_some(word.len()));
+        let words = lane.exchange(links, tag, send, &expect)?;
+        for p in me.others(n) {
+            if words[p].as_ref() != Some(&word) {
+                let what = "the closing word names another session";
+                return Err(links.fail(ChannelError::Malformed { peer: Peer::Party(p), what }));
+            }
+            links.done(Peer::Party(p));
+        }
+        let mut deliveries = Vec::new();
+        for p in me.others(n) {
+            if let Some(duplex) = &mut lane.peers[p] {
+                duplex.outgoing.finish();
+                deliveries.extend(duplex.delivered.take());
+            }
+        }
+        if let Some(dealer) = &self.dealer {
+            links.done(Peer::Dealer);
+            deliveries.push(dealer.say(&self.core.net));
+        }
+        let _ = self.core.net.run(async move {
+            let all = async {
+                for delivery in deliveries {
+                    let _ = delivery.await;
+                }
+            };
+            tokio::time::timeout(Duration::from_millis(DELIVERY_MS), all).await.is_ok()
+        });
+        links.close()?;
+        self.core.farewell();
+        Ok(())
+    }
+
+    /// Waits, for at most a quarter of a second, until an abort has left; for use right before the process ends.
+    pub fn flush(&self) {
+        self.core.farewell();
+    }
+}

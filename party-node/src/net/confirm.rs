@@ -1,0 +1,164 @@
+//! The last step of the handshake: all parties computed the same session id, rows are in the same order, the dealer is
+//! ready, and lane 0 has its streams.
+
+use std::time::Duration;
+
+use mpc_core::channel::Peer;
+use mpc_core::party::{PartyId, PerParty};
+use mpc_core::tag::SessionId;
+use quinn::{Connection, RecvStream, SendStream};
+use subtle::ConstantTimeEq;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::control::{ControlError, read_exact, read_message, write_message};
+use super::error::NetError;
+use super::hello::{Confirm, DealerHello, HELLO_MAX_BYTES};
+use super::join::{Greeted, Meeting, Present};
+
+/// Others may have met everyone only at the very end of their deadline.
+const GRACE_MS: u64 = 3_000;
+/// How long a confirmation that differs may take to reach the peer before the connection is closed.
+const LAST_WORD_MS: u64 = 1_000;
+/// What the dealer answers when all parties of a session asked for the same.
+pub(crate) const DEALER_READY: &[u8] = b"ready";
+
+/// Keyed digests of the own row ids, for one pair of parties.
+pub(crate) struct RowDigests {
+    /// Under the key for what we send.
+    pub(crate) ours: [u8; 32],
+    /// Under the key for what the peer sends: what it should send.
+    pub(crate) theirs: [u8; 32],
+}
+
+/// A stream pair, and the connection that carries it.
+pub(crate) struct Streams {
+    pub(crate) connection: Connection,
+    pub(crate) send: SendStream,
+    pub(crate) recv: RecvStream,
+}
+
+/// Everyone confirmed.
+pub(crate) struct Agreed {
+    /// Lane 0 with every other party, in party order.
+    pub(crate) lanes: Vec<Streams>,
+    /// The control stream with the dealer.
+    pub(crate) dealer: Option<Streams>,
+}
+
+/// Confirms with everyone at once. The first failure wins and says whom it is about.
+pub(crate) async fn confirm(
+    meeting: Meeting,
+    present: Present,
+    session: SessionId,
+    mut rows: PerParty<Option<RowDigests>>,
+    dealer_hello: Option<DealerHello>,
+) -> Result<Agreed, (Peer, NetError)> {
+    let deadline = meeting.deadline.max(Instant::now()) + Duration::from_millis(GRACE_MS);
+    let mut tasks = tokio::task::JoinSet::new();
+    for (i, greeted) in present.parties.into_iter().enumerate() {
+        let Some(greeted) = greeted else { continue };
+        let p = PartyId::new(i);
+        let (meeting, rows) = (meeting.clone(), rows[p].take());
+        tasks.spawn(async move {
+            let late = Err(absent(&meeting, Peer::Party(p)));
+            let result = timeout_at(deadline, confirm_party(&meeting, p, greeted, session, rows)).await;
+            result.unwrap_or(late).map(|s| (Peer::Party(p), s)).map_err(|e| (Peer::Party(p), e))
+        });
+    }
+    if let (Some(greeted), Some(hello)) = (present.dealer, dealer_hello) {
+        let meeting = meeting.clone();
+        tasks.spawn(async move {
+            let late = Err(absent(&meeting, Peer::Dealer));
+            let result = timeout_at(deadline, ask_dealer(greeted, &hello)).await;
+            let result = result.map(|r| r.map_err(|e| e.into_net_error(&meeting.names, Peer::Dealer)));
+            result.unwrap_or(late).map(|s| (Peer::Dealer, s)).map_err(|e| (Peer::Dealer, e))
+        });
+    }
+    let mut lanes: Vec<(usize, Streams)> = Vec::new();
+    let mut dealer = None;
+    while let Some(joined) = tasks.join_next().await {
+        let me = Peer::Party(meeting.me);
+        match joined.map_err(|e| (me, NetError::Setup(e.to_string())))?? {
+            (Peer::Party(p), streams) => lanes.push((p.index(), streams)),
+            (Peer::Dealer, streams) => dealer = Some(streams),
+        }
+    }
+    lanes.sort_by_key(|(p, _)| *p);
+    Ok(Agreed { lanes: lanes.into_iter().map(|(_, s)| s).collect(), dealer })
+}
+
+fn absent(meeting: &Meeting, peer: Peer) -> NetError {
+    let what = match peer {
+        Peer::Party(_) => "it did not confirm the session within the deadline",
+        Peer::Dealer => "it was not ready within the deadline",
+    };
+    NetError::Lost { peer: meeting.names.of(peer).into(), reason: what.into() }
+}
+
+async fn confirm_party(
+    meeting: &Meeting,
+    p: PartyId,
+    greeted: Greeted,
+    session: SessionId,
+    rows: Option<RowDigests>,
+) -> Result<Streams, NetError> {
+    let named = |e: ControlError| e.into_net_error(&meeting.names, Peer::Party(p));
+    let Greeted { connection, mut send, mut recv, .. } = greeted;
+    let ours = Confirm { session: session.0, row_order: rows.as_ref().map(|r| r.ours) };
+    write_message(&mut send, &ours.encode()).await.map_err(named)?;
+    let theirs = read_message(&mut recv, HELLO_MAX_BYTES).await.map_err(named)?;
+    let theirs = Confirm::decode(&theirs).map_err(|e| named(ControlError::malformed(e)))?;
+    if let Err(error) = compare(meeting, p, session, rows.as_ref(), &theirs) {
+        if send.finish().is_ok() {
+            // The peer must see our confirmation to report the same difference.
+            let _ = timeout(Duration::from_millis(LAST_WORD_MS), send.stopped()).await;
+        }
+        return Err(error);
+    }
+    let lost = |e| named(ControlError::Lost(e));
+    let (send, recv) = if meeting.me < p {
+        let (mut send, recv) = connection.open_bi().await.map_err(lost)?;
+        // A stream exists for the other side only once something is written to it.
+        send.write_all(&0_u16.to_le_bytes()).await.map_err(|e| named(ControlError::malformed(e)))?;
+        (send, recv)
+    } else {
+        let (send, mut recv) = connection.accept_bi().await.map_err(lost)?;
+        let mut lane = [0; 2];
+        read_exact(&mut recv, &mut lane).await.map_err(named)?;
+        if lane != [0, 0] {
+            return Err(named(ControlError::Malformed("the first lane is not lane 0".into())));
+        }
+        (send, recv)
+    };
+    Ok(Streams { connection, send, recv })
+}
+
+fn compare(
+    meeting: &Meeting,
+    p: PartyId,
+    session: SessionId,
+    rows: Option<&RowDigests>,
+    theirs: &Confirm,
+) -> Result<(), NetError> {
+    let peer = meeting.names.party(p).to_owned();
+    if theirs.session != session.0 {
+        return Err(NetError::SessionId { peer });
+    }
+    match (rows, theirs.row_order) {
+        (Some(rows), Some(theirs)) if !bool::from(rows.theirs.ct_eq(&theirs)) => {
+            Err(NetError::RowOrder { ours: meeting.names.party(meeting.me).to_owned(), peer })
+        }
+        // A party without rows has none to compare.
+        _ => Ok(()),
+    }
+}
+
+async fn ask_dealer(greeted: Greeted, hello: &DealerHello) -> Result<Streams, ControlError> {
+    let Greeted { connection, mut send, mut recv, .. } = greeted;
+    write_message(&mut send, &hello.encode()).await?;
+    let answer = read_message(&mut recv, HELLO_MAX_BYTES).await?;
+    if answer != DEALER_READY {
+        return Err(ControlError::Malformed("the dealer's answer is not understood".into()));
+    }
+    Ok(Streams { connection, send, recv })
+}

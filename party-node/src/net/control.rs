@@ -1,0 +1,71 @@
+//! Control messages on a connection's first stream: a `u32` length and that many bytes.
+
+use mpc_core::channel::Peer;
+use quinn::{ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, WriteError};
+
+use super::error::{Names, NetError};
+use super::links::ended;
+
+/// Why a control message did not pass.
+#[derive(Debug)]
+pub(crate) enum ControlError {
+    /// The connection ended.
+    Lost(ConnectionError),
+    /// The peer said something that does not parse.
+    Malformed(String),
+}
+
+impl ControlError {
+    pub(crate) fn malformed(error: impl std::fmt::Display) -> Self {
+        Self::Malformed(error.to_string())
+    }
+
+    pub(crate) fn into_net_error(self, names: &Names, peer: Peer) -> NetError {
+        match self {
+            Self::Lost(reason) => lost(names, peer, &reason),
+            Self::Malformed(what) => NetError::Malformed { peer: names.of(peer).into(), what },
+        }
+    }
+}
+
+/// The end of a connection during the handshake, with names.
+pub(crate) fn lost(names: &Names, peer: Peer, reason: &ConnectionError) -> NetError {
+    use mpc_core::channel::ChannelError;
+    let name = names.of(peer).to_owned();
+    match ended(peer, reason) {
+        Some(ChannelError::Aborted { culprit, reason, .. }) => {
+            NetError::Aborted { peer: name, culprit: culprit.map(|c| names.of(c).to_owned()), reason }
+        }
+        Some(ChannelError::Lost { reason, .. }) => NetError::Lost { peer: name, reason },
+        _ => NetError::Lost { peer: name, reason: reason.to_string() },
+    }
+}
+
+pub(crate) async fn write_message(stream: &mut SendStream, message: &[u8]) -> Result<(), ControlError> {
+    let length = u32::try_from(message.len()).map_err(ControlError::malformed)?.to_le_bytes();
+    let framed = [length.as_slice(), message].concat();
+    stream.write_all(&framed).await.map_err(|e| match e {
+        WriteError::ConnectionLost(reason) => ControlError::Lost(reason),
+        other => ControlError::malformed(other),
+    })
+}
+
+/// Reads one message of at most `max` bytes; nothing is allocated for a longer one.
+pub(crate) async fn read_message(stream: &mut RecvStream, max: usize) -> Result<Vec<u8>, ControlError> {
+    let mut length = [0; 4];
+    read_exact(stream, &mut length).await?;
+    let length = u32::from_le_bytes(length) as usize;
+    if length > max {
+        return Err(ControlError::Malformed(format!("message of {length} bytes, at most {max} are due")));
+    }
+    let mut message = vec![0; length];
+    read_exact(stream, &mut message).await?;
+    Ok(message)
+}
+
+pub(crate) async fn read_exact(stream: &mut RecvStream, buffer: &mut [u8]) -> Result<(), ControlError> {
+    stream.read_exact(buffer).await.map_err(|e| match e {
+        ReadExactError::ReadError(ReadError::ConnectionLost(reason)) => ControlError::Lost(reason),
+        other => ControlError::malformed(other),
+    })
+}

@@ -1,0 +1,168 @@
+//! A party's side of the dealer: its seed, and for party 0 the stream of corrections.
+//!
+//! The dealer sends ahead of use. What has come and is not consumed yet is bounded by the queue here and by the
+//! stream's flow-control window; then the dealer waits.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use mpc_core::channel::{ChannelError, CorrectionSource, Peer};
+use quinn::{Connection, SendStream};
+use tokio::sync::oneshot;
+
+use super::frame::FRAME_MAX_BYTES;
+use super::keys::SecretBytes;
+use super::links::{Links, ended};
+use super::pump::{read_header, read_payload};
+use super::queue::{Blocked, ByteQueue};
+use super::runtime::NetThread;
+
+/// Corrections that may wait at party 0.
+pub(crate) const PREFETCH_BYTES: usize = 8 << 20;
+/// What a queued piece costs beyond its bytes.
+const PIECE_COST_BYTES: usize = 256;
+/// The word that tells the dealer that a party is done with the session.
+pub(crate) const GOODBYE: &[u8] = b"done";
+
+/// What the dealer gives to this party.
+pub struct DealerLink {
+    /// The seed of all its correlated randomness. Only this party and the dealer know it.
+    pub seed: SecretBytes,
+    /// Keys the digests of what the dealer sent, in the transcript log.
+    pub log: SecretBytes,
+    pub(crate) source: Option<QuicCorrections>,
+}
+
+impl DealerLink {
+    /// The corrections, once, and at party 0 only: every other party expands all it needs from its seed.
+    pub fn take_source(&mut self) -> Option<QuicCorrections> {
+        self.source.take()
+    }
+}
+
+/// A piece of the correction of one item.
+struct Piece {
+    item: u32,
+    bytes: Bytes,
+}
+
+/// Corrections over QUIC, prefetched.
+pub struct QuicCorrections {
+    links: Arc<Links>,
+    queue: Arc<ByteQueue<Piece>>,
+    current: Piece,
+    receive_timeout_ms: u64,
+}
+
+impl QuicCorrections {
+    fn refill(&mut self, item: u32) -> Result<(), ChannelError> {
+        if self.current.bytes.is_empty() {
+            let taken = self.queue.take_blocking(Duration::from_millis(self.receive_timeout_ms));
+            self.current = taken.map_err(|e| match e {
+                Blocked::Failed(error) => error,
+                Blocked::Deadline => {
+                    let reason = format!("correction {item} did not come within {} ms", self.receive_timeout_ms);
+                    ChannelError::Lost { peer: Peer::Dealer, reason }
+                }
+            })?;
+        }
+        if self.current.item != item {
+            return Err(ChannelError::WrongItem { expected: item, got: self.current.item });
+        }
+        Ok(())
+    }
+
+    fn collect(&mut self, item: u32, bytes: usize) -> Result<Bytes, ChannelError> {
+        let mut out = BytesMut::new();
+        loop {
+            self.refill(item)?;
+            let left = bytes - out.len();
+            let part = self.current.bytes.split_to(left.min(self.current.bytes.len()));
+            if part.len() == bytes {
+                return Ok(part);
+            }
+            out.reserve(left);
+            out.extend_from_slice(&part);
+            if out.len() == bytes {
+                return Ok(out.freeze());
+            }
+        }
+    }
+}
+
+impl CorrectionSource for QuicCorrections {
+    fn next(&mut self, item: u32, bytes: usize) -> Result<Bytes, ChannelError> {
+        if bytes == 0 {
+            return Ok(Bytes::new());
+        }
+        self.collect(item, bytes).map_err(|error| self.links.fail(error))
+    }
+}
+
+/// Starts to receive. Must be called within the network runtime.
+pub(crate) fn receive_corrections(
+    links: &Arc<Links>,
+    connection: Connection,
+    receive_timeout_ms: u64,
+) -> QuicCorrections {
+    let queue = Arc::new(ByteQueue::new(PREFETCH_BYTES));
+    links.stop_on_failure(queue.clone());
+    tokio::spawn(pump(links.clone(), connection, queue.clone()));
+    let current = Piece { item: 0, bytes: Bytes::new() };
+    QuicCorrections { links: links.clone(), queue, current, receive_timeout_ms }
+}
+
+async fn pump(links: Arc<Links>, connection: Connection, queue: Arc<ByteQueue<Piece>>) {
+    match forward(&connection, &queue).await {
+        Err(Some(error @ ChannelError::Malformed { .. })) => drop(links.fail(error)),
+        Err(Some(error)) => queue.end(error),
+        // Nobody listens any more.
+        Ok(()) | Err(None) => {}
+    }
+}
+
+async fn forward(connection: &Connection, queue: &ByteQueue<Piece>) -> Result<(), Option<ChannelError>> {
+    let peer = Peer::Dealer;
+    let mut stream = connection.accept_uni().await.map_err(|reason| ended(peer, &reason))?;
+    loop {
+        let header: [u8; 8] = read_header(&mut stream, peer).await?;
+        let [i0, i1, i2, i3, l0, l1, l2, l3] = header;
+        let (item, length) = (u32::from_le_bytes([i0, i1, i2, i3]), u32::from_le_bytes([l0, l1, l2, l3]) as usize);
+        if !(1..=FRAME_MAX_BYTES).contains(&length) {
+            let what = "a correction's length is not between 1 byte and 1 MiB";
+            return Err(Some(ChannelError::Malformed { peer, what }));
+        }
+        for bytes in read_payload(&mut stream, peer, length).await? {
+            let cost = bytes.len() + PIECE_COST_BYTES;
+            if queue.put(cost, Piece { item, bytes }).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The stream on which a party says goodbye to the dealer.
+pub(crate) struct Goodbye(Mutex<Option<SendStream>>);
+
+impl Goodbye {
+    pub(crate) const fn new(stream: SendStream) -> Self {
+        Self(Mutex::new(Some(stream)))
+    }
+
+    /// Says it; the receiver fires when the dealer has it.
+    pub(crate) fn say(&self, net: &NetThread) -> oneshot::Receiver<()> {
+        let (tell, delivered) = oneshot::channel();
+        let stream = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        net.handle().spawn(async move {
+            if let Some(mut stream) = stream
+                && stream.write_all(GOODBYE).await.is_ok()
+                && stream.finish().is_ok()
+            {
+                let _ = stream.stopped().await;
+            }
+            let _ = tell.send(());
+        });
+        delivered
+    }
+}

@@ -1,0 +1,307 @@
+//! What can go wrong between nodes, in the words of the operator: every text names the peer as the config does.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use mpc_core::channel::{ChannelError, Peer};
+use mpc_core::party::PartyId;
+
+/// Why a session could not be set up.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetError {
+    /// Another process listens there.
+    #[error("cannot listen on {address}: the port is in use by another process")]
+    PortInUse {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The socket cannot be opened.
+    #[error("cannot listen on {address}: {reason}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        reason: String,
+    },
+    /// The local network machinery cannot start.
+    #[error("cannot start the network: {0}")]
+    Setup(String),
+    /// The list of parties makes no sense.
+    #[error("bad list of parties: {0}")]
+    Roster(String),
+    /// The own key is not the one that the roster gives to this party.
+    #[error("the key file holds {found}, but the config lists {expected} for {name}, which is this node")]
+    OwnKey {
+        /// This party.
+        name: String,
+        /// The roster's key.
+        expected: String,
+        /// The key at hand.
+        found: String,
+    },
+    /// An address is neither `ip:port` nor `host:port`.
+    #[error("bad address \"{address}\" of {peer}: expected host:port, {reason}")]
+    BadAddress {
+        /// Whose.
+        peer: String,
+        /// As configured.
+        address: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The peer proved to hold another key than the pinned one.
+    #[error("wrong key at {address}: the config pins {pinned} for {peer}, the node there presented {presented}")]
+    WrongKey {
+        /// Who was expected.
+        peer: String,
+        /// Where.
+        address: String,
+        /// The key in our config.
+        pinned: String,
+        /// The key that was presented.
+        presented: String,
+    },
+    /// The peer does not know our key.
+    #[error("{peer} at {address} refused this node's key {ours}: it is not in the list of parties there")]
+    KeyRefused {
+        /// Who refused.
+        peer: String,
+        /// Where.
+        address: String,
+        /// Our key.
+        ours: String,
+    },
+    /// The peer speaks another version.
+    #[error("{peer} speaks another protocol version: ours is {ours}, theirs is {theirs}")]
+    Version {
+        /// Who.
+        peer: String,
+        /// Our version.
+        ours: String,
+        /// Its version.
+        theirs: String,
+    },
+    /// The peer would run something else.
+    #[error("{peer} has another {what}: ours is {ours}, theirs is {theirs}")]
+    Mismatch {
+        /// Who.
+        peer: String,
+        /// What differs.
+        what: Difference,
+        /// Our value, shortened.
+        ours: String,
+        /// Its value, shortened.
+        theirs: String,
+    },
+    /// Some peers did not come in time.
+    #[error("{} did not come within {waited_ms} ms{}", Listed(.absent), Notes(.notes))]
+    Absent {
+        /// Name and address of everyone who is missing.
+        absent: Vec<(String, String)>,
+        /// How long this node waited.
+        waited_ms: u64,
+        /// What happened meanwhile, such as strangers that tried to connect.
+        notes: Vec<String>,
+    },
+    /// Both hold the same number of rows or not, but not the same ids in the same order.
+    #[error("row ids differ between {ours} and {peer}: same count but other order or other ids, or another count")]
+    RowOrder {
+        /// This party.
+        ours: String,
+        /// The other one.
+        peer: String,
+    },
+    /// The session ids differ although all hellos agree: someone told different nonces to different parties.
+    #[error("{peer} computed another session id: not all parties saw the same nonces")]
+    SessionId {
+        /// Who.
+        peer: String,
+    },
+    /// A message of the handshake does not parse.
+    #[error("malformed handshake message from {peer}: {what}")]
+    Malformed {
+        /// Who.
+        peer: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The connection to a peer ended.
+    #[error("lost {peer}: {reason}")]
+    Lost {
+        /// Who.
+        peer: String,
+        /// What the transport said.
+        reason: String,
+    },
+    /// A peer gave up and said so.
+    #[error("{peer} gave up: {reason}")]
+    Aborted {
+        /// Who told us.
+        peer: String,
+        /// Whom it holds responsible.
+        culprit: Option<String>,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What differs between two hellos.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Difference {
+    /// Keys of the parties in order, and the dealer's.
+    Roster,
+    /// The digest of the program.
+    Program,
+    /// The digest of the session's parameters.
+    Parameters,
+    /// The index that it takes for itself.
+    Index,
+    /// The demand of correlated randomness (seen by the dealer).
+    Demand,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Roster => "list of parties (keys in order, dealer's key)",
+            Self::Program => "program",
+            Self::Parameters => "set of session parameters",
+            Self::Index => "party index",
+            Self::Demand => "demand of correlated randomness",
+        })
+    }
+}
+
+impl NetError {
+    /// A stable word for scripts.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::PortInUse { .. } => "port_in_use",
+            Self::Bind { .. } => "cannot_listen",
+            Self::Setup(_) => "network_setup",
+            Self::Roster(_) => "bad_roster",
+            Self::OwnKey { .. } => "own_key",
+            Self::BadAddress { .. } => "bad_address",
+            Self::WrongKey { .. } => "wrong_key",
+            Self::KeyRefused { .. } => "key_refused",
+            Self::Version { .. } => "protocol_version",
+            Self::Mismatch { what: Difference::Program, .. } => "program_differs",
+            Self::Mismatch { .. } => "session_differs",
+            Self::Absent { .. } => "peer_absent",
+            Self::RowOrder { .. } => "row_order",
+            Self::SessionId { .. } => "session_id",
+            Self::Malformed { .. } => "malformed",
+            Self::Lost { .. } => "peer_lost",
+            Self::Aborted { .. } => "peer_aborted",
+        }
+    }
+}
+
+struct Listed<'a>(&'a [(String, String)]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (name, address)) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            write!(f, "{comma}{name} (at {address})")?;
+        }
+        Ok(())
+    }
+}
+
+struct Notes<'a>(&'a [String]);
+
+impl fmt::Display for Notes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|note| write!(f, "; {note}"))
+    }
+}
+
+/// The names of everyone in a session, to turn "party 1" into "bureau".
+#[derive(Clone, Debug)]
+pub struct Names {
+    parties: Vec<String>,
+    dealer: String,
+}
+
+impl Names {
+    /// The names in roster order.
+    #[must_use]
+    pub fn new(parties: impl IntoIterator<Item = String>, dealer: Option<String>) -> Self {
+        Self { parties: parties.into_iter().collect(), dealer: dealer.unwrap_or_else(|| "the dealer".into()) }
+    }
+
+    /// The name of a peer.
+    #[must_use]
+    pub fn of(&self, peer: Peer) -> &str {
+        match peer {
+            Peer::Party(p) => self.parties.get(p.index()).map_or("an unlisted party", String::as_str),
+            Peer::Dealer => &self.dealer,
+        }
+    }
+
+    /// The name of a party.
+    #[must_use]
+    pub fn party(&self, party: PartyId) -> &str {
+        self.of(Peer::Party(party))
+    }
+
+    /// How many parties there are.
+    #[must_use]
+    pub fn parties(&self) -> usize {
+        self.parties.len()
+    }
+
+    /// The error in one line, with names in place of indices.
+    #[must_use]
+    pub fn render(&self, error: &ChannelError) -> String {
+        let name = self.of(error.peer());
+        match error {
+            ChannelError::Timeout { tag, waited_ms, .. } => {
+                format!("no message from {name} for {tag} within {waited_ms} ms")
+            }
+            ChannelError::Lost { reason, .. } => format!("lost {name}: {reason}"),
+            ChannelError::Aborted { culprit, reason, .. } => match culprit {
+                Some(c) if *c != error.peer() && !reason.contains(self.of(*c)) => {
+                    format!("{name} gave up because of {}: {reason}", self.of(*c))
+                }
+                _ => format!("{name} gave up: {reason}"),
+            },
+            ChannelError::Desync { expected, got, .. } => {
+                format!("out of step with {name}: expected {expected}, got {got}")
+            }
+            ChannelError::WrongLength { tag, expected, got, .. } => {
+                format!("message from {name} for {tag} has the wrong length: expected {expected} bytes, got {got}")
+            }
+            ChannelError::Malformed { what, .. } => format!("malformed frame from {name}: {what}"),
+            ChannelError::WrongItem { expected, got } => {
+                format!("{name} is out of step: expected correction {expected}, got {got}")
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
+/// Whom an error is about in the end: the culprit that an aborting peer names, else the peer itself.
+#[must_use]
+pub fn blame(error: &ChannelError) -> Peer {
+    match error {
+        ChannelError::Aborted { culprit: Some(culprit), .. } => *culprit,
+        other => other.peer(),
+    }
+}
+
+/// Text from a peer, made safe to print: one line, bounded.
+pub(crate) fn printable(text: &str, max_bytes: usize) -> String {
+    let mut out = String::new();
+    for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
+        if out.len() + c.len_utf8() > max_bytes {
+            break;
+        }
+        out.push(c);
+    }
+    out
+}

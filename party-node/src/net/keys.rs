@@ -1,0 +1,121 @@
+//! Names and keys of a session: digests that all parties compute alike, and secrets that two ends of one connection
+//! share.
+//!
+//! Every pairwise key is HKDF-SHA256 with the session id as salt, the TLS exporter of the connection as key material
+//! and a label of its own: nobody but the two ends of that connection knows it, and since the session id holds fresh
+//! entropy of every party, no two sessions share one. The keys `input` and `zero` seed pseudorandom shares, `align`
+//! keys the comparison of row ids, `log` the digests in the transcript; an auditor is shown `log` keys alone, which
+//! reveal nothing about the others.
+
+use hkdf::Hkdf;
+use mpc_core::party::PartyId;
+use mpc_core::tag::SessionId;
+use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::error::NetError;
+use crate::identity::PublicKey;
+
+/// The version of everything that nodes say to each other.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// A 32-byte secret: wiped when dropped, never printed, never compared.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct SecretBytes([u8; 32]);
+
+impl SecretBytes {
+    /// The bytes, for the cipher or hash that they key.
+    #[must_use]
+    pub const fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// What one party shares with one other party.
+pub struct PeerKeys {
+    /// Seeds the shares of inputs.
+    pub input: SecretBytes,
+    /// Seeds sharings of zero.
+    pub zero: SecretBytes,
+    /// Keys the digests in the transcript log.
+    pub log: SecretBytes,
+}
+
+/// Key material that the two ends of one connection share, before it is bound to a session.
+pub(crate) struct Exported(SecretBytes);
+
+impl Exported {
+    pub(crate) fn from_connection(connection: &quinn::Connection) -> Result<Self, NetError> {
+        let mut secret = SecretBytes([0; 32]);
+        connection
+            .export_keying_material(&mut secret.0, b"EXPORTER-subrosa-1", b"")
+            .map_err(|_| NetError::Setup("the TLS exporter gave no key".into()))?;
+        Ok(Self(secret))
+    }
+
+    pub(crate) fn derive(&self, session: &SessionId, label: &str) -> SecretBytes {
+        let mut out = SecretBytes([0; 32]);
+        let info = ["subrosa/1/", label].concat();
+        Hkdf::<Sha256>::new(Some(&session.0), &self.0.0)
+            .expand(info.as_bytes(), &mut out.0)
+            .expect("invariant: 32 bytes are within HKDF's limit");
+        out
+    }
+
+    pub(crate) fn peer_keys(&self, session: &SessionId) -> PeerKeys {
+        PeerKeys {
+            input: self.derive(session, "input"),
+            zero: self.derive(session, "zero"),
+            log: self.derive(session, "log"),
+        }
+    }
+
+    /// The key under which `sender` digests its row ids for the other end: one key per direction, so that a digest
+    /// cannot be sent back to its sender.
+    pub(crate) fn align_key(&self, session: &SessionId, sender: PartyId) -> SecretBytes {
+        self.derive(session, &format!("align/{}", sender.index()))
+    }
+}
+
+/// A fresh nonce from the operating system.
+pub(crate) fn nonce() -> Result<[u8; 32], NetError> {
+    let mut nonce = [0; 32];
+    getrandom::fill(&mut nonce).map_err(|e| NetError::Setup(format!("no randomness from the system: {e}")))?;
+    Ok(nonce)
+}
+
+/// SHA-256 over the parties' keys in order and the dealer's, if there is one: who takes part.
+#[must_use]
+pub fn roster_digest(parties: &[PublicKey], dealer: Option<&PublicKey>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(b"subrosa/roster/1");
+    hash.update([parties.len() as u8, u8::from(dealer.is_some())]);
+    parties.iter().chain(dealer).for_each(|key| hash.update(key.as_bytes()));
+    hash.finalize().into()
+}
+
+/// The session's name: SHA-256 over a domain, the protocol version, the digests of program and parameters, the
+/// parties' keys in order and everyone's nonce in order.
+#[must_use]
+pub fn session_id(
+    protocol_version: u16,
+    program_digest: &[u8; 32],
+    parameters_digest: &[u8; 32],
+    parties: &[PublicKey],
+    nonces: &[[u8; 32]],
+) -> SessionId {
+    let mut hash = Sha256::new();
+    hash.update(b"subrosa/session/1");
+    hash.update(protocol_version.to_le_bytes());
+    hash.update(program_digest);
+    hash.update(parameters_digest);
+    hash.update([parties.len() as u8]);
+    parties.iter().for_each(|key| hash.update(key.as_bytes()));
+    nonces.iter().for_each(|nonce| hash.update(nonce));
+    SessionId(hash.finalize().into())
+}
+
+/// A digest's beginning in hexadecimal, for messages.
+pub(crate) fn short(digest: &[u8; 32]) -> String {
+    digest.iter().take(8).map(|b| format!("{b:02x}")).chain(["…".to_owned()]).collect()
+}

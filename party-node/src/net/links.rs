@@ -1,0 +1,212 @@
+//! All connections of one session, and its fate: the first failure wins, stops every lane and is told to every peer.
+//!
+//! A failure can be seen here first (a connection dies, a frame is wrong) or come from a peer's abort. Either way the
+//! whole session ends: every queue is failed, so no lane waits on, and every connection is closed with a reason that
+//! names the culprit. A peer that hears of it second hand therefore blames the same party as one that saw it.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use mpc_core::channel::{ChannelError, Peer};
+use quinn::{Connection, ConnectionError, VarInt};
+
+use super::error::{Names, blame, printable};
+use super::hello::{Abort, REASON_MAX_BYTES, close_code};
+use super::queue::ByteQueue;
+use super::transport::IDLE_TIMEOUT_MS;
+
+/// Something to stop when the session fails.
+pub(crate) trait Stop: Send + Sync {
+    fn stop(&self, error: &ChannelError);
+}
+
+impl<T: Send> Stop for ByteQueue<T> {
+    fn stop(&self, error: &ChannelError) {
+        self.fail(error);
+    }
+}
+
+#[derive(Default)]
+struct Fate {
+    failure: Option<ChannelError>,
+    /// Both ends have confirmed that the session is over; what happens to the connections now is no failure.
+    closed: bool,
+    /// Peers that have confirmed the end of the session.
+    done: Vec<Peer>,
+    stops: Vec<Arc<dyn Stop>>,
+    connections: Vec<(Peer, Connection)>,
+}
+
+/// See the module.
+pub(crate) struct Links {
+    names: Names,
+    fate: Mutex<Fate>,
+    changed: Condvar,
+}
+
+impl Links {
+    pub(crate) fn new(names: Names) -> Arc<Self> {
+        Arc::new(Self { names, fate: Mutex::default(), changed: Condvar::new() })
+    }
+
+    pub(crate) const fn names(&self) -> &Names {
+        &self.names
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Fate> {
+        self.fate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Watches a connection from now on. Must be called within the network runtime.
+    pub(crate) fn watch(self: &Arc<Self>, peer: Peer, connection: &Connection) {
+        self.lock().connections.push((peer, connection.clone()));
+        let (links, connection) = (self.clone(), connection.clone());
+        tokio::spawn(async move {
+            let reason = connection.closed().await;
+            links.connection_ended(peer, &reason);
+        });
+    }
+
+    /// Registers something that waits on behalf of a lane.
+    pub(crate) fn stop_on_failure(&self, stop: Arc<dyn Stop>) {
+        let mut fate = self.lock();
+        match &fate.failure {
+            Some(error) => stop.stop(error),
+            None => fate.stops.push(stop),
+        }
+    }
+
+    fn connection_ended(&self, peer: Peer, reason: &ConnectionError) {
+        if let Some(error) = ended(peer, reason) {
+            // A regular close can overtake data that still waits to be read; the reader reports it if it is early.
+            let regular = matches!(reason, ConnectionError::ApplicationClosed(c)
+                if c.error_code == VarInt::from_u32(close_code::DONE));
+            if !regular && !self.lock().done.contains(&peer) {
+                self.fail(error);
+            }
+        }
+    }
+
+    /// The first failure of the session, if there was one.
+    pub(crate) fn failure(&self) -> Option<ChannelError> {
+        self.lock().failure.clone()
+    }
+
+    /// Waits until the session fails; `None` after `timeout` or once it is closed.
+    pub(crate) fn wait_failure(&self, timeout: Duration) -> Option<ChannelError> {
+        let deadline = Instant::now() + timeout;
+        let mut fate = self.lock();
+        while fate.failure.is_none() && !fate.closed {
+            let left = deadline.checked_duration_since(Instant::now()).filter(|d| !d.is_zero())?;
+            fate = self.changed.wait_timeout(fate, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        fate.failure.clone()
+    }
+
+    /// Ends the session because of `error` and returns the error that ended it first.
+    pub(crate) fn fail(&self, error: ChannelError) -> ChannelError {
+        let reason = self.names.render(&error);
+        self.end(error, None, reason)
+    }
+
+    /// Ends the session from this side, for a reason that is no matter of the network.
+    pub(crate) fn abort(&self, me: Peer, culprit: Option<Peer>, reason: &str) -> ChannelError {
+        let reason = printable(reason, REASON_MAX_BYTES);
+        let error = ChannelError::Aborted { peer: me, culprit, reason: reason.clone() };
+        self.end(error, Some(culprit), reason)
+    }
+
+    fn end(&self, error: ChannelError, culprit: Option<Option<Peer>>, reason: String) -> ChannelError {
+        let mut fate = self.lock();
+        if let Some(first) = &fate.failure {
+            return first.clone();
+        }
+        if fate.closed {
+            return error;
+        }
+        fate.failure = Some(error.clone());
+        let stops = std::mem::take(&mut fate.stops);
+        let connections = fate.connections.clone();
+        drop(fate);
+        self.changed.notify_all();
+        stops.iter().for_each(|s| s.stop(&error));
+        let culprit = culprit.unwrap_or_else(|| Some(blame(&error)));
+        let message = Abort { culprit, reason }.encode();
+        for (_, connection) in connections {
+            connection.close(VarInt::from_u32(close_code::ABORT), &message);
+        }
+        error
+    }
+
+    /// Notes that `peer` has said everything it had to say; losing it is no failure any more.
+    pub(crate) fn done(&self, peer: Peer) {
+        self.lock().done.push(peer);
+        self.changed.notify_all();
+    }
+
+    /// Waits until `count` peers are done. There is no deadline: a peer that is alive may take its time, and one that
+    /// is not alive fails the session.
+    pub(crate) fn wait_done(&self, count: usize) -> Result<(), ChannelError> {
+        let mut fate = self.lock();
+        loop {
+            if let Some(error) = &fate.failure {
+                return Err(error.clone());
+            }
+            if fate.done.len() >= count {
+                return Ok(());
+            }
+            fate = self.changed.wait(fate).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Closes all connections in good order, unless the session failed before.
+    pub(crate) fn close(&self) -> Result<(), ChannelError> {
+        let mut fate = self.lock();
+        if let Some(error) = &fate.failure {
+            return Err(error.clone());
+        }
+        fate.closed = true;
+        fate.stops.clear();
+        for (_, connection) in &fate.connections {
+            connection.close(VarInt::from_u32(close_code::DONE), b"");
+        }
+        drop(fate);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// Whether the session has ended, in whatever way.
+    pub(crate) fn over(&self) -> bool {
+        let fate = self.lock();
+        fate.closed || fate.failure.is_some()
+    }
+
+    /// All connections.
+    pub(crate) fn connections(&self) -> Vec<Connection> {
+        self.lock().connections.iter().map(|(_, c)| c.clone()).collect()
+    }
+
+    /// UDP bytes sent and received on all connections, everything included.
+    pub(crate) fn wire_bytes(&self) -> (u64, u64) {
+        let fate = self.lock();
+        fate.connections.iter().map(|(_, c)| c.stats()).fold((0, 0), |(tx, rx), stats| {
+            (tx + stats.udp_tx.bytes, rx + stats.udp_rx.bytes)
+        })
+    }
+}
+
+/// What the end of a connection means; `None` if this side ended it.
+pub(crate) fn ended(peer: Peer, reason: &ConnectionError) -> Option<ChannelError> {
+    let lost = |reason: String| Some(ChannelError::Lost { peer, reason });
+    match reason {
+        ConnectionError::LocallyClosed => None,
+        ConnectionError::ApplicationClosed(close) if close.error_code == VarInt::from_u32(close_code::ABORT) => {
+            let Abort { culprit, reason } = Abort::decode(&close.reason);
+            Some(ChannelError::Aborted { peer, culprit, reason })
+        }
+        ConnectionError::ApplicationClosed(_) => lost("it closed the connection too early".into()),
+        ConnectionError::TimedOut => lost(format!("nothing heard from it for {IDLE_TIMEOUT_MS} ms")),
+        ConnectionError::Reset => lost("its process ended or was restarted".into()),
+        other => lost(printable(&other.to_string(), REASON_MAX_BYTES)),
+    }
+}

@@ -1,0 +1,277 @@
+//! Where parties wait at the dealer until all of their session have come and agree.
+
+use std::collections::HashMap;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mpc_core::channel::Peer;
+use mpc_core::party::PartyId;
+use mpc_core::wire::Decoder;
+use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
+use tokio::time::timeout;
+
+use super::accept::{Admitted, GREETING_MS, Gate};
+use super::confirm::DEALER_READY;
+use super::control::{ControlError, lost, read_message, write_message};
+use super::dealer_server::DealerOptions;
+use super::error::{Difference, Names, NetError};
+use super::hello::{
+    Abort, DEALER_HELLO_MAX_BYTES, DealerHello, HELLO_MAX_BYTES, close_code, decode_greeting, encode_greeting,
+};
+use super::keys::short;
+
+/// Sessions that may wait for their parties at once. A waiting party holds a demand of up to 1 MiB.
+const WAITING_SESSIONS_MAX: usize = 16;
+/// Connections of parties that have not said what they want.
+const UNDECIDED_MAX: usize = 64;
+/// How long a greeting that differs may take to reach the peer before the connection is closed.
+const LAST_WORD_MS: u64 = 1_000;
+
+/// A party that asked for a session.
+pub(crate) struct Asker {
+    pub(crate) connection: Connection,
+    pub(crate) send: SendStream,
+    pub(crate) recv: RecvStream,
+    hello: DealerHello,
+}
+
+/// All parties of a session, in order, who asked for the same.
+pub(crate) struct Quorum {
+    pub(crate) names: Names,
+    pub(crate) hello: DealerHello,
+    pub(crate) parties: Vec<Asker>,
+}
+
+type Waiting = HashMap<[u8; 32], Vec<Option<Asker>>>;
+
+/// See the module.
+#[derive(Clone)]
+pub(crate) struct Lobby {
+    gate: Gate,
+    options: Arc<DealerOptions>,
+    names: Names,
+    roster: [u8; 32],
+    waiting: Arc<Mutex<Waiting>>,
+    undecided: Arc<tokio::sync::Semaphore>,
+    tell: SyncSender<Result<Quorum, NetError>>,
+}
+
+impl Lobby {
+    pub(crate) fn new(
+        gate: Gate,
+        options: DealerOptions,
+        roster: [u8; 32],
+        tell: SyncSender<Result<Quorum, NetError>>,
+    ) -> Self {
+        let names = Names::new(options.parties.iter().map(|m| m.name.clone()), Some("this dealer".into()));
+        let undecided = Arc::new(tokio::sync::Semaphore::new(UNDECIDED_MAX));
+        Self { gate, options: Arc::new(options), names, roster, waiting: Arc::default(), undecided, tell }
+    }
+
+    pub(crate) async fn run(self, endpoint: Endpoint) {
+        while let Some(incoming) = endpoint.accept().await {
+            let lobby = self.clone();
+            tokio::spawn(async move { lobby.receive(incoming).await });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn receive(self, incoming: Incoming) {
+        let Admitted { connection, key, permit } = match self.gate.admit(incoming).await {
+            Ok(admitted) => admitted,
+            Err(note) => return self.options.notice.say(&note),
+        };
+        let Some(p) = self.options.parties.iter().position(|m| m.key == key).map(PartyId::new) else { return };
+        let Ok(_undecided) = self.undecided.try_acquire() else {
+            return connection.close(VarInt::from_u32(close_code::BUSY), b"too many connections");
+        };
+        let greeting = timeout(Duration::from_millis(GREETING_MS), self.greet(&connection)).await;
+        drop(permit);
+        let name = self.names.party(p);
+        let (send, mut recv) = match greeting {
+            Err(_) => return self.options.notice.say(&format!("{name} connected and said nothing")),
+            Ok(Err(ControlError::Lost(_))) => return,
+            Ok(Err(error)) => return self.refuse(p, &connection, error.into_net_error(&self.names, Peer::Party(p))),
+            Ok(Ok((_, _, version))) if version != self.options.protocol_version => {
+                let (ours, theirs) = (self.options.protocol_version.to_string(), version.to_string());
+                return self.refuse(p, &connection, NetError::Version { peer: name.into(), ours, theirs });
+            }
+            Ok(Ok((send, recv, _))) => (send, recv),
+        };
+        // The parties may wait long for each other before they know what to ask for.
+        let patience = Duration::from_millis(self.options.session_timeout_ms);
+        let hello = match timeout(patience, read_message(&mut recv, DEALER_HELLO_MAX_BYTES)).await {
+            Err(_) => {
+                let reason = format!("it asked for nothing within {} ms", self.options.session_timeout_ms);
+                return self.refuse(p, &connection, NetError::Lost { peer: name.into(), reason });
+            }
+            // It gave up before the session existed: the matter of the parties alone.
+            Ok(Err(ControlError::Lost(reason))) => {
+                return self.options.notice.say(&lost(&self.names, Peer::Party(p), &reason).to_string());
+            }
+            Ok(Err(error)) => return self.refuse(p, &connection, error.into_net_error(&self.names, Peer::Party(p))),
+            Ok(Ok(bytes)) => DealerHello::decode(&bytes),
+        };
+        match hello {
+            Err(e) => {
+                let error = ControlError::malformed(e).into_net_error(&self.names, Peer::Party(p));
+                self.refuse(p, &connection, error);
+            }
+            Ok(hello) => match self.check(p, &hello) {
+                Err(error) => self.refuse(p, &connection, error),
+                Ok(()) => self.seat(p, Asker { connection, send, recv, hello }).await,
+            },
+        }
+    }
+
+    async fn greet(&self, connection: &Connection) -> Result<(SendStream, RecvStream, u16), ControlError> {
+        let (mut send, mut recv) = connection.accept_bi().await.map_err(ControlError::Lost)?;
+        let theirs = read_message(&mut recv, HELLO_MAX_BYTES).await?;
+        let theirs = decode_greeting(&mut Decoder::new(&theirs)).map_err(ControlError::malformed)?;
+        write_message(&mut send, &encode_greeting(self.options.protocol_version).finish()).await?;
+        if theirs != self.options.protocol_version && send.finish().is_ok() {
+            let _ = timeout(Duration::from_millis(LAST_WORD_MS), send.stopped()).await;
+        }
+        Ok((send, recv, theirs))
+    }
+
+    fn check(&self, p: PartyId, hello: &DealerHello) -> Result<(), NetError> {
+        let peer = self.names.party(p).to_owned();
+        let differs = |what, ours, theirs| Err(NetError::Mismatch { peer: peer.clone(), what, ours, theirs });
+        if hello.roster != self.roster {
+            return differs(Difference::Roster, short(&self.roster), short(&hello.roster));
+        }
+        let n = self.options.parties.len();
+        if (usize::from(hello.me), usize::from(hello.parties)) != (p.index(), n) {
+            let index = |me: usize, n: usize| format!("{me} of {n}");
+            return differs(Difference::Index, index(p.index(), n), index(hello.me.into(), hello.parties.into()));
+        }
+        Ok(())
+    }
+
+    /// Turns one party away and reports it as a failed attempt.
+    fn refuse(&self, p: PartyId, connection: &Connection, error: NetError) {
+        self.options.notice.say(&error.to_string());
+        close(connection, Some(Peer::Party(p)), &error);
+        // If nobody takes the reports, they are dropped.
+        let _ = self.tell.try_send(Err(error));
+    }
+
+    async fn seat(&self, p: PartyId, asker: Asker) {
+        let session = asker.hello.session;
+        let connection = asker.connection.clone();
+        let complete = {
+            let mut waiting = self.lock();
+            let full = waiting.len() >= WAITING_SESSIONS_MAX;
+            let first = !waiting.contains_key(&session);
+            if first && full {
+                return connection.close(VarInt::from_u32(close_code::BUSY), b"too many sessions wait");
+            }
+            let n = self.options.parties.len();
+            let seats = waiting.entry(session).or_insert_with(|| (0..n).map(|_| None).collect());
+            if seats[p.index()].is_some() {
+                return connection.close(VarInt::from_u32(close_code::BUSY), b"connected already");
+            }
+            seats[p.index()] = Some(asker);
+            if first {
+                tokio::spawn(self.clone().expire(session));
+            }
+            if seats.iter().all(Option::is_some) { waiting.remove(&session) } else { None }
+        };
+        match complete {
+            Some(seats) => self.begin(seats.into_iter().flatten().collect()).await,
+            None => self.watch(p, session, connection).await,
+        }
+    }
+
+    /// If a party leaves while others are awaited, its session is over.
+    async fn watch(&self, p: PartyId, session: [u8; 32], connection: Connection) {
+        let reason = connection.closed().await;
+        let mut waiting = self.lock();
+        let here = |seats: &Vec<Option<Asker>>| {
+            seats[p.index()].as_ref().is_some_and(|a| a.connection.stable_id() == connection.stable_id())
+        };
+        if waiting.get(&session).is_none_or(|seats| !here(seats)) {
+            return;
+        }
+        let seats = waiting.remove(&session);
+        drop(waiting);
+        let error = lost(&self.names, Peer::Party(p), &reason);
+        self.dismiss(seats.into_iter().flatten().flatten(), Some(Peer::Party(p)), error);
+    }
+
+    async fn expire(self, session: [u8; 32]) {
+        tokio::time::sleep(Duration::from_millis(self.options.session_timeout_ms)).await;
+        let Some(seats) = self.lock().remove(&session) else { return };
+        let missing: Vec<PartyId> =
+            PartyId::all(seats.len()).filter(|p| seats[p.index()].is_none()).collect();
+        let absent = missing.iter().map(|&p| (self.names.party(p).to_owned(), "this dealer".to_owned())).collect();
+        let error =
+            NetError::Absent { absent, waited_ms: self.options.session_timeout_ms, notes: Vec::new() };
+        self.dismiss(seats.into_iter().flatten(), missing.first().map(|&p| Peer::Party(p)), error);
+    }
+
+    /// Sends all parties of a session away and reports it as a failed attempt.
+    fn dismiss(&self, askers: impl IntoIterator<Item = Asker>, culprit: Option<Peer>, error: NetError) {
+        self.options.notice.say(&error.to_string());
+        askers.into_iter().for_each(|asker| close(&asker.connection, culprit, &error));
+        let _ = self.tell.try_send(Err(error));
+    }
+
+    async fn begin(&self, mut askers: Vec<Asker>) {
+        if let Some(error) = self.disagreement(&askers) {
+            return self.dismiss(askers, None, error);
+        }
+        for (i, asker) in askers.iter_mut().enumerate() {
+            if let Err(error) = write_message(&mut asker.send, DEALER_READY).await {
+                let p = Peer::Party(PartyId::new(i));
+                let error = error.into_net_error(&self.names, p);
+                return self.dismiss(askers, Some(p), error);
+            }
+        }
+        let Some(first) = askers.first() else { return };
+        let quorum = Quorum { names: self.names.clone(), hello: first.hello.clone(), parties: askers };
+        if let Err(refused) = self.tell.try_send(Ok(quorum)) {
+            use std::sync::mpsc::TrySendError;
+            let (TrySendError::Full(quorum) | TrySendError::Disconnected(quorum)) = refused;
+            let error = NetError::Setup("the dealer has too much to do".into());
+            quorum.into_iter().flat_map(|q| q.parties).for_each(|a| close(&a.connection, None, &error));
+        }
+    }
+
+    /// Who asks for something else than the first party.
+    fn disagreement(&self, askers: &[Asker]) -> Option<NetError> {
+        let (first, rest) = askers.split_first()?;
+        let pair = |i: usize| format!("{}, unlike {},", self.names.party(PartyId::new(i)), self.names.party(PartyId::new(0)));
+        rest.iter().enumerate().find_map(|(i, asker)| {
+            let (a, b) = (&first.hello, &asker.hello);
+            let differs = |what, ours: String, theirs: String| {
+                Some(NetError::Mismatch { peer: pair(i + 1), what, ours, theirs })
+            };
+            if a.program != b.program {
+                return differs(Difference::Program, short(&a.program), short(&b.program));
+            }
+            if a.parameters != b.parameters {
+                return differs(Difference::Parameters, short(&a.parameters), short(&b.parameters));
+            }
+            if a.demand != b.demand {
+                return differs(Difference::Demand, summary(&a.demand), summary(&b.demand));
+            }
+            None
+        })
+    }
+}
+
+fn summary(demand: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    format!("{} bytes, digest {}", demand.len(), short(&Sha256::digest(demand).into()))
+}
+
+fn close(connection: &Connection, culprit: Option<Peer>, error: &NetError) {
+    let message = Abort { culprit, reason: error.to_string() }.encode();
+    connection.close(VarInt::from_u32(close_code::ABORT), &message);
+}

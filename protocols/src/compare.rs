@@ -185,17 +185,24 @@ fn signs<S: Sharing>(
     Ok((run, signs))
 }
 
-/// Step 4 for one threshold: z, [b] for [msb], and what is left of the bundle.
+/// A comparison after step 4's opening.
+struct OpenedSign<S: Sharing> {
+    run: Opened<S>,
+    z: Tensor<S::Ring>,
+    dabits: SpentDaBits<S>,
+}
+
+/// Step 4 for one threshold, up to the opening of z.
 fn open_sign<S: Sharing>(
     cx: &mut Session<S>,
     x: &S,
     spec: Comparison,
-) -> Result<(Opened<S>, Tensor<S::Ring>, SpentDaBits<S>), ProtocolError> {
+) -> Result<OpenedSign<S>, ProtocolError> {
     let (mut run, sign) = signs(cx, x, &[S::Ring::ZERO], spec)?;
     let dabits = run.bundle.b.take().expect("the bundle was asked for with doubly shared bits");
     let (spent, padded) = dabits.mask(&sign);
     let ([], [z]) = cx.open_masked([], [padded])?;
-    Ok((run, z.lane_to_ring(0), spent))
+    Ok(OpenedSign { run, z: z.lane_to_ring(0), dabits: spent })
 }
 
 /// ⟨x < 0⟩ as one lane of shared bits, in row-major order. Three rounds.
@@ -220,7 +227,8 @@ pub fn sign_bits_cost<S: Sharing>(n: usize, len: usize) -> Cost {
 pub fn less_than_zero<S: Sharing>(cx: &mut Session<S>, x: &S) -> Result<S, ProtocolError> {
     let shape = x.shape().to_vec();
     let x = x.clone().reshape(&[x.len()]);
-    let (_, z, dabits) = open_sign(cx, &x, Comparison { arithmetic: true, ..Comparison::new(x.len()) })?;
+    let OpenedSign { z, dabits, .. } =
+        open_sign(cx, &x, Comparison { arithmetic: true, ..Comparison::new(x.len()) })?;
     Ok(dabits.finish(&z, cx.holder()).reshape(&shape))
 }
 
@@ -247,7 +255,7 @@ pub fn relu<S: Sharing>(cx: &mut Session<S>, x: &S) -> Result<S, ProtocolError> 
     let shape = x.shape().to_vec();
     let x = x.clone().reshape(&[x.len()]);
     let spec = Comparison { arithmetic: true, product: true, ..Comparison::new(x.len()) };
-    let (run, z, dabits) = open_sign(cx, &x, spec)?;
+    let OpenedSign { run, z, dabits } = open_sign(cx, &x, spec)?;
     let (r, rb) = (&run.bundle.r, run.bundle.rb.as_ref().expect("the bundle was asked for with [r·b]"));
     // [r·msb] = z[r] + (1 − 2z)[rb]
     let r_msb = r.mul_public(&z).add(&select_by_public_bit(&z, rb));

@@ -115,7 +115,7 @@ pub struct ComparisonBundle<S: Sharing> {
     /// One lane and one row of ring elements per tree.
     pub(crate) b: Option<DaBits<S>>,
     pub(crate) rb: Option<S>,
-    /// [r²] and [r³].
+    /// `[r²] and [r³]`.
     pub(crate) powers: Option<(S, S)>,
 }
 
@@ -123,7 +123,7 @@ pub struct ComparisonBundle<S: Sharing> {
 pub struct SpentTriple<S>(Triple<S>);
 
 impl<S: Sharing> Triple<S> {
-    /// [d] = [x] − [a], [e] = [y] − [b].
+    /// `[d] = [x] − [a], [e] = [y] − [b]`.
     pub fn mask(self, x: &S, y: &S) -> (SpentTriple<S>, [Padded<S>; 2]) {
         let padded = [Padded::new(x.sub(&self.a)), Padded::new(y.sub(&self.b))];
         (SpentTriple(self), padded)
@@ -131,7 +131,7 @@ impl<S: Sharing> Triple<S> {
 }
 
 impl<S: Sharing> SpentTriple<S> {
-    /// [z] = [c] + d·[b] + e·[a] + d·e.
+    /// `[z] = [c] + d·[b] + e·[a] + d·e`.
     #[must_use]
     pub fn finish(&self, d: &Tensor<S::Ring>, e: &Tensor<S::Ring>, holder: S::Holder) -> S {
         let Triple { a, b, c } = &self.0;
@@ -152,7 +152,7 @@ impl<S: Sharing> SpentTriple<S> {
 pub struct SpentSquare<S>(SquarePair<S>);
 
 impl<S: Sharing> SquarePair<S> {
-    /// [d] = [x] − [a].
+    /// `[d] = [x] − [a]`.
     pub fn mask(self, x: &S) -> (SpentSquare<S>, Padded<S>) {
         let padded = Padded::new(x.sub(&self.a));
         (SpentSquare(self), padded)
@@ -160,7 +160,7 @@ impl<S: Sharing> SquarePair<S> {
 }
 
 impl<S: Sharing> SpentSquare<S> {
-    /// [z] = [c] + 2d·[a] + d².
+    /// `[z] = [c] + 2d·[a] + d²`.
     #[must_use]
     pub fn finish(&self, d: &Tensor<S::Ring>, holder: S::Holder) -> S {
         let two = S::Ring::from_u64(2);
@@ -173,7 +173,7 @@ impl<S: Sharing> SpentSquare<S> {
 pub struct SpentDot<S>(DotTriple<S>);
 
 impl<S: Sharing> DotTriple<S> {
-    /// [d] = [x] − [a], [e] = [y] − [b] for x, y of `terms·len` elements.
+    /// `[d] = [x] − [a], [e] = [y] − [b]` for x, y of `terms·len` elements.
     pub fn mask(self, x: &S, y: &S) -> (SpentDot<S>, [Padded<S>; 2]) {
         let padded = [Padded::new(x.sub(&self.a)), Padded::new(y.sub(&self.b))];
         (SpentDot(self), padded)
@@ -181,7 +181,7 @@ impl<S: Sharing> DotTriple<S> {
 }
 
 impl<S: Sharing> SpentDot<S> {
-    /// [z_i] = [c_i] + Σ_t (d·[b] + e·[a] + d·e)_{t,i}.
+    /// `[z_i] = [c_i] + Σ_t (d·[b] + e·[a] + d·e)_{t,i}`.
     #[must_use]
     pub fn finish(&self, d: &Tensor<S::Ring>, e: &Tensor<S::Ring>, holder: S::Holder) -> S {
         let DotTriple { a, b, c, terms } = &self.0;
@@ -197,7 +197,7 @@ impl<S: Sharing> SpentDot<S> {
 pub struct SpentMatmul<S>(MatmulTriple<S>);
 
 impl<S: Sharing> MatmulTriple<S> {
-    /// [D] = [X] − [A], [E] = [Y] − [B].
+    /// `[D] = [X] − [A], [E] = [Y] − [B]`.
     pub fn mask(self, x: &S, y: &S) -> (SpentMatmul<S>, [Padded<S>; 2]) {
         let padded = [Padded::new(x.sub(&self.a)), Padded::new(y.sub(&self.b))];
         (SpentMatmul(self), padded)
@@ -205,7 +205,7 @@ impl<S: Sharing> MatmulTriple<S> {
 }
 
 impl<S: Sharing> SpentMatmul<S> {
-    /// [Z] = [C] + D·([B] + E) + [A]·E, the public E added to B first so that every party does two products.
+    /// `[Z] = [C] + D·([B] + E) + [A]·E, the public E added to B first so that every party does two products`.
     #[must_use]
     pub fn finish(self, d: &Tensor<S::Ring>, e: &Tensor<S::Ring>, holder: S::Holder) -> S {
         let MatmulTriple { a, b, c } = self.0;
@@ -227,7 +227,7 @@ pub struct SpentTruncation<S> {
 }
 
 impl<S: Sharing> TruncationTuple<S> {
-    /// [c] = [x] + 2^(k−2) + [r].
+    /// `[c] = [x] + 2^(k−2) + [r]`.
     pub fn mask(self, x: &S, holder: S::Holder) -> (SpentTruncation<S>, Padded<S>) {
         let offset = Tensor::filled(x.shape(), S::Ring::power_of_two(S::VALUE_BITS - 2));
         let padded = Padded::new(x.add(&self.r).add_public(&offset, holder));
@@ -236,7 +236,7 @@ impl<S: Sharing> TruncationTuple<S> {
 }
 
 impl<S: Sharing> SpentTruncation<S> {
-    /// [y] = ⌊(c mod 2^(k−1))/2^f⌋ − 2^(k−2−f) + c_top·2^(k−1−f) − [W] − c_top·2^(k−f)·[E].
+    /// `[y] = ⌊(c mod 2^(k−1))/2^f⌋ − 2^(k−2−f) + c_top·2^(k−1−f) − [W] − c_top·2^(k−f)·[E]`.
     #[must_use]
     pub fn finish(&self, c: &Tensor<S::Ring>, holder: S::Holder) -> S {
         let (k, f) = (S::VALUE_BITS, self.bits);
@@ -265,7 +265,7 @@ impl<S: Sharing> SpentTruncation<S> {
 pub struct SpentDaBits<S>(pub(crate) S);
 
 impl<S: Sharing> DaBits<S> {
-    /// ⟨z⟩ = ⟨x⟩ ⊕ ⟨b⟩ for all lanes of x.
+    /// `⟨z⟩ = ⟨x⟩ ⊕ ⟨b⟩ for all lanes of x`.
     pub fn mask(self, x: &S::Bits) -> (SpentDaBits<S>, PaddedBits<S::Bits>) {
         use mpc_core::share::BitSharing;
         let mut z = x.clone();
@@ -277,14 +277,14 @@ impl<S: Sharing> DaBits<S> {
 }
 
 impl<S: Sharing> SpentDaBits<S> {
-    /// [x] = z + (1 − 2z)·[b].
+    /// `[x] = z + (1 − 2z)·[b]`.
     #[must_use]
     pub fn finish(&self, z: &Tensor<S::Ring>, holder: S::Holder) -> S {
         select_by_public_bit(z, &self.0).add_public(z, holder)
     }
 }
 
-/// (1 − 2z)·[b] for a public bit z: b or −b.
+/// `(1 − 2z)·[b] for a public bit z: b or −b`.
 pub(crate) fn select_by_public_bit<S: Sharing>(z: &Tensor<S::Ring>, b: &S) -> S {
     b.map_linear(|b| z.zip(b, |z, b| if z == S::Ring::ZERO { b } else { -b }))
 }

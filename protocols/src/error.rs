@@ -61,6 +61,9 @@ pub enum PrepError {
     /// The dealer failed.
     #[error(transparent)]
     Channel(#[from] ChannelError),
+    /// Party 0 was given no stream of corrections, without which its shares would be wrong.
+    #[error("party 0 has no connection to receive the dealer's corrections from")]
+    NoCorrections,
     /// The dealer's bits have padding set.
     #[error("malformed correction for item {index}")]
     Malformed {

@@ -26,6 +26,9 @@ pub struct PairwiseSeeds {
     pub zero: PerParty<Option<Seed>>,
 }
 
+/// What [`Session::open_masked`] opened: ring tensors and bit tensors.
+pub type OpenedValues<R, const A: usize, const B: usize> = ([Tensor<R>; A], [BitTensor; B]);
+
 /// A running session.
 pub struct Session<S: Sharing> {
     id: SessionId,
@@ -173,7 +176,7 @@ impl<S: Sharing> Session<S> {
         &mut self,
         ring: [Padded<S>; A],
         bits: [PaddedBits<S::Bits>; B],
-    ) -> Result<([Tensor<S::Ring>; A], [BitTensor; B]), ProtocolError> {
+    ) -> Result<OpenedValues<S::Ring, A, B>, ProtocolError> {
         let elements: usize = ring.iter().map(|p| p.sharing().len()).sum();
         let bit_count: usize = bits.iter().map(|p| p.sharing().lanes() * p.sharing().len()).sum();
         let length = elements * S::Ring::BYTES + packed_bytes(1, bit_count);

@@ -4,7 +4,7 @@
 //! segments were chosen so that all have the same minimax error (weighted least squares, iterated), 4.72e-5. Piecewise
 //! polynomials follow Mohassel, Zhang (*SecureML*, S&P 2017) and Aly, Smart (ACNS 2019); the composition here is ours:
 //! 1. Open c = x + r. All ten thresholds are compared from it (`compare`); x² = c² − 2cr + r² and
-//!    x³ = c³ − 3c²r + 3cr² − r³ follow locally from dealt [r²], [r³].
+//!    x³ = c³ − 3c²r + 3cr² − r³ follow locally from dealt `[r²], [r³]`.
 //! 2. While the comparison runs its three rounds, x² and x³ are truncated back to f bits in the first of them.
 //! 3. The ten bits select the four coefficients, a public linear map. Bits of segments that x is not in contribute
 //!    exactly 0, so powers that wrapped for large |x| do no harm.

@@ -49,8 +49,9 @@ fn products<R: Ring>(label: u64, x: &Tensor<R>, y: &Tensor<R>) {
             mul(cx, &s[0], &s[1])
         });
         assert_eq!(z, x.hadamard(y));
-        let z =
-            run(n, label + 1, &[x.clone()], &square_cost::<Additive<R>>(n, len), |cx, s| square(cx, &s[0]));
+        let z = run(n, label + 1, std::slice::from_ref(x), &square_cost::<Additive<R>>(n, len), |cx, s| {
+            square(cx, &s[0])
+        });
         assert_eq!(z, x.hadamard(x));
         let terms = 3;
         let cut = len / terms * terms;
@@ -103,7 +104,9 @@ fn truncation_of_every_value() {
     for n in PARTIES {
         for bits in 1..=6 {
             let cost = truncate::cost::<Additive<Z8>>(n, x.len(), bits);
-            let y = run(n, 40 + u64::from(bits), &[x.clone()], &cost, |cx, s| truncate(cx, &s[0], bits));
+            let y = run(n, 40 + u64::from(bits), std::slice::from_ref(&x), &cost, |cx, s| {
+                truncate(cx, &s[0], bits)
+            });
             check_truncation(&y, &x, bits);
         }
     }
@@ -117,7 +120,7 @@ fn truncation_of_corners() {
     for n in PARTIES {
         for bits in [1, 8, 13, 16, 24, 32, 48, 62] {
             let cost = truncate::cost::<Additive<Z64>>(n, x.len(), bits);
-            let y = run(n, 50, &[x.clone()], &cost, |cx, s| truncate(cx, &s[0], bits));
+            let y = run(n, 50, std::slice::from_ref(&x), &cost, |cx, s| truncate(cx, &s[0], bits));
             check_truncation(&y, &x, bits);
         }
     }
@@ -128,7 +131,7 @@ fn truncation_has_no_bias() {
     let bits = 8;
     let x = tensor::<Z64>(words(4, 200_000).into_iter().map(|w| ((w as i64) >> 24) as u64));
     let cost = truncate::cost::<Additive<Z64>>(3, x.len(), bits);
-    let y = run(3, 60, &[x.clone()], &cost, |cx, s| truncate(cx, &s[0], bits));
+    let y = run(3, 60, std::slice::from_ref(&x), &cost, |cx, s| truncate(cx, &s[0], bits));
     let errors: Vec<f64> = y
         .as_slice()
         .iter()
@@ -147,15 +150,15 @@ fn signs<R: Ring>(label: u64, x: &Tensor<R>) {
         let len = x.len();
         let bit = |b: bool| R::from_u64(u64::from(b));
         let cost = less_than_zero_cost::<Additive<R>>(n, len);
-        let y = run(n, label, &[x.clone()], &cost, |cx, s| less_than_zero(cx, &s[0]));
+        let y = run(n, label, std::slice::from_ref(x), &cost, |cx, s| less_than_zero(cx, &s[0]));
         check(&y, x, |x| bit(x.to_i64() < 0));
 
         let cost = relu_cost::<Additive<R>>(n, len);
-        let y = run(n, label + 1, &[x.clone()], &cost, |cx, s| relu(cx, &s[0]));
+        let y = run(n, label + 1, std::slice::from_ref(x), &cost, |cx, s| relu(cx, &s[0]));
         check(&y, x, |x| if x.to_i64() < 0 { R::ZERO } else { x });
 
         let cost = sign_bits_cost::<Additive<R>>(n, len).then(to_ring_cost::<Additive<R>>(n, len));
-        let y = run(n, label + 2, &[x.clone()], &cost, |cx, s| {
+        let y = run(n, label + 2, std::slice::from_ref(x), &cost, |cx, s| {
             let bits = sign_bits(cx, &s[0])?;
             to_ring(cx, &bits)
         });
@@ -193,7 +196,7 @@ fn clamp_of_every_value() {
     for n in PARTIES {
         for (low, high) in [(-5, 7), (0, 31), (-64, 63), (10, 10)] {
             let cost = clamp_cost::<Additive<Z8>>(n, x.len());
-            let y = run(n, 100, &[x.clone()], &cost, |cx, s| {
+            let y = run(n, 100, std::slice::from_ref(&x), &cost, |cx, s| {
                 clamp(cx, &s[0], Z8::from_i64(low), Z8::from_i64(high))
             });
             check(&y, &x, |x| Z8::from_i64(x.to_i64().clamp(low, high)));
@@ -219,7 +222,7 @@ fn odd_lengths_pack_without_gaps() {
     for len in [1, 2, 3, 7, 8, 9, 63, 64, 65, 127, 129, 1000] {
         let x = tensor::<Z64>(words(len as u64, len));
         let cost = relu_cost::<Additive<Z64>>(3, len);
-        let y = run(3, 120, &[x.clone()], &cost, |cx, s| relu(cx, &s[0]));
+        let y = run(3, 120, std::slice::from_ref(&x), &cost, |cx, s| relu(cx, &s[0]));
         check(&y, &x, |x| if x.to_i64() < 0 { Z64::ZERO } else { x });
     }
 }

@@ -94,7 +94,7 @@ fn outcomes(
     sessions: Vec<Session<Additive<Z64>>>,
     party: impl Fn(&mut Session<Additive<Z64>>) -> Outcome + Send + Sync,
 ) -> Vec<Outcome> {
-    trial::run_sessions::<Z64, _, ()>(sessions, |cx| Ok(party(cx))).unwrap()
+    trial::run_sessions::<Z64, _, ()>(sessions, |cx| Ok(party(cx))).expect("outcomes are values here")
 }
 
 #[test]
@@ -226,4 +226,35 @@ fn the_caller_is_told_which_shape_is_wrong() {
         Ok(())
     })
     .unwrap();
+}
+
+/// Sends corrections as told.
+struct Source(Box<dyn Fn(usize) -> Bytes + Send>);
+
+impl mpc_core::channel::CorrectionSource for Source {
+    fn next(&mut self, _item: u32, bytes: usize) -> Result<Bytes, ChannelError> {
+        Ok((self.0)(bytes))
+    }
+}
+
+/// What party 0 makes of a dealer's bytes for three comparisons.
+fn with_corrections(source: Option<Source>) -> Result<(), PrepError> {
+    use protocols::prep::{Comparison, Preprocessing, dealer::DealerPrep};
+    let item = Comparison::new(3);
+    let demand = Demand { items: vec![Item::Comparison(item)] };
+    let source = source.map(|s| Box::new(s) as Box<dyn mpc_core::channel::CorrectionSource>);
+    let (session, own) = (mpc_core::tag::SessionId([1; 32]), mpc_core::prg::Seed::new([2; 32]));
+    let mut prep = DealerPrep::<Z64>::remote(P0, session, own, source, demand);
+    prep.comparison(item).map(drop)
+}
+
+#[test]
+fn corrections_that_are_missing_or_malformed_are_refused() {
+    assert!(matches!(with_corrections(None), Err(PrepError::NoCorrections)));
+    let bytes = |f: fn(usize) -> Vec<u8>| Some(Source(Box::new(move |n| f(n).into())));
+    // 169 · 3 bits of block products end inside a byte: the padding must be zero.
+    assert!(matches!(with_corrections(bytes(|n| vec![0xff; n])), Err(PrepError::Malformed { index: 0 })));
+    assert!(matches!(with_corrections(bytes(|n| vec![0; n + 1])), Err(PrepError::Malformed { index: 0 })));
+    assert!(matches!(with_corrections(bytes(|_| vec![])), Err(PrepError::Malformed { index: 0 })));
+    assert!(with_corrections(bytes(|n| vec![0; n])).is_ok());
 }

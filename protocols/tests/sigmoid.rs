@@ -25,8 +25,9 @@ fn the_fit_is_as_good_as_stated() {
 fn worst(n: usize, frac: FracBits, inputs: Vec<u64>) -> f64 {
     let unit = 2f64.powi(-(frac.bits() as i32));
     let x = tensor::<Z64>(inputs);
-    let y =
-        run(n, 7, &[x.clone()], &cost::<Additive<Z64>>(n, x.len(), frac), |cx, s| sigmoid(cx, &s[0], frac));
+    let y = run(n, 7, std::slice::from_ref(&x), &cost::<Additive<Z64>>(n, x.len(), frac), |cx, s| {
+        sigmoid(cx, &s[0], frac)
+    });
     let errors = y.as_slice().iter().zip(x.as_slice());
     errors
         .map(|(y, x)| (y.to_i64() as f64 * unit - exact(x.to_i64() as f64 * unit)).abs())

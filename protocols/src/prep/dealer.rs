@@ -274,16 +274,15 @@ impl<R: Ring> DealerPrep<R> {
         }
         let mut values = vec![];
         for (place, c) in (0..).zip(item.components::<R>()) {
-            let corrected = c.derived && self.me == CORRECTED;
-            values.push(match &mut self.source {
-                Some(source) if corrected => {
-                    let bytes = c.correction_bytes::<R>();
-                    let correction = source.read(index, bytes)?;
-                    self.received_bytes += bytes as u64;
-                    decode_correction(&c, &correction).ok_or(PrepError::Malformed { index })?
-                }
-                _ => expand(&self.seed, &self.session, index, place, c.holding),
-            });
+            if !(c.derived && self.me == CORRECTED) {
+                values.push(expand(&self.seed, &self.session, index, place, c.holding));
+                continue;
+            }
+            let source = self.source.as_mut().ok_or(PrepError::NoCorrections)?;
+            let bytes = c.correction_bytes::<R>();
+            let correction = source.read(index, bytes)?;
+            self.received_bytes += bytes as u64;
+            values.push(decode_correction(&c, &correction).ok_or(PrepError::Malformed { index })?);
         }
         Ok(values.into_iter())
     }

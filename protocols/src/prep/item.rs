@@ -23,9 +23,9 @@ pub struct Comparison {
     pub fan_in: usize,
     /// With doubly shared bits, to turn the results into ring elements.
     pub arithmetic: bool,
-    /// With [r·b], to multiply x by the result without another opening; one tree.
+    /// With `[r·b]`, to multiply x by the result without another opening; one tree.
     pub product: bool,
-    /// With [r²] and [r³], for powers of x from the same opening.
+    /// With `[r²]` and `[r³]`, for powers of x from the same opening.
     pub powers: bool,
 }
 

@@ -2,14 +2,9 @@
 //! holds what it cost against what it should.
 #![allow(dead_code, unreachable_pub, reason = "each test file includes this one and uses its part")]
 
-use std::sync::{Arc, Mutex};
-
-use bytes::Bytes;
-use mpc_core::channel::{Channel, ChannelError};
-use mpc_core::party::{PartyId, PerParty};
+use mpc_core::party::PartyId;
 use mpc_core::ring::Ring;
 use mpc_core::share::Additive;
-use mpc_core::tag::Tag;
 use mpc_core::tensor::Tensor;
 use protocols::cost::Cost;
 use protocols::error::ProtocolError;
@@ -57,7 +52,7 @@ pub fn run<R: Ring>(
         let opened = output(cx, &[(&y, &all)])?;
         Ok(opened[0].clone().map(|r| r.tensor().clone()))
     })
-    .unwrap();
+    .expect("the honest run succeeds");
     let first = results[0].clone().expect("everyone is a recipient");
     for r in &results {
         assert_eq!(r.as_ref(), Some(&first), "all recipients learn the same");
@@ -104,32 +99,4 @@ pub fn words(label: u64, count: usize) -> Vec<u64> {
             x.wrapping_mul(0x2545_f491_4f6c_dd1d)
         })
         .collect()
-}
-
-/// A channel that records every payload its party receives.
-pub struct Listening<C> {
-    pub inner: C,
-    pub heard: Arc<Mutex<Vec<u8>>>,
-}
-
-impl<C: Channel> Channel for Listening<C> {
-    fn me(&self) -> PartyId {
-        self.inner.me()
-    }
-    fn parties(&self) -> usize {
-        self.inner.parties()
-    }
-    fn exchange(
-        &mut self,
-        tag: Tag,
-        send: PerParty<Option<Bytes>>,
-        expect: PerParty<Option<usize>>,
-    ) -> Result<PerParty<Option<Bytes>>, ChannelError> {
-        let got = self.inner.exchange(tag, send, expect)?;
-        let mut heard = self.heard.lock().unwrap();
-        for (_, b) in got.iter() {
-            heard.extend_from_slice(b.as_deref().unwrap_or_default());
-        }
-        Ok(got)
-    }
 }

@@ -1,0 +1,45 @@
+//! Whole protocols between two parties and a dealer in one process: computation without a network.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use mpc_core::fixed::FracBits;
+use mpc_core::ring::Z64;
+use mpc_core::share::Additive;
+use mpc_core::tensor::Tensor;
+use protocols::compare::{less_than_zero, relu};
+use protocols::error::ProtocolError;
+use protocols::matmul::matmul;
+use protocols::mul::mul;
+use protocols::session::Session;
+use protocols::sigmoid::sigmoid;
+use protocols::trial;
+use protocols::truncate::truncate;
+
+type Shares = Additive<Z64>;
+
+fn bench(
+    c: &mut Criterion,
+    name: &str,
+    shape: &[usize],
+    protocol: impl Fn(&mut Session<Shares>, &Shares) -> Result<Shares, ProtocolError> + Send + Sync,
+) {
+    let mut group = c.benchmark_group("two parties and dealer in one process");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(shape.iter().product::<usize>() as u64));
+    let x = Additive::from_share(Tensor::filled(shape, Z64(1 << 20)));
+    group.bench_function(name, |b| {
+        b.iter(|| trial::run::<Z64, _>(2, [7; 32], |cx| protocol(cx, &x).map(drop)));
+    });
+    group.finish();
+}
+
+fn protocols(c: &mut Criterion) {
+    bench(c, "mul 1M", &[1_000_000], |cx, x| mul(cx, x, x));
+    bench(c, "truncate 1M", &[1_000_000], |cx, x| truncate(cx, x, 16));
+    bench(c, "less than zero 100k", &[100_000], less_than_zero);
+    bench(c, "relu 100k", &[100_000], relu);
+    bench(c, "sigmoid 100k", &[100_000], |cx, x| sigmoid(cx, x, FracBits::DEFAULT));
+    bench(c, "matmul 256", &[256, 256], |cx, x| matmul(cx, x, x));
+}
+
+criterion_group!(benches, protocols);
+criterion_main!(benches);

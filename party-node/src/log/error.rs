@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mpc_core::tag::SessionId;
 use mpc_core::transcript::MAX_ENTRY_BYTES;
 use mpc_core::wire::WireError;
 
@@ -70,6 +71,12 @@ pub enum LogError {
     /// An entry that a verifier would refuse.
     #[error("log entry would not verify: {0}")]
     BadEntry(#[from] WireError),
+    /// An entry of a session that is not open in this log: it was never opened, or it is closed, or it is opened again.
+    #[error("session {session} cannot take this entry: it was not opened before, or it is over")]
+    SessionNotOpen {
+        /// The session.
+        session: SessionId,
+    },
     /// A session-open entry in which this node is not the one that owns the log.
     #[error("log of {expected} cannot take a session opened as {got}")]
     OtherIdentity {

@@ -5,6 +5,7 @@
 //! each commit costs several synchronised writes. A failed write stops the log: every later append and flush returns
 //! the reason, and the node aborts its sessions.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,6 +38,9 @@ struct Shared {
     name: String,
     key: [u8; 32],
     failure: Mutex<Option<LogError>>,
+    /// Whether a session that began in this process is still open. Held while an entry is queued, so that the order
+    /// in the log is the order of these checks.
+    sessions: Mutex<HashMap<[u8; 32], bool>>,
 }
 
 impl Shared {
@@ -85,7 +89,12 @@ impl LogWriter {
         }
         store.commit()?;
 
-        let shared = Arc::new(Shared { name: name.to_owned(), key: public, failure: Mutex::new(None) });
+        let shared = Arc::new(Shared {
+            name: name.to_owned(),
+            key: public,
+            failure: Mutex::default(),
+            sessions: Mutex::default(),
+        });
         let (queue, requests) = sync_channel(QUEUE_ENTRIES);
         let for_thread = Arc::clone(&shared);
         let thread = thread::Builder::new()
@@ -161,7 +170,7 @@ impl LogHandle {
     /// Queues an entry. It is durable once a later [`LogHandle::flush`] has returned.
     ///
     /// # Errors
-    /// The failure that stopped the log; an entry that would not verify.
+    /// The failure that stopped the log; an entry that would not verify, or of a session that is not open.
     pub fn append(&self, entry: &Entry) -> Result<(), LogError> {
         if let Some(failure) = self.shared.failure() {
             return Err(failure);
@@ -177,6 +186,18 @@ impl LogHandle {
                     got: me.map_or_else(String::new, |m| show(&m.name, m.key)),
                 });
             }
+        }
+        let mut sessions = self.shared.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = entry.session();
+        let fits = match (entry, sessions.get(&session.0)) {
+            (Entry::SessionOpen(_), known) => known.is_none(),
+            (_, known) => known == Some(&true),
+        };
+        if !fits {
+            return Err(LogError::SessionNotOpen { session });
+        }
+        if matches!(entry, Entry::SessionOpen(_) | Entry::Close(_)) {
+            sessions.insert(session.0, matches!(entry, Entry::SessionOpen(_)));
         }
         let urgent = !matches!(entry, Entry::Batch(_));
         self.queue.send(Request::Append { leaf, urgent }).map_err(|_| LogError::WriterEnded)
@@ -198,6 +219,11 @@ impl LogHandle {
         self.shared.failure().map_or(Ok(()), Err)
     }
 
+    fn is_closed(&self, entry: &Entry) -> bool {
+        let sessions = self.shared.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.get(&entry.session().0) == Some(&false)
+    }
+
     fn ask(
         &self,
         request: impl FnOnce(SyncSender<Result<SignedCheckpoint, LogError>>) -> Request,
@@ -208,11 +234,14 @@ impl LogHandle {
     }
 }
 
-/// A failure to append is kept, and stops the log: the transcript would have a hole.
+/// A failure to append is kept, and stops the log: the transcript would have a hole. Only what comes after the
+/// session's close is dropped quietly: a lane that was still busy when the session was given up.
 impl TranscriptSink for LogHandle {
     fn append(&mut self, entry: Entry) {
-        if let Err(error) = Self::append(self, &entry) {
-            self.shared.fail(error);
+        match Self::append(self, &entry) {
+            Ok(()) => {}
+            Err(LogError::SessionNotOpen { .. }) if self.is_closed(&entry) => {}
+            Err(error) => self.shared.fail(error),
         }
     }
 }

@@ -97,6 +97,28 @@ fn entries_that_would_not_verify_are_refused() {
     assert_eq!(writer.close().unwrap().checkpoint().size(), 0);
 }
 
+#[test]
+fn entries_outside_their_session_are_refused_and_late_batches_dropped() {
+    let root = tempfile::tempdir().unwrap();
+    let writer = writer(root.path()).unwrap();
+    let mut handle = writer.handle();
+    let plan = Plan::new(2, 0);
+    assert!(matches!(handle.append(&batch(plan.session, 0)), Err(LogError::SessionNotOpen { .. })));
+    handle.append(&plan.open(me())).unwrap();
+    assert!(matches!(handle.append(&plan.open(me())), Err(LogError::SessionNotOpen { .. })));
+    let outcome = Outcome::aborted("lost", None, "cable cut");
+    handle.append(&Entry::Close(Close { session: plan.session, outcome, rounds: 0, bytes_sent: 0 })).unwrap();
+    // The lane of the aborted session is still busy, and its batch comes too late.
+    TranscriptSink::append(&mut handle, batch(plan.session, 0));
+    assert_eq!(handle.flush().unwrap().checkpoint().size(), 2);
+    // A batch of a session that nobody opened is a mistake, and stops the log.
+    TranscriptSink::append(&mut handle, batch(SessionId([0xee; 32]), 0));
+    assert!(matches!(handle.flush(), Err(LogError::SessionNotOpen { .. })));
+    drop(writer);
+    let report = verify(&[root.path().to_owned()], &[]);
+    assert!(report.ok && report.notes.is_empty(), "{}", render(&report));
+}
+
 /// A disk that is full from some moment on.
 struct Filling(Arc<AtomicBool>);
 

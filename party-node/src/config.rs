@@ -6,7 +6,7 @@
 
 mod file;
 pub(crate) mod place;
-mod roster;
+pub(crate) mod roster;
 pub(crate) mod sources;
 
 use std::collections::BTreeMap;

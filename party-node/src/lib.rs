@@ -1,13 +1,17 @@
 //! The party node.
 
+pub mod cli;
 pub mod config;
 pub mod data;
 pub mod demo;
 pub mod error;
 pub mod identity;
+pub mod job;
+pub mod log;
 pub mod metrics;
+pub mod net;
 pub mod output;
+pub mod progress;
 pub mod scorecard;
 
-/// Entry point of the binary.
-pub fn main() -> std::process::ExitCode { std::process::ExitCode::SUCCESS }
+pub use cli::main;

@@ -1,11 +1,15 @@
 //! `subrosa plan`: what a program will cost, before anything connects.
 
+use std::fmt::Write as _;
 use std::path::Path;
+
+use ml_ops::{Estimate, Plan};
 
 use crate::config::Config;
 use crate::error::CliError;
 use crate::job::inputs::{load_program, read_program};
-use crate::output::Format;
+use crate::job::report::security_line;
+use crate::output::{Format, Table, bytes, count};
 
 pub(super) fn run(
     program: Option<&Path>,
@@ -18,6 +22,52 @@ pub(super) fn run(
         (None, Some(path)) => load_program(&Config::load(path)?)?,
         (None, None) => return Err(CliError::setup("usage", "expected a program file or --config FILE")),
     };
-    let _ = (text, format, program);
-    Ok(())
+    let plan = program.plan();
+    format.print(&plan, || {
+        let listing = if text { format!("{program}\n") } else { String::new() };
+        listing + &render(&plan)
+    })
+}
+
+/// Above this id stand the steps at a program's end, which are no nodes of it.
+const FIRST_RESERVED_ID: u32 = 0xffff_fff0;
+
+fn render(plan: &Plan) -> String {
+    let mut out = format!("`{}` for {} parties, digest {}\n\n", plan.program, plan.parties, plan.digest);
+    let mut table =
+        Table::new(&[">node", "op", ">rounds", ">online bytes", ">offline bytes", "correlated randomness"]);
+    for op in plan.ops.iter().filter(|op| op.rounds > 0 || !op.correlations.is_empty()) {
+        let kinds: Vec<String> =
+            op.correlations.iter().map(|c| format!("{} {}", count(c.count as u64), c.kind)).collect();
+        let id = if op.id < FIRST_RESERVED_ID { op.id.to_string() } else { "end".into() };
+        table.row([
+            id,
+            op.op.to_owned(),
+            op.rounds.to_string(),
+            count(op.online_bytes_per_party),
+            count(op.offline_bytes_per_party),
+            kinds.join(", "),
+        ]);
+    }
+    table.row([
+        String::new(),
+        "in all".to_owned(),
+        plan.rounds.to_string(),
+        count(plan.online_bytes_per_party),
+        count(plan.offline_bytes_per_party),
+    ]);
+    out.push_str(&table.render(2));
+    let time =
+        |e: Estimate| format!("{:.2} s online, {:.2} s offline", e.online_ms / 1e3, e.offline_ms / 1e3);
+    let _infallible = write!(
+        out,
+        "\n  bytes are those of the busiest party; nodes without rounds are local\n  memory   about {}\n  \
+         loopback about {}\n  lan      about {}\n  wan      about {}\n  security {}\n",
+        bytes(plan.memory_bytes),
+        time(plan.estimates.loopback),
+        time(plan.estimates.lan),
+        time(plan.estimates.wan),
+        security_line(plan.parties)
+    );
+    out
 }

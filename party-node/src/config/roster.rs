@@ -182,7 +182,7 @@ fn refuse_repeats(source: &Source, before: &[Placed], next: &Placed, what: &str)
 }
 
 /// Names go into messages, logs and file names: short, printable, without separators.
-pub(super) fn check_name(source: &Source, name: &Spanned<String>) -> Result<String, CliError> {
+pub(crate) fn check_name(source: &Source, name: &Spanned<String>) -> Result<String, CliError> {
     let text = name.get_ref();
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if text.is_empty() || text.len() > 40 || !text.chars().all(fine) {

@@ -31,8 +31,10 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::layout::DEALER;
 use super::scenario::{DEFAULT_CARD, MAX_FEATURE, Member, Scenario};
 use crate::config::place::Source;
+use crate::config::roster::check_name;
 use crate::config::sources::{parse_missing, parse_standardise};
 use crate::data::{Features, Missing, Standardise, TableSource, header};
 use crate::error::CliError;
@@ -98,6 +100,10 @@ pub fn load(dir: &Path) -> Result<Scenario, CliError> {
             }
             label = Some(named.get_ref().clone());
         }
+        if check_name(&source, &entry.name)? == DEALER {
+            let message = format!("`{DEALER}` is the name of the demo's dealer, not of a party");
+            return Err(source.error("duplicate_party", Some(entry.name.span()), message));
+        }
         if parties.iter().any(|p| &p.name == entry.name.get_ref()) {
             let message = format!("party `{}` is named twice", entry.name.get_ref());
             return Err(source.error("duplicate_party", Some(entry.name.span()), message));
@@ -126,6 +132,10 @@ fn member(source: &Source, entry: PartyEntry) -> Result<Member, CliError> {
         None => header(&file)?.into_iter().filter(|c| *c != entry.key && Some(c) != label).collect(),
     };
     let wrong = |span, what: String| source.error("config_value", Some(span), what);
+    if columns.is_empty() {
+        let what = format!("party `{}` has no feature column", entry.name.get_ref());
+        return Err(wrong(entry.name.span(), what));
+    }
     let missing = entry
         .missing
         .map_or(Ok(Missing::Refuse), |m| parse_missing(m.get_ref()).map_err(|what| wrong(m.span(), what)))?;

@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 
+use ml_ops::models::scorecard::{self, PROBABILITY, features};
+
 use crate::cli::make_key;
 use crate::data::{Missing, Standardise};
 use crate::error::CliError;
 use crate::identity::PublicKey;
 
-use super::program::{INTERCEPT, PROBABILITY, WEIGHTS, build, features};
+use super::program::build;
 use super::scenario::{BIAS, Member, Scenario, write};
 
 /// Name of the dealer in demos.
@@ -219,9 +221,11 @@ fn scorer_sections(out: &mut String, scenario: &Scenario, around: &Surroundings)
     let names = scenario.weight_names().iter().map(|n| quoted(n)).collect::<Vec<_>>().join(", ");
     let _infallible = write!(
         out,
-        "\n[inputs.{WEIGHTS}]\nkind = \"weights\"\nfile = {weights}\nnames = [{names}]\n\
-         \n[inputs.{INTERCEPT}]\nkind = \"weights\"\nfile = {weights}\nnames = [\"{BIAS}\"]\n\
+        "\n[inputs.{}]\nkind = \"weights\"\nfile = {weights}\nnames = [{names}]\n\
+         \n[inputs.{}]\nkind = \"weights\"\nfile = {weights}\nnames = [\"{BIAS}\"]\n\
          \n[outputs.{PROBABILITY}]\nfile = {}\n",
+        quoted(scorecard::WEIGHTS),
+        quoted(scorecard::BIAS),
         quoted(around.arrangement.scores())
     );
     let card = &scenario.card;

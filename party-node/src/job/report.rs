@@ -4,10 +4,13 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use ml_ops::PlannedOp;
+use mpc_core::checkpoint::Checkpoint;
 use serde::Serialize;
 
 use super::outputs::{OutputWritten, ScoreReport};
-use crate::output::{Table, bytes, count};
+use crate::config::NodeConfig;
+use crate::output::{bytes, count};
 
 /// A party's finished run.
 #[derive(Clone, Debug, Serialize)]
@@ -38,8 +41,8 @@ pub struct RunReport {
     pub own_offline_bytes: u64,
     /// Bytes on the wire in both directions, framing and QUIC included.
     pub wire_bytes: u64,
-    /// Cost per operation.
-    pub ops: Vec<OpReport>,
+    /// Cost per operation; this party's share of it was measured and is as planned.
+    pub ops: Vec<PlannedOp>,
     /// Where the time went.
     pub seconds: Seconds,
     /// Files written.
@@ -48,21 +51,6 @@ pub struct RunReport {
     pub scorecard: Option<ScoreReport>,
     /// This node's log after the run.
     pub log: LogHead,
-}
-
-/// One operation's cost.
-#[derive(Clone, Debug, Serialize)]
-pub struct OpReport {
-    /// Node of the program.
-    pub id: String,
-    /// Operation.
-    pub op: String,
-    /// Exchanges.
-    pub rounds: u64,
-    /// Payload bytes sent, the largest over the parties.
-    pub online_bytes_per_party: u64,
-    /// Correlated randomness used.
-    pub correlations: serde_json::Value,
 }
 
 /// Seconds per phase.
@@ -91,6 +79,17 @@ pub struct LogHead {
     pub size: u64,
     /// Root hash, base64 as in the checkpoint.
     pub root: String,
+}
+
+impl LogHead {
+    pub(super) fn of(node: &NodeConfig, checkpoint: &Checkpoint) -> Self {
+        Self {
+            party: node.name.clone(),
+            path: node.log_dir.clone(),
+            size: checkpoint.size(),
+            root: checkpoint.root().to_string(),
+        }
+    }
 }
 
 /// What the dealer did in one session.
@@ -152,13 +151,7 @@ impl RunReport {
                 let _infallible = writeln!(out, "  AUC {:.4}, Gini {:.4}, KS {:.4}", d.auc, d.gini, d.ks);
             }
         }
-        let mut table = Table::new(&["op", "", ">rounds", ">online bytes"]);
-        for op in self.ops.iter().filter(|op| op.rounds > 0) {
-            let cells =
-                [op.id.clone(), op.op.clone(), op.rounds.to_string(), count(op.online_bytes_per_party)];
-            table.row(cells);
-        }
-        out + &table.render(2)
+        out
     }
 
     fn others(&self) -> Vec<&str> {

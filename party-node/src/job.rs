@@ -1,0 +1,113 @@
+//! One party's run from configuration to results, and the dealer's service.
+
+mod dealer;
+mod errors;
+pub mod inputs;
+pub mod outputs;
+mod party;
+pub mod report;
+mod shared;
+mod transcript;
+
+pub use dealer::run_dealer;
+pub use party::run_party;
+
+use ml_ops::Program;
+use sha2::{Digest, Sha256};
+
+use crate::config::{Config, Link, NodeConfig, Preprocessing};
+use crate::error::CliError;
+use crate::identity::Identity;
+use crate::log::LogWriter;
+use crate::net::LinkProfile;
+use inputs::LocalInputs;
+use report::LogHead;
+
+/// Everything of a run that can be known before any peer is up.
+pub struct Prepared {
+    /// The program.
+    pub program: Program,
+    /// This party's inputs.
+    pub inputs: LocalInputs,
+}
+
+/// Reads program, inputs and outcomes and checks that all of it fits together.
+///
+/// # Errors
+/// The first thing that does not.
+pub fn prepare(config: &Config) -> Result<Prepared, CliError> {
+    let program = inputs::load_program(config)?;
+    outputs::check_outputs(config, &program)?;
+    let inputs = LocalInputs::load(config, &program)?;
+    Ok(Prepared { program, inputs })
+}
+
+/// Reads a node's private key.
+///
+/// # Errors
+/// A key file that is missing, readable by others or malformed.
+pub fn load_identity(node: &NodeConfig) -> Result<Identity, CliError> {
+    Identity::load(&node.key).map_err(crate::cli::from_identity)
+}
+
+/// Checks that the private key is the one that the roster pins for this party.
+///
+/// # Errors
+/// Both keys, if they differ.
+pub fn check_own_key(config: &Config, identity: &Identity) -> Result<(), CliError> {
+    let pinned = config.node.roster.parties()[config.me.index()].public_key;
+    let own = identity.public_key();
+    if own == pinned {
+        return Ok(());
+    }
+    Err(CliError::setup(
+        "wrong_key",
+        format_args!(
+            "{}: this is the private key of {own}, but the configuration pins {pinned} for `{}`",
+            config.node.key.display(),
+            config.node.name
+        ),
+    )
+    .with_hint("the roster must hold this party's own public key too; `subrosa keygen` prints it"))
+}
+
+/// Whether an error code says that another node failed, rather than this one.
+#[must_use]
+pub fn is_about_a_peer(code: &str) -> bool {
+    matches!(code, "peer_lost" | "peer_aborted" | "peer_timeout")
+}
+
+/// Digest of everything besides program and roster that all parties of a session must have chosen alike.
+pub(crate) fn parameters_digest(preprocessing: Preprocessing) -> [u8; 32] {
+    let preprocessing = match preprocessing {
+        Preprocessing::Dealer => "dealer",
+    };
+    let mut hash = Sha256::new();
+    for part in ["subrosa/parameters/1", "semi-honest", "additive/Z_2^64", preprocessing] {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().into()
+}
+
+pub(crate) const fn link_profile(link: Link) -> LinkProfile {
+    match link {
+        Link::Loopback => LinkProfile::Loopback,
+        Link::Lan => LinkProfile::Lan,
+        Link::Wan => LinkProfile::Wan,
+    }
+}
+
+/// Opens the node's log for writing.
+fn open_log(node: &NodeConfig, identity: &Identity) -> Result<LogWriter, CliError> {
+    LogWriter::open(&node.log_dir, &node.name, identity.signing_key().clone()).map_err(|e| {
+        CliError::setup("log_unusable", e)
+            .with_hint("`subrosa log verify` says more about a log that is damaged")
+    })
+}
+
+/// Ends the log's thread and says where the log stands.
+fn close_log(node: &NodeConfig, log: LogWriter) -> Result<LogHead, CliError> {
+    let head = log.close().map_err(transcript::log_error)?;
+    Ok(LogHead::of(node, head.checkpoint()))
+}

@@ -1,0 +1,144 @@
+//! The dealer's service: one session after the other, as the parties ask for them.
+//!
+//! It sees the demand, which shows the shapes of the program, and who computes with whom. It sees no data and no
+//! message between the parties. It must collude with no party: with one party's messages its seeds would open
+//! everything.
+
+use std::time::Instant;
+
+use mpc_core::channel::{ChannelError, Peer};
+use mpc_core::party::PartyId;
+use mpc_core::prg::Seed;
+use mpc_core::ring::Z64;
+use mpc_core::transcript::{CorrectionRecorder, LogKey, Member as LogMember, Outcome};
+use protocols::prep::Demand;
+use protocols::prep::dealer::Dealer;
+
+use super::errors::{Failure, from_channel, from_net};
+use super::report::{DealerReport, LogHead};
+use super::transcript::{Agreement, Transcript, hex, log_error};
+use super::{close_log, link_profile, load_identity, open_log};
+use crate::config::DealerConfig;
+use crate::error::CliError;
+use crate::identity::Identity;
+use crate::log::LogWriter;
+use crate::net::{DealerOptions, DealerServer, DealerSession, Listener, Member};
+
+/// The party that corrections go to.
+const CORRECTED: Peer = Peer::Party(PartyId::new(0));
+
+/// Serves sessions until the process is ended, or one session if `once`. `served` is told of every finished one.
+///
+/// # Errors
+/// What keeps the dealer from serving. A session that fails is an error if `once`, and a line on stderr otherwise.
+pub fn run_dealer(
+    config: &DealerConfig,
+    once: bool,
+    served: &mut dyn FnMut(&DealerReport) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let identity = load_identity(&config.node)?;
+    let listener = Listener::bind(config.node.listen).map_err(|e| from_net(&e))?;
+    let log = open_log(&config.node, &identity)?;
+    let server = DealerServer::bind(&identity, listener, options(config)).map_err(|e| from_net(&e))?;
+    if once {
+        let report = next(config, &identity, &server, &log);
+        drop(server);
+        let head = close_log(&config.node, log)?;
+        return served(&DealerReport { log: head, ..report? });
+    }
+    loop {
+        match next(config, &identity, &server, &log) {
+            Ok(report) => served(&report)?,
+            Err(error) => eprintln!("session failed: {error}"),
+        }
+        log.handle().check().map_err(log_error)?;
+    }
+}
+
+fn options(config: &DealerConfig) -> DealerOptions {
+    let member = |p: &crate::config::Peer| Member {
+        name: p.name.clone(),
+        address: p.address.clone(),
+        key: p.public_key,
+    };
+    let mut options = DealerOptions::new(config.node.roster.parties().iter().map(member).collect());
+    options.link = link_profile(config.node.link);
+    options.session_timeout_ms = config.node.connect_timeout_ms;
+    options
+}
+
+/// Waits for a session and serves it.
+fn next(
+    config: &DealerConfig,
+    identity: &Identity,
+    server: &DealerServer,
+    log: &LogWriter,
+) -> Result<DealerReport, CliError> {
+    let session = loop {
+        if let Some(session) = server.accept_session(None).map_err(|e| from_net(&e))? {
+            break session;
+        }
+    };
+    let began = Instant::now();
+    let id = hex(&session.session_id.0);
+    let transcript =
+        Transcript::open(log.handle(), &config.node, Peer::Dealer, agreement(config, identity, &session))
+            .and_then(|t| t.flush().map(|()| t))
+            .inspect_err(|e| session.abort(Some(Peer::Dealer), e.message()))?;
+    let key = LogKey::new(*session.logs[PartyId::new(0)].expose());
+    let mut recorder =
+        CorrectionRecorder::new(session.session_id, 0, key, Peer::Dealer, CORRECTED, Box::new(log.handle()));
+    let served = serve(session, &mut recorder);
+    recorder.finish();
+    let bytes = recorder.traffic().sent;
+    match served {
+        Ok(items) => {
+            transcript.close(Outcome::Completed, 0, bytes)?;
+            let head = log.handle().flush().map_err(log_error)?;
+            let log = LogHead::of(&config.node, head.checkpoint());
+            let (dealer, seconds) = (config.node.name.clone(), began.elapsed().as_secs_f64());
+            Ok(DealerReport { dealer, session: id, offline_bytes: bytes, items, seconds, log })
+        }
+        Err(failure) => {
+            let outcome = Outcome::aborted(failure.error.code(), failure.culprit, failure.error.message());
+            transcript.close(outcome, 0, bytes)?;
+            Err(failure.error)
+        }
+    }
+}
+
+fn agreement(config: &DealerConfig, identity: &Identity, session: &DealerSession) -> Agreement {
+    let member = |p: &crate::config::Peer| LogMember { name: p.name.clone(), key: *p.public_key.as_bytes() };
+    Agreement {
+        session: session.session_id,
+        program: session.program_digest,
+        parameters: session.parameters_digest,
+        parties: config.node.roster.parties().iter().map(member).collect(),
+        dealer: Some(LogMember { name: config.node.name.clone(), key: *identity.public_key().as_bytes() }),
+    }
+}
+
+/// Makes and sends all corrections, then waits until every party is done. Gives the number of items.
+fn serve(session: DealerSession, recorder: &mut CorrectionRecorder) -> Result<u64, Failure> {
+    let names = session.names().clone();
+    let demand = Demand::decode(&session.demand).map_err(|e| {
+        let error = CliError::outcome("bad_demand", format_args!("the parties' demand is refused: {e}"));
+        session.abort(None, error.message());
+        Failure { error, culprit: None }
+    })?;
+    let parties = session.seeds.parties();
+    let seeds = PartyId::all(parties).map(|p| Seed::new(*session.seeds[p].expose())).collect();
+    let dealer = Dealer::new(session.session_id, seeds);
+    let sink = session.sink();
+    let failed = |e: ChannelError| from_channel(&names, None, &e);
+    for (index, item) in (0..).zip(&demand.items) {
+        let send = |correction: bytes::Bytes| {
+            sink.send(index, correction.clone())?;
+            recorder.record(index, &correction);
+            Ok::<(), ChannelError>(())
+        };
+        dealer.corrections::<Z64, _>(index, item, send).map_err(failed)?;
+    }
+    session.finish().map_err(failed)?;
+    Ok(demand.items.len() as u64)
+}

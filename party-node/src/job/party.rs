@@ -1,0 +1,434 @@
+//! A computing party's run: read, meet the others, compute, write.
+//!
+//! The lane thread runs the program over the recorded channel. The main thread waits for the lane, for a failure that
+//! the network notices first (a peer can die while the lane computes), and for progress. Whatever ends the session
+//! goes into the log, and everyone is told whom it was about.
+//!
+//! What this process writes to disk: its log (digests and blinded commitments only), the openings of its own
+//! commitments, and the outputs that the program gives to it, after the session was closed in good order by all.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use hmac::{Hmac, KeyInit, Mac};
+use ml_ops::{EncodedInputs, Execution, InputKind, Plan, Program, RunError, encode_inputs, run_encoded};
+use mpc_core::channel::{ChannelError, Peer};
+use mpc_core::party::PerParty;
+use mpc_core::prg::Seed;
+use mpc_core::ring::Z64;
+use mpc_core::share::Additive;
+use mpc_core::tag::SessionId;
+use mpc_core::transcript::{
+    CommitmentKind, CorrectionRecorder, LogKey, Member as LogMember, Outcome, RecordedCorrections, Recorder,
+};
+use protocols::prep::dealer::DealerPrep;
+use protocols::session::{PairwiseSeeds, Session};
+use sha2::Sha256;
+
+use super::errors::{Failure, from_channel, from_net, from_run};
+use super::inputs::LocalInputs;
+use super::outputs::write_outputs;
+use super::report::{RunReport, Seconds, security_line};
+use super::shared::Shared;
+use super::transcript::{Agreement, Transcript, hex};
+use super::{
+    Prepared, check_own_key, close_log, link_profile, load_identity, open_log, parameters_digest, prepare,
+};
+use crate::config::{Config, Peer as ConfigPeer};
+use crate::error::CliError;
+use crate::log::LogWriter;
+use crate::net::{
+    ConnectOptions, Connected, DealerLink, Listener, Member, PeerKeys, QuicChannel, QuicCorrections,
+    SecretBytes, SessionHandle, connect,
+};
+use crate::progress::{Progress, Step};
+
+/// After the network noticed a failure, the lane has this long to say in which step it was.
+const LAST_WORD: Duration = Duration::from_millis(200);
+/// The watcher looks at least this often whether the session is over.
+const WATCH: Duration = Duration::from_secs(3600);
+
+/// Runs the program of the configuration as this party.
+///
+/// # Errors
+/// [`CliError`]: what the operator can fix before peers are up (exit code 2), or a session that failed (exit code 1),
+/// naming the peer.
+pub fn run_party(config: &Config, progress: &mut dyn Progress) -> Result<RunReport, CliError> {
+    let mut clock = Clock::start();
+    progress.phase("reading inputs");
+    let identity = load_identity(&config.node)?;
+    check_own_key(config, &identity)?;
+    let Prepared { program, inputs } = prepare(config)?;
+    let encoded = encode_inputs(&program, config.me, &inputs.values)
+        .map_err(|e| CliError::setup("out_of_range", format_args!("{}: {e}", config.node.path.display())))?;
+    let listener = Listener::bind(config.node.listen).map_err(|e| from_net(&e))?;
+    let log = open_log(&config.node, &identity)?;
+    let plan = program.plan();
+    clock.seconds.prepare = clock.lap();
+
+    progress.phase("waiting for peers");
+    let options = options(config, &program);
+    let digests = (options.program_digest, options.parameters_digest);
+    let digest = |key: &SecretBytes| row_order(key, &inputs.row_ids);
+    let row_order = (!inputs.row_ids.is_empty()).then_some(&digest as crate::net::RowOrder<'_>);
+    let connected = connect(&identity, listener, options, row_order).map_err(|e| from_net(&e))?;
+    clock.seconds.connect = clock.lap();
+
+    progress.phase("computing");
+    let agreed = agreement(config, connected.session_id, digests);
+    let run = Run { config, program: Arc::new(program), plan, inputs };
+    run.session(connected, agreed, encoded, log, clock, progress)
+}
+
+/// One run's unchanging parts.
+struct Run<'a> {
+    config: &'a Config,
+    program: Arc<Program>,
+    plan: Plan,
+    inputs: LocalInputs,
+}
+
+/// What the recorders of a session write down, whoever uses the channel at the moment.
+struct Recorders {
+    channel: Shared<Recorder<QuicChannel>>,
+    corrections: Option<Shared<RecordedCorrections<QuicCorrections>>>,
+}
+
+/// What the lane thread reports.
+enum Event {
+    Step { op: &'static str, rounds: u64, bytes: u64 },
+    Done(Box<Result<Execution, RunError>>),
+    Crashed,
+    Failed(ChannelError),
+}
+
+/// What the protocol session is made of, besides the recorded channel.
+struct Secrets {
+    id: SessionId,
+    keys: PerParty<Option<PeerKeys>>,
+    dealer: DealerLink,
+}
+
+impl Run<'_> {
+    fn session(
+        self,
+        connected: Connected,
+        agreement: Agreement,
+        encoded: EncodedInputs,
+        log: LogWriter,
+        mut clock: Clock,
+        progress: &mut dyn Progress,
+    ) -> Result<RunReport, CliError> {
+        let Connected { session_id: id, keys, channel, dealer, handle, .. } = connected;
+        let session = hex(&id.0);
+        let me = Peer::Party(self.config.me);
+        let dealer = dealer.ok_or_else(|| {
+            CliError::outcome("internal", "the session has no dealer, though it asked for one")
+        })?;
+        let mut transcript = Transcript::open(log.handle(), &self.config.node, me, agreement)
+            .inspect_err(|e| give_up(&handle, Some(me), e))?;
+        self.commit_inputs(&mut transcript, &encoded).inspect_err(|e| give_up(&handle, Some(me), e))?;
+
+        let mut secrets = Secrets { id, keys, dealer };
+        let recorders = self.recorders(channel, &mut secrets, &log);
+        let computed = self.compute(&handle, secrets, &recorders, encoded, &log, progress);
+        clock.seconds.compute = clock.lap();
+        progress.phase("closing the session");
+        let wire = handle.wire_bytes();
+        let finished = computed.and_then(|execution| {
+            self.finish(&handle, &recorders, &mut transcript, &execution).map(|()| execution)
+        });
+        let execution = match finished {
+            Ok(execution) => execution,
+            Err(failure) => {
+                self.abort(&handle, &recorders, &transcript, &failure);
+                // The error that ended the session matters more than one of closing the log after it.
+                let _closing_too = close_log(&self.config.node, log);
+                return Err(failure.error);
+            }
+        };
+        let (outputs, scorecard) = write_outputs(self.config, &self.inputs, &execution.outputs)?;
+        let head = close_log(&self.config.node, log)?;
+        clock.seconds.finish = clock.lap();
+        clock.seconds.total = clock.began.elapsed().as_secs_f64();
+        let sum = |f: fn(&ml_ops::StepCost) -> u64| execution.measured.iter().map(f).sum();
+        Ok(RunReport {
+            party: self.config.node.name.clone(),
+            parties: self.config.node.roster.names(),
+            program: self.program.name().to_owned(),
+            program_digest: self.plan.digest.clone(),
+            session,
+            security: security_line(self.config.node.roster.len()),
+            preprocessing: "dealer".into(),
+            rounds: sum(|s| s.rounds),
+            online_bytes_per_party: self.plan.online_bytes_per_party,
+            offline_bytes_per_party: self.plan.offline_bytes_per_party,
+            own_online_bytes: sum(|s| s.sent_bytes),
+            own_offline_bytes: sum(|s| s.prep_bytes),
+            wire_bytes: wire.0 + wire.1,
+            ops: self.plan.ops,
+            seconds: clock.seconds,
+            outputs,
+            scorecard,
+            log: head,
+        })
+    }
+
+    /// Commitments are durable before the first byte that depends on an input leaves.
+    fn commit_inputs(&self, transcript: &mut Transcript, encoded: &EncodedInputs) -> Result<(), CliError> {
+        for (node, value) in encoded.iter() {
+            let Some(spec) = self.program.inputs().find(|i| i.node == node) else { continue };
+            let kind = match spec.kind {
+                InputKind::Data => CommitmentKind::Input,
+                InputKind::Weights => CommitmentKind::Weights,
+            };
+            transcript.commit(kind, spec.name, &value.to_bytes())?;
+        }
+        transcript.flush()
+    }
+
+    fn recorders(&self, channel: QuicChannel, secrets: &mut Secrets, log: &LogWriter) -> Recorders {
+        let me = Peer::Party(self.config.me);
+        let keys = PerParty::from_fn(self.config.node.roster.len(), |p| {
+            secrets.keys[p].as_ref().map(|k| LogKey::new(*k.log.expose()))
+        });
+        let channel = Recorder::new(channel, secrets.id, 0, keys, Box::new(log.handle()));
+        let corrections = secrets.dealer.take_source().map(|source| {
+            let key = LogKey::new(*secrets.dealer.log.expose());
+            let recorder =
+                CorrectionRecorder::new(secrets.id, 0, key, me, Peer::Dealer, Box::new(log.handle()));
+            Shared::new(RecordedCorrections::new(source, recorder))
+        });
+        Recorders { channel: Shared::new(channel), corrections }
+    }
+
+    /// Starts the lane and waits for its end, or for the session's.
+    fn compute(
+        &self,
+        handle: &SessionHandle,
+        secrets: Secrets,
+        recorders: &Recorders,
+        encoded: EncodedInputs,
+        log: &LogWriter,
+        progress: &mut dyn Progress,
+    ) -> Result<Execution, Failure> {
+        let (tell, events) = channel();
+        let over = Arc::new(AtomicBool::new(false));
+        let session = self.protocol_session(&secrets, recorders);
+        drop(secrets);
+        let spawned = watch(handle.clone(), tell.clone(), over.clone())
+            .and_then(|()| start_lane(session, self.program.clone(), encoded, tell));
+        spawned.map_err(|e| failure("internal", format!("cannot start a thread: {e}")))?;
+        let result = self.follow(&events, handle, log, progress);
+        over.store(true, Ordering::Relaxed);
+        result
+    }
+
+    fn protocol_session(&self, secrets: &Secrets, recorders: &Recorders) -> Session<Additive<Z64>> {
+        let source = recorders.corrections.clone().map(|s| Box::new(s) as Box<_>);
+        let seed = Seed::new(*secrets.dealer.seed.expose());
+        let prep = DealerPrep::<Z64>::remote(self.config.me, secrets.id, seed, source, self.program.demand());
+        let seeds = |f: fn(&PeerKeys) -> &SecretBytes| {
+            PerParty::from_fn(self.config.node.roster.len(), |p| {
+                secrets.keys[p].as_ref().map(|k| Seed::new(*f(k).expose()))
+            })
+        };
+        let pairwise = PairwiseSeeds { input: seeds(|k| &k.input), zero: seeds(|k| &k.zero) };
+        Session::new(secrets.id, Box::new(recorders.channel.clone()), Box::new(prep), pairwise)
+    }
+
+    fn follow(
+        &self,
+        events: &Receiver<Event>,
+        handle: &SessionHandle,
+        log: &LogWriter,
+        progress: &mut dyn Progress,
+    ) -> Result<Execution, Failure> {
+        let names = handle.names();
+        let mut noticed: Option<ChannelError> = None;
+        loop {
+            let event = match &noticed {
+                None => events.recv().ok(),
+                Some(_) => events.recv_timeout(LAST_WORD).ok(),
+            };
+            match (event, &noticed) {
+                (Some(Event::Step { op, rounds, bytes }), _) => {
+                    log.handle().check().map_err(|e| failure("log_failed", e.to_string()))?;
+                    progress.step(Step {
+                        label: op,
+                        rounds,
+                        rounds_total: self.plan.rounds,
+                        bytes,
+                        bytes_total: self.plan.sent_bytes[self.config.me],
+                    });
+                }
+                (Some(Event::Done(result)), _) => return result.map_err(|e| from_run(names, &e)),
+                (Some(Event::Failed(error)), _) => noticed = Some(error),
+                (None, Some(error)) => return Err(from_channel(names, None, error)),
+                (Some(Event::Crashed) | None, _) => {
+                    return Err(failure("internal", "the computing thread ended unexpectedly".into()));
+                }
+            }
+        }
+    }
+
+    /// The session's good end: costs as planned, outputs committed, all parties agree that it is over.
+    fn finish(
+        &self,
+        handle: &SessionHandle,
+        recorders: &Recorders,
+        transcript: &mut Transcript,
+        execution: &Execution,
+    ) -> Result<(), Failure> {
+        self.plan
+            .check(self.config.me, &execution.measured)
+            .map_err(|e| failure("plan_mismatch", format!("this run did not cost what was planned: {e}")))?;
+        let own = |error: CliError| Failure { error, culprit: None };
+        for (name, values) in &execution.outputs {
+            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_bits().to_le_bytes()).collect();
+            transcript.commit(CommitmentKind::Output, name, &bytes).map_err(own)?;
+        }
+        handle.close().map_err(|e| from_channel(handle.names(), Some("closing the session"), &e))?;
+        let (rounds, sent) = recorders.finish();
+        transcript.close(Outcome::Completed, rounds, sent).map_err(own)
+    }
+
+    /// The session's bad end: everyone is told, the log says why.
+    fn abort(
+        &self,
+        handle: &SessionHandle,
+        recorders: &Recorders,
+        transcript: &Transcript,
+        failure: &Failure,
+    ) {
+        let culprit = failure.culprit.or(Some(Peer::Party(self.config.me)));
+        give_up(handle, culprit, &failure.error);
+        let (rounds, sent) = recorders.finish();
+        let outcome = Outcome::aborted(failure.error.code(), failure.culprit, failure.error.message());
+        if let Err(error) = transcript.close(outcome, rounds, sent) {
+            eprintln!("warning: the abort is not in the log: {error}");
+        }
+    }
+}
+
+impl Recorders {
+    /// Writes the batches under way; gives rounds and payload bytes sent. A lane that is still busy keeps its channel:
+    /// then the log ends with what was written before.
+    fn finish(&self) -> (u64, u64) {
+        if let Some(mut corrections) = self.corrections.as_ref().and_then(Shared::try_lock) {
+            corrections.finish();
+        }
+        let Some(mut channel) = self.channel.try_lock() else { return (0, 0) };
+        channel.finish();
+        (channel.rounds(), channel.total_traffic().sent)
+    }
+}
+
+/// Tells all peers, and waits a moment until that has left.
+fn give_up(handle: &SessionHandle, culprit: Option<Peer>, error: &CliError) {
+    handle.abort(culprit, error.message());
+    handle.flush();
+}
+
+fn failure(code: &str, message: String) -> Failure {
+    Failure { error: CliError::outcome(code, message), culprit: None }
+}
+
+/// Reports a session that fails while the lane computes.
+fn watch(handle: SessionHandle, tell: Sender<Event>, over: Arc<AtomicBool>) -> std::io::Result<()> {
+    let watcher = std::thread::Builder::new().name("watch".into());
+    watcher
+        .spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                if let Some(error) = handle.wait_failure(WATCH) {
+                    // Nobody listens when the run is over already.
+                    let _over = tell.send(Event::Failed(error));
+                    return;
+                }
+            }
+        })
+        .map(drop)
+}
+
+fn start_lane(
+    mut session: Session<Additive<Z64>>,
+    program: Arc<Program>,
+    encoded: EncodedInputs,
+    tell: Sender<Event>,
+) -> std::io::Result<()> {
+    let lane = std::thread::Builder::new().name("lane 0".into());
+    lane.spawn(move || {
+        // Nobody listens when the run has ended for another reason.
+        let ops: Vec<&'static str> =
+            program.nodes().iter().map(|n| n.op.name()).chain(["confirm", "output"]).collect();
+        let steps = tell.clone();
+        let mut progress = |p: ml_ops::Progress<'_>| {
+            let op = ops.get(p.done).copied().unwrap_or("output");
+            let _over = steps.send(Event::Step { op, rounds: p.rounds, bytes: p.sent_bytes });
+        };
+        let body =
+            std::panic::AssertUnwindSafe(|| run_encoded(&mut session, &program, encoded, &mut progress));
+        let event = match std::panic::catch_unwind(body) {
+            Ok(result) => Event::Done(Box::new(result)),
+            Err(_) => Event::Crashed,
+        };
+        let _over = tell.send(event);
+    })
+    .map(drop)
+}
+
+fn options(config: &Config, program: &Program) -> ConnectOptions {
+    let member =
+        |p: &ConfigPeer| Member { name: p.name.clone(), address: p.address.clone(), key: p.public_key };
+    let mut options =
+        ConnectOptions::new(config.me, config.node.roster.parties().iter().map(member).collect());
+    options.dealer = Some(member(&config.dealer));
+    options.link = link_profile(config.node.link);
+    options.program_digest = program.digest();
+    options.parameters_digest = parameters_digest(config.preprocessing);
+    options.demand = program.demand().encode();
+    options.connect_timeout_ms = config.node.connect_timeout_ms;
+    options.receive_timeout_ms = config.node.receive_timeout_ms;
+    options
+}
+
+fn agreement(config: &Config, session: SessionId, (program, parameters): ([u8; 32], [u8; 32])) -> Agreement {
+    let member = |p: &ConfigPeer| LogMember { name: p.name.clone(), key: *p.public_key.as_bytes() };
+    let parties = config.node.roster.parties().iter().map(member).collect();
+    Agreement { session, program, parameters, parties, dealer: Some(member(&config.dealer)) }
+}
+
+/// HMAC-SHA256 over the row keys in order, each with its length.
+fn row_order(key: &SecretBytes, ids: &[String]) -> [u8; 32] {
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(key.expose()).expect("invariant: HMAC takes keys of any length");
+    mac.update(&(ids.len() as u64).to_le_bytes());
+    for id in ids {
+        mac.update(&(id.len() as u64).to_le_bytes());
+        mac.update(id.as_bytes());
+    }
+    mac.finalize().into_bytes().into()
+}
+
+/// Seconds per phase.
+struct Clock {
+    began: Instant,
+    last: Instant,
+    seconds: Seconds,
+}
+
+impl Clock {
+    fn start() -> Self {
+        let now = Instant::now();
+        Self { began: now, last: now, seconds: Seconds::default() }
+    }
+
+    fn lap(&mut self) -> f64 {
+        let now = Instant::now();
+        let lap = now.duration_since(self.last).as_secs_f64();
+        self.last = now;
+        lap
+    }
+}

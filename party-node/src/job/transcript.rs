@@ -1,0 +1,157 @@
+//! What a node writes into its log about a session, besides the digests of messages: the open entry, blinded
+//! commitments to its private values, and the close.
+//!
+//! A commitment is SHA-256(blind ‖ value). Blinds are expanded from the session seed, whose own commitment is in the
+//! open entry. They are kept beside the log (never in it) in a file for the owner alone, because a commitment that
+//! nobody can open proves nothing later; the seed itself is forgotten with the session.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use hkdf::Hkdf;
+use mpc_core::channel::Peer;
+use mpc_core::tag::SessionId;
+use mpc_core::transcript::{Close, Commitment, CommitmentKind, Entry, Member, Outcome, SessionOpen};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::config::NodeConfig;
+use crate::error::CliError;
+use crate::log::{LogError, LogHandle};
+use crate::net::PROTOCOL_VERSION;
+
+/// What all members of a session agree on.
+pub(super) struct Agreement {
+    pub(super) session: SessionId,
+    pub(super) program: [u8; 32],
+    pub(super) parameters: [u8; 32],
+    pub(super) parties: Vec<Member>,
+    pub(super) dealer: Option<Member>,
+}
+
+/// Writes one session into the log.
+pub(super) struct Transcript {
+    log: LogHandle,
+    session: SessionId,
+    seed: Zeroizing<[u8; 32]>,
+    openings: Vec<Opening>,
+    folder: PathBuf,
+}
+
+/// What opens a commitment.
+#[derive(Serialize)]
+struct Opening {
+    kind: &'static str,
+    name: String,
+    blind: String,
+}
+
+#[derive(Serialize)]
+struct OpeningsFile<'a> {
+    session: String,
+    commitments: &'a [Opening],
+}
+
+impl Transcript {
+    /// Opens the session in the log; durable when this returns.
+    pub(super) fn open(
+        log: LogHandle,
+        node: &NodeConfig,
+        me: Peer,
+        agreement: Agreement,
+    ) -> Result<Self, CliError> {
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut_slice()).map_err(|e| {
+            CliError::outcome("no_randomness", format_args!("the system gave no randomness: {e}"))
+        })?;
+        let seed_commitment = Sha256::new()
+            .chain_update(b"subrosa/session-seed/1")
+            .chain_update(seed.as_slice())
+            .finalize()
+            .into();
+        let session = agreement.session;
+        let open = SessionOpen {
+            session,
+            protocol_version: u32::from(PROTOCOL_VERSION),
+            program: agreement.program,
+            parameters: agreement.parameters,
+            me,
+            parties: agreement.parties,
+            dealer: agreement.dealer,
+            seed_commitment,
+        };
+        log.append(&Entry::SessionOpen(open)).map_err(log_error)?;
+        let folder = openings_folder(&node.log_dir);
+        Ok(Self { log, session, seed, openings: Vec::new(), folder })
+    }
+
+    /// Commits to a private value.
+    pub(super) fn commit(&mut self, kind: CommitmentKind, name: &str, value: &[u8]) -> Result<(), CliError> {
+        let mut blind = Zeroizing::new([0; 32]);
+        let info = format!("subrosa/1/blind/{}", self.openings.len());
+        Hkdf::<Sha256>::new(Some(&self.session.0), self.seed.as_slice())
+            .expand(info.as_bytes(), blind.as_mut_slice())
+            .expect("invariant: 32 bytes are within HKDF's limit");
+        let blinded = Commitment::blinded(&blind, value);
+        let entry = Commitment { session: self.session, kind, name: name.to_owned(), blinded };
+        self.log.append(&Entry::Commitment(entry)).map_err(log_error)?;
+        let kind = match kind {
+            CommitmentKind::Input => "input",
+            CommitmentKind::Weights => "weights",
+            CommitmentKind::Output => "output",
+        };
+        self.openings.push(Opening { kind, name: name.to_owned(), blind: hex(blind.as_slice()) });
+        Ok(())
+    }
+
+    /// Makes everything written so far durable: called before the first byte that depends on it leaves.
+    pub(super) fn flush(&self) -> Result<(), CliError> {
+        self.log.flush().map(drop).map_err(log_error)
+    }
+
+    /// Closes the session in the log and keeps what opens its commitments.
+    pub(super) fn close(&self, outcome: Outcome, rounds: u64, bytes_sent: u64) -> Result<(), CliError> {
+        let close = Close { session: self.session, outcome, rounds, bytes_sent };
+        self.log.append(&Entry::Close(close)).map_err(log_error)?;
+        self.flush()?;
+        self.keep_openings()
+    }
+
+    fn keep_openings(&self) -> Result<(), CliError> {
+        if self.openings.is_empty() {
+            return Ok(());
+        }
+        let session = hex(&self.session.0);
+        let file = self.folder.join(format!("{session}.json"));
+        let failed = |e: std::io::Error| CliError::file("write", &file, &e);
+        std::fs::create_dir_all(&self.folder).map_err(failed)?;
+        let content = serde_json::to_vec_pretty(&OpeningsFile { session, commitments: &self.openings })
+            .map_err(|e| failed(e.into()))?;
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options
+            .open(&file)
+            .and_then(|mut f| f.write_all(&content).and_then(|()| f.sync_all()))
+            .map_err(failed)
+    }
+}
+
+/// Beside the log's folder, which holds nothing but the log.
+fn openings_folder(log_dir: &Path) -> PathBuf {
+    let mut name = log_dir.file_name().unwrap_or_default().to_owned();
+    name.push("-openings");
+    log_dir.with_file_name(name)
+}
+
+/// What is wrong with the log, as the command line shows it.
+pub(super) fn log_error(error: LogError) -> CliError {
+    CliError::outcome("log_failed", error)
+}
+
+/// Lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -18,9 +18,8 @@ use zeroize::Zeroizing;
 /// What a public key text starts with.
 const PUBLIC_PREFIX: &str = "ed25519:";
 /// PKCS#8 version 1 of an Ed25519 key (RFC 8410), up to the 32 secret bytes.
-const PKCS8_PREFIX: [u8; 16] = [
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-];
+const PKCS8_PREFIX: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 /// The SubjectPublicKeyInfo of an Ed25519 key (RFC 8410), up to the 32 public bytes.
 const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 const PEM_BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
@@ -43,7 +42,9 @@ pub enum IdentityError {
         source: std::io::Error,
     },
     /// Other users of this machine could read the key.
-    #[error("key file {path} can be read by others: expected mode 0600, found {mode:04o} (fix: chmod 600 {path})")]
+    #[error(
+        "key file {path} can be read by others: expected mode 0600, found {mode:04o} (fix: chmod 600 {path})"
+    )]
     TooOpen {
         /// Which file.
         path: PathBuf,
@@ -89,7 +90,8 @@ impl PublicKey {
     /// a signature fits every message.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, IdentityError> {
         let bad = |what| IdentityError::BadPublicKey { text: Self(*bytes).to_string(), what };
-        let key = VerifyingKey::from_bytes(bytes).map_err(|_| bad("found 32 bytes that are no Ed25519 key"))?;
+        let key =
+            VerifyingKey::from_bytes(bytes).map_err(|_| bad("found 32 bytes that are no Ed25519 key"))?;
         if key.is_weak() {
             return Err(bad("found a weak key"));
         }
@@ -312,7 +314,9 @@ mod tests {
             let Err(error) = Identity::load(&path) else { panic!("accepted: {expected}") };
             assert!(error.to_string().contains(expected), "{error}");
         }
-        let Err(error) = Identity::load(&dir.path().join("none.key")) else { panic!("accepted a missing file") };
+        let Err(error) = Identity::load(&dir.path().join("none.key")) else {
+            panic!("accepted a missing file")
+        };
         assert!(error.to_string().contains("none.key"), "{error}");
     }
 

@@ -65,8 +65,9 @@ impl Gate {
             return Err(format!("{from} was turned away: too many handshakes at once"));
         };
         let (crypto, verifier) = tls::server(&self.own, self.pins.clone()).map_err(|e| e.to_string())?;
-        let connecting =
-            incoming.accept_with(Arc::new(self.with_transport(crypto))).map_err(|e| format!("{from}: {e}"))?;
+        let connecting = incoming
+            .accept_with(Arc::new(self.with_transport(crypto)))
+            .map_err(|e| format!("{from}: {e}"))?;
         match tokio::time::timeout(Duration::from_millis(GREETING_MS), connecting).await {
             Err(_) => Err(format!("{from} did not finish its handshake")),
             Ok(Ok(connection)) => match tls::peer_key(&connection) {
@@ -74,9 +75,16 @@ impl Gate {
                 None => Err(format!("{from} presented no single Ed25519 key")),
             },
             Ok(Err(reason)) => Err(match (verifier.refused(), &reason) {
-                (Some(key), _) => format!("the key {key}, which is not in the list of parties, tried to connect from {from}"),
-                (None, ConnectionError::ConnectionClosed(close)) if tls_alert(close.error_code.into()).is_some() => {
-                    format!("{from} dialled this node but expects another key than {}", self.own_key.fingerprint())
+                (Some(key), _) => format!(
+                    "the key {key}, which is not in the list of parties, tried to connect from {from}"
+                ),
+                (None, ConnectionError::ConnectionClosed(close))
+                    if tls_alert(close.error_code.into()).is_some() =>
+                {
+                    format!(
+                        "{from} dialled this node but expects another key than {}",
+                        self.own_key.fingerprint()
+                    )
                 }
                 _ => format!("{from}: {reason}"),
             }),

@@ -62,11 +62,19 @@ impl Lane {
         let timeout = Duration::from_millis(self.receive_timeout_ms);
         duplex.outgoing.put_blocking(message.len(), (tag, message), timeout).map_err(|e| match e {
             Blocked::Failed(error) => error,
-            Blocked::Deadline => links.fail(ChannelError::Timeout { peer, tag, waited_ms: self.receive_timeout_ms }),
+            Blocked::Deadline => {
+                links.fail(ChannelError::Timeout { peer, tag, waited_ms: self.receive_timeout_ms })
+            }
         })
     }
 
-    fn next_frame(&self, links: &Links, duplex: &Duplex, peer: Peer, tag: Tag) -> Result<Frame, ChannelError> {
+    fn next_frame(
+        &self,
+        links: &Links,
+        duplex: &Duplex,
+        peer: Peer,
+        tag: Tag,
+    ) -> Result<Frame, ChannelError> {
         duplex.incoming.take_blocking(Duration::from_millis(self.receive_timeout_ms)).map_err(|e| {
             links.fail(match e {
                 Blocked::Failed(error) => error,
@@ -75,9 +83,17 @@ impl Lane {
         })
     }
 
-    fn receive(&self, links: &Links, from: PartyId, tag: Tag, expected: usize) -> Result<Bytes, ChannelError> {
+    fn receive(
+        &self,
+        links: &Links,
+        from: PartyId,
+        tag: Tag,
+        expected: usize,
+    ) -> Result<Bytes, ChannelError> {
         let peer = Peer::Party(from);
-        let Some(duplex) = self.peers[from].as_ref().filter(|_| expected > 0) else { return Ok(Bytes::new()) };
+        let Some(duplex) = self.peers[from].as_ref().filter(|_| expected > 0) else {
+            return Ok(Bytes::new());
+        };
         let mut message = BytesMut::new();
         loop {
             let Frame { header, mut pieces } = self.next_frame(links, duplex, peer, tag)?;

@@ -62,7 +62,8 @@ impl QuicCorrections {
             self.current = taken.map_err(|e| match e {
                 Blocked::Failed(error) => error,
                 Blocked::Deadline => {
-                    let reason = format!("correction {item} did not come within {} ms", self.receive_timeout_ms);
+                    let reason =
+                        format!("correction {item} did not come within {} ms", self.receive_timeout_ms);
                     ChannelError::Lost { peer: Peer::Dealer, reason }
                 }
             })?;
@@ -128,7 +129,8 @@ async fn forward(connection: &Connection, queue: &ByteQueue<Piece>) -> Result<()
     loop {
         let header: [u8; 8] = read_header(&mut stream, peer).await?;
         let [i0, i1, i2, i3, l0, l1, l2, l3] = header;
-        let (item, length) = (u32::from_le_bytes([i0, i1, i2, i3]), u32::from_le_bytes([l0, l1, l2, l3]) as usize);
+        let (item, length) =
+            (u32::from_le_bytes([i0, i1, i2, i3]), u32::from_le_bytes([l0, l1, l2, l3]) as usize);
         if !(1..=FRAME_MAX_BYTES).contains(&length) {
             let what = "a correction's length is not between 1 byte and 1 MiB";
             return Err(Some(ChannelError::Malformed { peer, what }));

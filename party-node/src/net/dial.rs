@@ -74,14 +74,15 @@ impl Dialer {
         let (crypto, verifier) = tls::client(&self.own, target.key).map_err(|e| setup(&e))?;
         let mut config = ClientConfig::new(crypto);
         config.transport_config(self.transport.clone());
-        let connecting = self.endpoint.connect_with(config, address, tls::SERVER_NAME).map_err(|e| match e {
-            quinn::ConnectError::InvalidRemoteAddress(_) => Setback::Fatal(NetError::BadAddress {
-                peer: target.name.clone(),
-                address: target.address.clone(),
-                reason: "this node's own address is of another kind (IPv4 or IPv6)".into(),
-            }),
-            other => setup(&other),
-        })?;
+        let connecting =
+            self.endpoint.connect_with(config, address, tls::SERVER_NAME).map_err(|e| match e {
+                quinn::ConnectError::InvalidRemoteAddress(_) => Setback::Fatal(NetError::BadAddress {
+                    peer: target.name.clone(),
+                    address: target.address.clone(),
+                    reason: "this node's own address is of another kind (IPv4 or IPv6)".into(),
+                }),
+                other => setup(&other),
+            })?;
         connecting.await.map_err(|reason| match verifier.refused() {
             Some(presented) => Setback::Fatal(NetError::WrongKey {
                 peer: target.name.clone(),
@@ -105,7 +106,9 @@ impl Dialer {
     /// Whether a connection that ended before the peer greeted is worth another attempt.
     fn judge(&self, peer: Peer, target: &Member, reason: &ConnectionError) -> Setback {
         match reason {
-            ConnectionError::ApplicationClosed(close) if close.error_code == VarInt::from_u32(close_code::ABORT) => {
+            ConnectionError::ApplicationClosed(close)
+                if close.error_code == VarInt::from_u32(close_code::ABORT) =>
+            {
                 Setback::Fatal(lost(&self.names, peer, reason))
             }
             ConnectionError::ConnectionClosed(close) => match tls_alert(close.error_code.into()) {

@@ -51,7 +51,9 @@ pub enum NetError {
         reason: String,
     },
     /// The peer proved to hold another key than the pinned one.
-    #[error("wrong key at {address}: the config pins {pinned} for {peer}, the node there presented {presented}")]
+    #[error(
+        "wrong key at {address}: the config pins {pinned} for {peer}, the node there presented {presented}"
+    )]
     WrongKey {
         /// Who was expected.
         peer: String,
@@ -105,7 +107,9 @@ pub enum NetError {
         notes: Vec<String>,
     },
     /// Both hold the same number of rows or not, but not the same ids in the same order.
-    #[error("row ids differ between {ours} and {peer}: same count but other order or other ids, or another count")]
+    #[error(
+        "row ids differ between {ours} and {peer}: same count but other order or other ids, or another count"
+    )]
     RowOrder {
         /// This party.
         ours: String,
@@ -274,7 +278,9 @@ impl Names {
                 format!("out of step with {name}: expected {expected}, got {got}")
             }
             ChannelError::WrongLength { tag, expected, got, .. } => {
-                format!("message from {name} for {tag} has the wrong length: expected {expected} bytes, got {got}")
+                format!(
+                    "message from {name} for {tag} has the wrong length: expected {expected} bytes, got {got}"
+                )
             }
             ChannelError::Malformed { what, .. } => format!("malformed frame from {name}: {what}"),
             ChannelError::WrongItem { expected, got } => {

@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use mpc_core::tag::Tag;
 
 /// The largest payload of one frame in bytes.
-pub const FRAME_MAX_BYTES: usize = 1 << 20;
+pub(crate) const FRAME_MAX_BYTES: usize = 1 << 20;
 
 /// What precedes every payload.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

@@ -69,7 +69,16 @@ impl Hello {
     /// All that is understood of a hello of another version.
     pub(crate) const fn of_version(version: u16) -> Self {
         let zero = [0; 32];
-        Self { version, parties: 0, me: 0, you: 0, roster: zero, program: zero, parameters: zero, nonce: zero }
+        Self {
+            version,
+            parties: 0,
+            me: 0,
+            you: 0,
+            roster: zero,
+            program: zero,
+            parameters: zero,
+            nonce: zero,
+        }
     }
 
     /// The rest of a hello whose version is ours.
@@ -205,7 +214,9 @@ mod tests {
         let back = Abort::decode(&abort.encode());
         assert_eq!(back.culprit, abort.culprit);
         assert_eq!(back.reason.len(), REASON_MAX_BYTES);
-        for bytes in [&b""[..], &[7, 1, 0, 0, 0, b'x'], &[0, 255, 255, 255, 255], &[0xff, 2, 0, 0, 0, 0xc3, 0x28]] {
+        for bytes in
+            [&b""[..], &[7, 1, 0, 0, 0, b'x'], &[0, 255, 255, 255, 255], &[0xff, 2, 0, 0, 0, 0xc3, 0x28]]
+        {
             let abort = Abort::decode(bytes);
             assert_eq!((abort.culprit, abort.reason.as_str()), (None, "no reason given"), "{bytes:?}");
         }

@@ -80,7 +80,12 @@ impl Present {
 }
 
 /// Tells everyone on `connections` that the session will not come about, and gives the words time to leave.
-pub(crate) async fn give_up(endpoint: &Endpoint, connections: &[Connection], culprit: Option<Peer>, why: &NetError) {
+pub(crate) async fn give_up(
+    endpoint: &Endpoint,
+    connections: &[Connection],
+    culprit: Option<Peer>,
+    why: &NetError,
+) {
     let message = Abort { culprit, reason: why.to_string() }.encode();
     for connection in connections {
         connection.close(VarInt::from_u32(close_code::ABORT), &message);
@@ -123,7 +128,8 @@ impl Meeting {
                 return Ok(present);
             }
             let Ok(Some(event)) = timeout_at(self.deadline, events.recv()).await else {
-                let known = |peer| reasons.iter().find(|(p, _)| *p == peer).map(|(_, why)| format!(", {why}"));
+                let known =
+                    |peer| reasons.iter().find(|(p, _)| *p == peer).map(|(_, why)| format!(", {why}"));
                 let absent = missing.iter().map(|&(peer, member)| {
                     (member.name.clone(), format!("{}{}", member.address, known(peer).unwrap_or_default()))
                 });
@@ -190,7 +196,12 @@ impl Meeting {
         self.report(p, result, &tell).await;
     }
 
-    async fn report(&self, p: PartyId, result: Result<(Greeted, Hello), NetError>, tell: &mpsc::Sender<Event>) {
+    async fn report(
+        &self,
+        p: PartyId,
+        result: Result<(Greeted, Hello), NetError>,
+        tell: &mpsc::Sender<Event>,
+    ) {
         let peer = Peer::Party(p);
         let event = match result.and_then(|(g, theirs)| self.compare(p, &theirs).map(|()| g)) {
             Ok(greeted) => Event::Joined(peer, greeted),
@@ -204,14 +215,20 @@ impl Meeting {
         sleep(Duration::from_millis(PROBE_AFTER_MS)).await;
         let target = &self.parties[p.index()];
         let greet = |connection| self.greet_as_dialer(p, connection);
-        let Ok((greeted, theirs)) = self.dialer.dial(Peer::Party(p), target, greet, drop).await else { return };
+        let Ok((greeted, theirs)) = self.dialer.dial(Peer::Party(p), target, greet, drop).await else {
+            return;
+        };
         match self.compare(p, &theirs) {
             Ok(()) => greeted.connection.close(VarInt::from_u32(close_code::BUSY), b"looked only"),
             Err(error) => drop(tell.send(Event::Failed(Peer::Party(p), error)).await),
         }
     }
 
-    async fn greet_as_dialer(&self, p: PartyId, connection: Connection) -> Result<(Greeted, Hello), ControlError> {
+    async fn greet_as_dialer(
+        &self,
+        p: PartyId,
+        connection: Connection,
+    ) -> Result<(Greeted, Hello), ControlError> {
         let (mut send, mut recv) = connection.open_bi().await.map_err(ControlError::Lost)?;
         write_message(&mut send, &self.hello(p).encode()).await?;
         let theirs = read_hello(&mut recv, self.version).await?;
@@ -254,8 +271,11 @@ impl Meeting {
             Ok(admitted) => admitted,
             Err(note) => return drop(tell.send(Event::Stranger(note)).await),
         };
-        let Some(p) = PartyId::all(self.parties.len()).find(|p| self.parties[p.index()].key == key) else { return };
-        let greeting = timeout(Duration::from_millis(GREETING_MS), self.greet_as_acceptor(p, &connection)).await;
+        let Some(p) = PartyId::all(self.parties.len()).find(|p| self.parties[p.index()].key == key) else {
+            return;
+        };
+        let greeting =
+            timeout(Duration::from_millis(GREETING_MS), self.greet_as_acceptor(p, &connection)).await;
         let result = match greeting {
             // A peer that leaves before it greets dials again if it means it.
             Err(_) | Ok(Err(ControlError::Lost(_))) => return,
@@ -317,7 +337,11 @@ impl Meeting {
             }
         }
         if (theirs.me, theirs.you, theirs.parties) != (ours.you, ours.me, ours.parties) {
-            return differs(Difference::Index, index(ours.you, ours.parties), index(theirs.me, theirs.parties));
+            return differs(
+                Difference::Index,
+                index(ours.you, ours.parties),
+                index(theirs.me, theirs.parties),
+            );
         }
         Ok(())
     }

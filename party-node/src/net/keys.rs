@@ -80,7 +80,8 @@ impl Exported {
 /// A fresh nonce from the operating system.
 pub(crate) fn nonce() -> Result<[u8; 32], NetError> {
     let mut nonce = [0; 32];
-    getrandom::fill(&mut nonce).map_err(|e| NetError::Setup(format!("no randomness from the system: {e}")))?;
+    getrandom::fill(&mut nonce)
+        .map_err(|e| NetError::Setup(format!("no randomness from the system: {e}")))?;
     Ok(nonce)
 }
 

@@ -189,9 +189,10 @@ impl Links {
     /// UDP bytes sent and received on all connections, everything included.
     pub(crate) fn wire_bytes(&self) -> (u64, u64) {
         let fate = self.lock();
-        fate.connections.iter().map(|(_, c)| c.stats()).fold((0, 0), |(tx, rx), stats| {
-            (tx + stats.udp_tx.bytes, rx + stats.udp_rx.bytes)
-        })
+        fate.connections
+            .iter()
+            .map(|(_, c)| c.stats())
+            .fold((0, 0), |(tx, rx), stats| (tx + stats.udp_tx.bytes, rx + stats.udp_rx.bytes))
     }
 }
 
@@ -200,7 +201,9 @@ pub(crate) fn ended(peer: Peer, reason: &ConnectionError) -> Option<ChannelError
     let lost = |reason: String| Some(ChannelError::Lost { peer, reason });
     match reason {
         ConnectionError::LocallyClosed => None,
-        ConnectionError::ApplicationClosed(close) if close.error_code == VarInt::from_u32(close_code::ABORT) => {
+        ConnectionError::ApplicationClosed(close)
+            if close.error_code == VarInt::from_u32(close_code::ABORT) =>
+        {
             let Abort { culprit, reason } = Abort::decode(&close.reason);
             Some(ChannelError::Aborted { peer, culprit, reason })
         }

@@ -85,7 +85,9 @@ impl Lobby {
             Ok(admitted) => admitted,
             Err(note) => return self.options.notice.say(&note),
         };
-        let Some(p) = self.options.parties.iter().position(|m| m.key == key).map(PartyId::new) else { return };
+        let Some(p) = self.options.parties.iter().position(|m| m.key == key).map(PartyId::new) else {
+            return;
+        };
         let Ok(_undecided) = self.undecided.try_acquire() else {
             return connection.close(VarInt::from_u32(close_code::BUSY), b"too many connections");
         };
@@ -95,7 +97,9 @@ impl Lobby {
         let (send, mut recv) = match greeting {
             Err(_) => return self.options.notice.say(&format!("{name} connected and said nothing")),
             Ok(Err(ControlError::Lost(_))) => return,
-            Ok(Err(error)) => return self.refuse(p, &connection, error.into_net_error(&self.names, Peer::Party(p))),
+            Ok(Err(error)) => {
+                return self.refuse(p, &connection, error.into_net_error(&self.names, Peer::Party(p)));
+            }
             Ok(Ok((_, _, version))) if version != self.options.protocol_version => {
                 let (ours, theirs) = (self.options.protocol_version.to_string(), version.to_string());
                 return self.refuse(p, &connection, NetError::Version { peer: name.into(), ours, theirs });
@@ -113,7 +117,9 @@ impl Lobby {
             Ok(Err(ControlError::Lost(reason))) => {
                 return self.options.notice.say(&lost(&self.names, Peer::Party(p), &reason).to_string());
             }
-            Ok(Err(error)) => return self.refuse(p, &connection, error.into_net_error(&self.names, Peer::Party(p))),
+            Ok(Err(error)) => {
+                return self.refuse(p, &connection, error.into_net_error(&self.names, Peer::Party(p)));
+            }
             Ok(Ok(bytes)) => DealerHello::decode(&bytes),
         };
         match hello {
@@ -148,7 +154,11 @@ impl Lobby {
         let n = self.options.parties.len();
         if (usize::from(hello.me), usize::from(hello.parties)) != (p.index(), n) {
             let index = |me: usize, n: usize| format!("{me} of {n}");
-            return differs(Difference::Index, index(p.index(), n), index(hello.me.into(), hello.parties.into()));
+            return differs(
+                Difference::Index,
+                index(p.index(), n),
+                index(hello.me.into(), hello.parties.into()),
+            );
         }
         Ok(())
     }
@@ -209,7 +219,8 @@ impl Lobby {
         let Some(seats) = self.lock().remove(&session) else { return };
         let missing: Vec<PartyId> =
             PartyId::all(seats.len()).filter(|p| seats[p.index()].is_none()).collect();
-        let absent = missing.iter().map(|&p| (self.names.party(p).to_owned(), "this dealer".to_owned())).collect();
+        let absent =
+            missing.iter().map(|&p| (self.names.party(p).to_owned(), "this dealer".to_owned())).collect();
         let error =
             NetError::Absent { absent, waited_ms: self.options.session_timeout_ms, notes: Vec::new() };
         self.dismiss(seats.into_iter().flatten(), missing.first().map(|&p| Peer::Party(p)), error);
@@ -246,7 +257,9 @@ impl Lobby {
     /// Who asks for something else than the first party.
     fn disagreement(&self, askers: &[Asker]) -> Option<NetError> {
         let (first, rest) = askers.split_first()?;
-        let pair = |i: usize| format!("{}, unlike {},", self.names.party(PartyId::new(i)), self.names.party(PartyId::new(0)));
+        let pair = |i: usize| {
+            format!("{}, unlike {},", self.names.party(PartyId::new(i)), self.names.party(PartyId::new(0)))
+        };
         rest.iter().enumerate().find_map(|(i, asker)| {
             let (a, b) = (&first.hello, &asker.hello);
             let differs = |what, ours: String, theirs: String| {

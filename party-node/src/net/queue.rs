@@ -109,7 +109,12 @@ impl<T> ByteQueue<T> {
         inner.ended.clone().map(Err)
     }
 
-    fn try_put(&self, inner: &mut Inner<T>, bytes: usize, item: &mut Option<T>) -> Option<Result<(), ChannelError>> {
+    fn try_put(
+        &self,
+        inner: &mut Inner<T>,
+        bytes: usize,
+        item: &mut Option<T>,
+    ) -> Option<Result<(), ChannelError>> {
         if let Some(error) = &inner.failed {
             return Some(Err(error.clone()));
         }

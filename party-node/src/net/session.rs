@@ -117,7 +117,11 @@ impl ConnectOptions {
         check_roster(&self.parties, self.dealer.as_ref())?;
         let bad = |what: String| Err(NetError::Roster(what));
         let Some(me) = self.parties.get(self.me.index()) else {
-            return bad(format!("this node is number {}, but only {} are listed", self.me.index(), self.parties.len()));
+            return bad(format!(
+                "this node is number {}, but only {} are listed",
+                self.me.index(),
+                self.parties.len()
+            ));
         };
         if me.key != own {
             let (expected, found) = (me.key.fingerprint(), own.fingerprint());
@@ -134,7 +138,10 @@ impl ConnectOptions {
 /// Refuses rosters with too few or too many parties and with a key or name that occurs twice.
 pub(crate) fn check_roster(parties: &[Member], dealer: Option<&Member>) -> Result<(), NetError> {
     if !(2..=MAX_PARTIES).contains(&parties.len()) {
-        return Err(NetError::Roster(format!("expected 2 to {MAX_PARTIES} parties, found {}", parties.len())));
+        return Err(NetError::Roster(format!(
+            "expected 2 to {MAX_PARTIES} parties, found {}",
+            parties.len()
+        )));
     }
     let all: Vec<&Member> = parties.iter().chain(dealer).collect();
     for (i, a) in all.iter().enumerate() {
@@ -279,7 +286,8 @@ fn agree(
             exported[p] = Some(Exported::from_connection(&greeted.connection).map_err(myself)?);
         }
     }
-    let dealer_exported = present.dealer.as_ref().map(|d| Exported::from_connection(&d.connection)).transpose();
+    let dealer_exported =
+        present.dealer.as_ref().map(|d| Exported::from_connection(&d.connection)).transpose();
     let dealer_exported = dealer_exported.map_err(myself)?;
     let rows = PerParty::from_fn(n, |p| {
         let (exported, digest) = (exported[p].as_ref()?, row_order?);
@@ -324,8 +332,9 @@ fn finish(
         }
         if let Some(dealer) = agreed.dealer {
             links.watch(Peer::Dealer, &dealer.connection);
-            source = (me.index() == 0)
-                .then(|| super::dealer_link::receive_corrections(&links, dealer.connection.clone(), timeout_ms));
+            source = (me.index() == 0).then(|| {
+                super::dealer_link::receive_corrections(&links, dealer.connection.clone(), timeout_ms)
+            });
             goodbye = Some(Arc::new(Goodbye::new(dealer.send)));
         }
     }

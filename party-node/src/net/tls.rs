@@ -67,7 +67,11 @@ impl PinnedKeys {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn check(&self, presented: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Result<(), Error> {
+    fn check(
+        &self,
+        presented: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+    ) -> Result<(), Error> {
         let key = PublicKey::from_spki(presented);
         if intermediates.is_empty() && key.is_some_and(|k| self.pins.contains(&k)) {
             return Ok(());
@@ -174,13 +178,18 @@ impl ClientCertVerifier for PinnedKeys {
 }
 
 /// The client side of one dial, with one pin. The verifier tells afterwards which other key was presented.
-pub(crate) fn client(own: &OwnKey, pin: PublicKey) -> Result<(Arc<QuicClientConfig>, Arc<PinnedKeys>), Error> {
+pub(crate) fn client(
+    own: &OwnKey,
+    pin: PublicKey,
+) -> Result<(Arc<QuicClientConfig>, Arc<PinnedKeys>), Error> {
     let verifier = PinnedKeys::new(vec![pin]);
     let mut config = rustls::ClientConfig::builder_with_provider(verifier.provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(verifier.clone())
-        .with_client_cert_resolver(Arc::new(rustls::client::AlwaysResolvesClientRawPublicKeys::new(own.0.clone())));
+        .with_client_cert_resolver(Arc::new(rustls::client::AlwaysResolvesClientRawPublicKeys::new(
+            own.0.clone(),
+        )));
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = rustls::client::Resumption::disabled();
     config.enable_early_data = false;

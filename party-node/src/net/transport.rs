@@ -150,7 +150,8 @@ impl Listener {
         profile: LinkProfile,
         server: Option<quinn::ServerConfig>,
     ) -> Result<Endpoint, NetError> {
-        let failed = |e: &dyn std::fmt::Display| NetError::Bind { address: self.address, reason: e.to_string() };
+        let failed =
+            |e: &dyn std::fmt::Display| NetError::Bind { address: self.address, reason: e.to_string() };
         let mut config = EndpointConfig::default();
         config.max_udp_payload_size(65_527).map_err(|e| failed(&e))?;
         // The kernel clamps to its own limit; a smaller buffer costs speed, not correctness.
@@ -158,9 +159,9 @@ impl Listener {
         let _ = buffers.set_recv_buffer_size(4 << 20);
         let _ = buffers.set_send_buffer_size(4 << 20);
         let runtime = Arc::new(quinn::TokioRuntime);
-        let inner = runtime.wrap_udp_socket(self.socket).map_err(|e| {
-            NetError::Bind { address: self.address, reason: e.to_string() }
-        })?;
+        let inner = runtime
+            .wrap_udp_socket(self.socket)
+            .map_err(|e| NetError::Bind { address: self.address, reason: e.to_string() })?;
         let segments = (UDP_SEND_MAX_BYTES / usize::from(profile.settings().mtu)).max(1);
         let segments = segments.min(inner.max_transmit_segments());
         let socket = Arc::new(BoundedBatches { inner, segments });

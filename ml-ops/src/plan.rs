@@ -5,6 +5,8 @@
 //! party 0. They are added up per party, and the largest party counts. A run measures the same numbers, and
 //! [`Plan::check`] compares.
 
+use std::collections::BTreeMap;
+
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::ring::Z64;
 use mpc_core::share::Additive;
@@ -214,7 +216,11 @@ impl std::fmt::Display for Plan {
         )?;
         for op in self.ops.iter().filter(|o| o.rounds > 0 || !o.correlations.is_empty()) {
             let id = if op.id < node::CONFIRM { format!("%{}", op.id) } else { String::new() };
-            let list: Vec<_> = op.correlations.iter().map(|c| format!("{} x {}", c.count, c.kind)).collect();
+            let mut counts = BTreeMap::new();
+            for c in &op.correlations {
+                *counts.entry(c.kind).or_insert(0) += c.count;
+            }
+            let list: Vec<_> = counts.iter().map(|(kind, count)| format!("{count} x {kind}")).collect();
             let (rounds, online, offline) =
                 (op.rounds, op.online_bytes_per_party, op.offline_bytes_per_party);
             let line =

@@ -188,3 +188,23 @@ fn whole_programs_are_checked_at_the_end() {
     let mut p = Program::builder("p", FracBits::DEFAULT, &[]);
     assert!(p.input("x", Owner(0), [1], 1.0).unwrap_err().to_string().contains("party 0"));
 }
+
+#[test]
+fn whatever_builds_is_within_the_limits_of_a_dealer() {
+    let most = 1 << 21;
+    let mut p = builder();
+    let x = input(&mut p, "x", &[most], 8.0);
+    let c = p.clamp(x, -1.0, 1.0).unwrap();
+    let s = p.sigmoid(c).unwrap();
+    let positive = p.greater(s, c).unwrap();
+    p.output("o", positive, &[0]).unwrap();
+    p.build().unwrap().demand().check().unwrap();
+
+    let mut p = builder();
+    let x = input(&mut p, "x", &[most + 1], 8.0);
+    let e = p.relu(x).unwrap_err().to_string();
+    assert_eq!(
+        e,
+        "node 1 (relu): one node compares at most 2^21 elements; slice the rows and join the results"
+    );
+}

@@ -182,6 +182,9 @@ fn the_scorecard_scores_like_its_plaintext() {
         (BIAS.to_owned(), arr1(&[-0.8]).into_dyn()),
     ]);
     let runs = run_local(&program, &inputs, [11; 32]).unwrap();
+    for (party, run) in PartyId::all(3).zip(&runs) {
+        program.plan().check(party, &run.measured).unwrap();
+    }
     let wanted = &reference::float(&program, &inputs).unwrap()[PROBABILITY];
     let seen = &runs[0].outputs[PROBABILITY];
     let worst = seen.iter().zip(wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);

@@ -1,5 +1,6 @@
 //! One node on shares. The interactive calls are those of `lower`, in the same order.
 
+use mpc_core::party::PartyId;
 use mpc_core::ring::{Ring, Z64};
 use mpc_core::tensor::Tensor;
 use protocols::error::ProtocolError;
@@ -110,8 +111,12 @@ pub(super) fn evaluate<S: Shareable>(
     };
     let value = match op {
         Op::Input { owner, .. } => {
-            let own = inputs.take(node);
-            Value::Secret(S::input(cx, mpc_core::party::PartyId::new(*owner), shape, own.as_ref())?)
+            let mut own = inputs.take(node);
+            let share = S::input(cx, PartyId::new(*owner), shape, own.as_ref());
+            if let Some(value) = &mut own {
+                value.wipe();
+            }
+            Value::Secret(share?)
         }
         Op::Constant { values, .. } => Value::Public(values.clone()),
         Op::Add(..) => aligned(0, fact.scale).add(aligned(1, fact.scale), holder),

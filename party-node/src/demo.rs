@@ -5,6 +5,7 @@
 //! the processes left behind.
 
 pub mod check;
+mod config_text;
 pub mod custom;
 pub mod data;
 pub mod fit;

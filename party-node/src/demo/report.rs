@@ -52,9 +52,15 @@ pub struct DemoReport {
     /// Bytes on the wire at the first party, framing and QUIC included.
     pub wire_bytes: u64,
     /// Seconds per phase at the first party, and of the demo's own steps.
+    #[serde(serialize_with = "as_object")]
     pub phases: Vec<(String, f64)>,
     /// Where everything was kept, if it was.
     pub kept: Option<PathBuf>,
+}
+
+/// Names to seconds, in the order in which they passed.
+fn as_object<S: serde::Serializer>(phases: &[(String, f64)], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_map(phases.iter().map(|(name, seconds)| (name, seconds)))
 }
 
 /// A verified log.

@@ -10,7 +10,7 @@ use mpc_core::channel::Peer;
 use mpc_core::merkle;
 use mpc_core::transcript::{Batch, PeerDigests};
 
-use super::sessions::{Session, is_correction_lane};
+use super::sessions::{Session, is_correction_lane, lane_name};
 use super::verify::{CheckedLog, Note, Report};
 
 /// Compares every pair of logs.
@@ -154,8 +154,9 @@ fn compare_traffic(a: &CheckedLog, mine: &Session, b: &CheckedLog, theirs: &Sess
         }
         if unmatched {
             let what = format!(
-                "session {} did not complete: lane {lane} ends in messages that {} and {} did not both record",
+                "session {} did not complete: {} ends in messages that {} and {} did not both record",
                 a.session.open.session,
+                lane_name(lane),
                 a.name(),
                 b.name()
             );
@@ -217,7 +218,7 @@ fn compare_batch(a: &Side<'_>, b: &Side<'_>, i: usize, clean: bool, report: &mut
 }
 
 fn place(side: &Side<'_>, batch: &Batch) -> String {
-    format!("session {}: lane {} batch {} of {}", batch.session, batch.lane, batch.index, side.name())
+    format!("session {}: {}, batch {} of {}", batch.session, lane_name(batch.lane), batch.index, side.name())
 }
 
 fn rounds(batch: &Batch) -> String {

@@ -40,6 +40,14 @@ pub(super) fn is_correction_lane(lane: u16) -> bool {
     correction_lane(lane) == lane
 }
 
+/// A lane for people.
+pub(super) fn lane_name(lane: u16) -> String {
+    match is_correction_lane(lane) {
+        true => format!("corrections of lane {}", lane ^ correction_lane(0)),
+        false => format!("lane {lane}"),
+    }
+}
+
 /// Sorts entries into sessions; what breaks the grammar is reported with its entry number and left out.
 pub(super) fn group(entries: impl Iterator<Item = (u64, Entry)>) -> (Vec<Session>, Vec<(u64, String)>) {
     let mut sessions: Vec<Session> = Vec::new();
@@ -76,7 +84,8 @@ pub(super) fn group(entries: impl Iterator<Item = (u64, Entry)>) -> (Vec<Session
 }
 
 fn check_batch(session: &Session, batch: &Batch) -> Result<(), String> {
-    let what = |problem: String| Err(format!("session {}, lane {}: {problem}", batch.session, batch.lane));
+    let what =
+        |problem: String| Err(format!("session {}, {}: {problem}", batch.session, lane_name(batch.lane)));
     let peers: Vec<Peer> = batch.peers.iter().map(|p| p.peer).collect();
     let corrections = is_correction_lane(batch.lane);
     let due = match (corrections, session.open.me) {

@@ -34,7 +34,7 @@ pub(crate) mod tape {
     use crate::prep::item::Holding;
     use crate::prep::relation::Value;
 
-    /// The value of component `place` at element `element`, lane `lane`, as a number of which the low bits count.
+    /// The value of component `place` (counted on by 64 per item) at element `element`, lane `lane`, as a number of which the low bits count.
     pub(crate) type Tape = dyn Fn(u32, usize, usize) -> u64 + Send + Sync;
 
     static TAPES: LazyLock<RwLock<HashMap<[u8; 32], Arc<Tape>>>> = LazyLock::new(Default::default);
@@ -331,6 +331,33 @@ fn relu_shows_nothing() {
     // r (8 bits), the two tree masks and b: all of party 0's own randomness. Components 1, 2, 4, 6, 7 are derived.
     assert_same_views(&RELU, &[0, 63, 63, 8, 63, 10, 63, 63], 11, |h| h.index() == 0);
     assert_uniform_pairs(&RELU);
+}
+
+/// Inner products of two terms.
+const DOT: Case = Case {
+    item: |len| Item::Dot { len, terms: 2 },
+    inputs: 2,
+    protocol: |cx, s| {
+        let rows =
+            |x: &Additive<Z8>| Additive::combine(&[x, x], |p| Tensor::concat(0, p)).reshape(&[2, x.len()]);
+        crate::mul::dot(cx, &rows(&s[0]), &rows(&s[1])).map(drop)
+    },
+    layout: &[(4, 0)],
+};
+/// The sign as a shared bit, then as a ring element by a doubly shared bit of its own.
+const SIGN: Case = Case {
+    item: |len| Item::Comparison(crate::prep::Comparison::new(len)),
+    inputs: 1,
+    protocol: |cx, s| {
+        let bits = crate::compare::sign_bits(cx, &s[0])?;
+        crate::convert::to_ring(cx, &bits).map(drop)
+    },
+    layout: &[(1, 0), (0, 2), (0, 1)],
+};
+#[test]
+fn inner_products_and_signs_show_nothing() {
+    assert_uniform_pairs(&DOT);
+    assert_uniform_pairs(&SIGN);
 }
 
 #[test]

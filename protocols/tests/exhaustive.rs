@@ -89,6 +89,22 @@ fn matrix_products() {
     }
 }
 
+#[test]
+fn matrix_products_of_every_pair() {
+    // An outer product of all values with all values, in the middle of a sum of two.
+    let all = tensor::<Z8>(0..256);
+    for n in PARTIES {
+        let x = Tensor::concat(1, &[&all.clone().reshape(&[256, 1]), &all.clone().reshape(&[256, 1])]);
+        let y = Tensor::concat(0, &[&all.clone().reshape(&[1, 256]), &Tensor::filled(&[1, 256], Z8(77))]);
+        let cost = matmul::cost::<Additive<Z8>>(n, 256, 2, 256);
+        let z = run(n, 35, &[x, y], &cost, |cx, s| matmul::matmul(cx, &s[0], &s[1]));
+        for (i, &z) in z.as_slice().iter().enumerate() {
+            let (a, b) = (Z8((i / 256) as u8), Z8((i % 256) as u8));
+            assert_eq!(z, a * b + a * Z8(77));
+        }
+    }
+}
+
 /// The functionality of truncation: the quotient rounded down or up, exact for multiples.
 fn check_truncation<R: Ring>(got: &Tensor<R>, x: &Tensor<R>, bits: u32) {
     for (&g, &x) in got.as_slice().iter().zip(x.as_slice()) {
@@ -213,6 +229,35 @@ fn selection_of_every_pair() {
             let cost = select_cost::<Additive<Z8>>(n, x.len());
             let z = run(n, 110, &[b, x.clone(), y.clone()], &cost, |cx, s| select(cx, &s[0], &s[1], &s[2]));
             assert_eq!(&z, if bit == 1 { &x } else { &y });
+        }
+    }
+}
+
+#[test]
+fn order_clamp_and_selection_of_corners() {
+    let (x, y) = wide_pairs(7);
+    let one_or_zero = |b: bool| Z64(u64::from(b));
+    for n in PARTIES {
+        let cost = less_than_zero_cost::<Additive<Z64>>(n, x.len());
+        let z = run(n, 115, &[x.clone(), y.clone()], &cost, |cx, s| less_than(cx, &s[0], &s[1]));
+        for ((&z, &x), &y) in z.as_slice().iter().zip(x.as_slice()).zip(y.as_slice()) {
+            if x.to_i64().checked_sub(y.to_i64()).is_some() {
+                assert_eq!(z, one_or_zero(x.to_i64() < y.to_i64()), "{x:?} < {y:?}");
+            }
+        }
+        let small = tensor::<Z64>(corners().into_iter().filter(|&v| (v as i64).unsigned_abs() < 1 << 62));
+        for (low, high) in [(-(1i64 << 61), 1i64 << 61), (0, 1), (-5, (1 << 62) - 1)] {
+            let cost = clamp_cost::<Additive<Z64>>(n, small.len());
+            let z = run(n, 116, std::slice::from_ref(&small), &cost, |cx, s| {
+                clamp(cx, &s[0], Z64::from_i64(low), Z64::from_i64(high))
+            });
+            check(&z, &small, |x| Z64::from_i64(x.to_i64().clamp(low, high)));
+        }
+        let bits = tensor::<Z64>((0..x.len()).map(|i| i as u64 % 2));
+        let cost = select_cost::<Additive<Z64>>(n, x.len());
+        let z = run(n, 117, &[bits, x.clone(), y.clone()], &cost, |cx, s| select(cx, &s[0], &s[1], &s[2]));
+        for (i, z) in z.as_slice().iter().enumerate() {
+            assert_eq!(*z, if i % 2 == 1 { x.as_slice()[i] } else { y.as_slice()[i] });
         }
     }
 }

@@ -32,6 +32,8 @@ mod confirm;
 mod control;
 mod dial;
 mod frame;
+#[cfg(test)]
+mod hostile_tests;
 mod join;
 mod links;
 mod lobby;

@@ -204,13 +204,19 @@ fn a_dealer_that_is_not_there_is_named() {
 #[test]
 fn a_dealer_that_gives_up_is_named_by_all_parties_at_once() {
     let (server, nodes) = world(3);
+    let (tell, connected) = std::sync::mpsc::channel();
     let parties = spawn(move || {
-        run_all(nodes, |mut session| match session.dealer.take().unwrap().take_source() {
-            Some(mut source) => source.next(0, 100).unwrap_err(),
-            None => session.handle.wait_failure(PATIENCE).unwrap(),
+        run_all(nodes, move |mut session| {
+            tell.send(()).unwrap();
+            match session.dealer.take().unwrap().take_source() {
+                Some(mut source) => source.next(0, 100).unwrap_err(),
+                None => session.handle.wait_failure(PATIENCE).unwrap(),
+            }
         })
     });
-    drop(accept(&server));
+    let session = accept(&server);
+    connected.recv_timeout(PATIENCE).unwrap();
+    drop(session);
     for error in within(Duration::from_secs(5), || parties.join()) {
         assert_eq!(blame(&error), Peer::Dealer, "{error}");
     }
@@ -248,6 +254,7 @@ fn corrections_out_of_order_end_the_session() {
     let (server, nodes) = world(2);
     let parties = spawn(move || {
         run_all(nodes, |mut session| match session.dealer.take().unwrap().take_source() {
+            // Party 0 blames the dealer as soon as it looks, and by then everyone is connected.
             Some(mut source) => source.next(1, 100).unwrap_err(),
             None => session.handle.wait_failure(PATIENCE).unwrap(),
         })

@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part, as if it were a library")]
 
 use std::net::SocketAddr;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -105,17 +105,22 @@ pub fn connect_all(nodes: Vec<Node>) -> Vec<Result<Connected, NetError>> {
     running.into_iter().map(Running::join).collect()
 }
 
-/// Connects all nodes and runs `f` on each in a thread of its own.
+/// Connects all nodes and, once all are connected, runs `f` on each in a thread of its own.
 pub fn run_all<T: Send + 'static>(
     nodes: Vec<Node>,
     f: impl Fn(Connected) -> T + Send + Sync + 'static,
 ) -> Vec<T> {
     let f = Arc::new(f);
+    let all_connected = Arc::new(Barrier::new(nodes.len()));
     let running: Vec<_> = nodes
         .into_iter()
         .map(|node| {
-            let f = f.clone();
-            spawn(move || f(node.connect().unwrap_or_else(|e| panic!("{e}"))))
+            let (f, all_connected) = (f.clone(), all_connected.clone());
+            spawn(move || {
+                let session = node.connect().unwrap_or_else(|e| panic!("{e}"));
+                all_connected.wait();
+                f(session)
+            })
         })
         .collect();
     running.into_iter().map(Running::join).collect()

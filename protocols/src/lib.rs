@@ -9,7 +9,7 @@
 //! | [`truncate`] | division by 2^f | ePrint 2020/338 §5.1 | n−1 parties | 1 round, 64 bits |
 //! | [`compare`] | sign, less-than, ReLU, clamp | ePrint 2019/599, 2020/338 | n−1 parties | 3–4 rounds, 97–98 bits |
 //! | [`convert`] | bit to ring element, selection | ePrint 2019/207 | n−1 parties | 1 round, 1 / 128 bits |
-//! | [`sigmoid`] | σ(x), error < 1.7e-4 at f = 16 | SecureML, this project | n−1 parties | 6 rounds, 980 bits |
+//! | [`sigmoid`] | σ(x), error ≤ 7.0e-5 at f = 16 | SecureML, this project | n−1 parties | 6 rounds, 980 bits |
 //! | [`prep::dealer`] | correlated randomness | MP-SPDZ, SPU | dealer apart from the parties | corrections to party 0 |
 //!
 //! The paper behind each protocol, where the code departs from it and why it is secure stand at the head of its module.

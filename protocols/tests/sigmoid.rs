@@ -40,7 +40,7 @@ fn every_input_between_minus_12_and_12() {
     let all = (-12i64 << 16..=12 << 16).map(|v| v as u64).collect();
     let error = worst(2, FracBits::DEFAULT, all);
     println!("largest error {error}");
-    assert!(error < 4.72e-5 + 8.0 * 2f64.powi(-16), "largest error {error}");
+    assert!(error < 4.72e-5 + 1.5 * 2f64.powi(-16), "largest error {error}");
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn far_out_it_is_zero_or_one() {
         let ends =
             [1i64 << 44, -(1 << 44), (1 << 45) - 1, -(1 << 45) + 1, 10 << 16, -(10 << 16)].map(|v| v as u64);
         let error = worst(n, FracBits::DEFAULT, far.chain(ends).collect());
-        assert!(error < 4.72e-5 + 8.0 * 2f64.powi(-16), "largest error {error}, n = {n}");
+        assert!(error < 4.72e-5 + 1.5 * 2f64.powi(-16), "largest error {error}, n = {n}");
     }
 }
 
@@ -60,7 +60,7 @@ fn every_scale() {
         let frac = FracBits::new(bits).unwrap();
         let inputs = words(9, 20_000).into_iter().map(|w| ((w as i64) >> (59 - bits)) as u64).collect();
         let error = worst(3, frac, inputs);
-        let bound = 4.72e-5 + 8.0 * 2f64.powi(-(bits.min(16) as i32));
+        let bound = 4.72e-5 + 1.5 * 2f64.powi(-(bits.min(16) as i32));
         assert!(error < bound, "largest error {error} at {bits} fraction bits, bound {bound}");
     }
 }

@@ -1,8 +1,10 @@
 //! One party's run from configuration to results, and the dealer's service.
 
+mod agreement;
 mod dealer;
 mod errors;
 pub mod inputs;
+mod lane;
 pub mod outputs;
 mod party;
 pub mod report;
@@ -71,10 +73,16 @@ pub fn check_own_key(config: &Config, identity: &Identity) -> Result<(), CliErro
     .with_hint("the roster must hold this party's own public key too; `subrosa keygen` prints it"))
 }
 
-/// Whether an error code says that another node failed, rather than this one.
+/// How far an error is from its cause, by its code: 0 for a node's own fault, then what it saw of a peer's, last what
+/// it was told. Of several nodes' errors, the nearest explains the others.
 #[must_use]
-pub fn is_about_a_peer(code: &str) -> bool {
-    matches!(code, "peer_lost" | "peer_aborted" | "peer_timeout")
+pub fn distance_from_cause(code: &str) -> u8 {
+    match code {
+        "peer_aborted" => 3,
+        "peer_lost" | "peer_timeout" | "peer_absent" => 2,
+        "peer_malformed" | "out_of_step" => 1,
+        _ => 0,
+    }
 }
 
 /// Digest of everything besides program and roster that all parties of a session must have chosen alike.

@@ -15,6 +15,7 @@ use crate::error::CliError;
 use crate::identity::{Identity, PublicKey};
 use crate::job;
 use crate::job::inputs::InputSummary;
+use crate::log::verify;
 use crate::output::{Format, Table, count};
 
 #[derive(Serialize)]
@@ -27,6 +28,7 @@ struct Checked {
     program: Option<ProgramSummary>,
     inputs: Vec<InputSummary>,
     rows: usize,
+    log: String,
 }
 
 #[derive(Serialize)]
@@ -49,6 +51,7 @@ pub(super) fn run(path: &Path, format: Format) -> Result<(), CliError> {
         program: None,
         inputs: Vec::new(),
         rows: 0,
+        log: log_state(node, identity.public_key()),
     };
     match &config {
         AnyConfig::Party(config) => check_party(config, &identity, &mut checked)?,
@@ -83,6 +86,20 @@ fn refuse_party_key(node: &NodeConfig, key: PublicKey) -> Result<(), CliError> {
                 party.name
             ),
         )),
+    }
+}
+
+/// What opening the log will find. A log that does not verify may be one whose last commit was interrupted, which a run
+/// repairs, so this is for people to read and no error.
+fn log_state(node: &NodeConfig, key: PublicKey) -> String {
+    if !node.log_dir.exists() {
+        return "new".into();
+    }
+    let report = verify(std::slice::from_ref(&node.log_dir), &[*key.as_bytes()]);
+    match (report.logs.first(), report.problems.first()) {
+        (_, Some(problem)) => format!("does not verify: {}", problem.what),
+        (Some(log), None) => format!("{} entries, verified", log.size),
+        (None, None) => "empty".into(),
     }
 }
 
@@ -121,7 +138,7 @@ fn render(path: &Path, node: &NodeConfig, checked: &Checked) -> String {
     if checked.rows > 0 {
         table.row(["  rows", &count(checked.rows as u64)]);
     }
-    let lines = table.render(0);
-    out.push_str(lines.trim_start_matches('\n'));
+    table.row(["  log", &format!("{}: {}", node.log_dir.display(), checked.log)]);
+    out.push_str(table.render(0).trim_start_matches('\n'));
     out
 }

@@ -61,6 +61,6 @@ impl Source {
 
     /// A path in the file, relative to the file's folder.
     pub(crate) fn resolve(&self, path: &str) -> PathBuf {
-        self.path.parent().unwrap_or(Path::new("")).join(path)
+        self.path.parent().unwrap_or_else(|| Path::new("")).join(path)
     }
 }

@@ -181,8 +181,8 @@ mod tests {
         };
         program::build(&scenario).unwrap().save(data.join("scorecard.sbr")).unwrap();
         let mut files: Vec<PathBuf> = names.iter().map(|n| dir.join(format!("{n}.toml"))).collect();
-        for index in 0..3 {
-            std::fs::write(&files[index], party_config(&scenario, index, &around)).unwrap();
+        for (index, file) in files.iter().take(3).enumerate() {
+            std::fs::write(file, party_config(&scenario, index, &around)).unwrap();
         }
         std::fs::write(&files[3], dealer_config(&scenario, &around)).unwrap();
         files.extend(

@@ -124,10 +124,12 @@ fn outcome(child: &mut Child, end: &Ended) -> Result<serde_json::Value, CliError
     }))
 }
 
-/// Of several failures, the one that is not about another node's failure.
+/// Of several failures, the one nearest to the cause; of equally near ones the first.
 fn first_cause(nodes: &[Node], failures: Vec<(usize, CliError)>) -> CliError {
-    let own = failures.iter().position(|(_, e)| !job::is_about_a_peer(e.code())).unwrap_or(0);
-    let (index, error) = &failures[own];
+    let nearest = failures.iter().min_by_key(|(_, e)| job::distance_from_cause(e.code()));
+    let Some((index, error)) = nearest else {
+        return CliError::outcome("internal", "a node of the demo ended without a result");
+    };
     let message = format!("{}: {}", nodes[*index].name, error.message());
     let named = match error.fault() {
         Fault::Setup => CliError::setup(error.code(), message),

@@ -4,7 +4,7 @@
 //! message between the parties. It must collude with no party: with one party's messages its seeds would open
 //! everything.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mpc_core::channel::{ChannelError, Peer};
 use mpc_core::party::PartyId;
@@ -30,7 +30,8 @@ const CORRECTED: Peer = Peer::Party(PartyId::new(0));
 /// Serves sessions until the process is ended, or one session if `once`. `served` is told of every finished one.
 ///
 /// # Errors
-/// What keeps the dealer from serving. A session that fails is an error if `once`, and a line on stderr otherwise.
+/// What keeps the dealer from serving. With `once` also a session that fails or does not come within
+/// `connect_timeout_ms`; without, that is a line on stderr.
 pub fn run_dealer(
     config: &DealerConfig,
     once: bool,
@@ -41,13 +42,14 @@ pub fn run_dealer(
     let log = open_log(&config.node, &identity)?;
     let server = DealerServer::bind(&identity, listener, options(config)).map_err(|e| from_net(&e))?;
     if once {
-        let report = next(config, &identity, &server, &log);
+        let limit = Duration::from_millis(config.node.connect_timeout_ms);
+        let report = next(config, &identity, &server, &log, Some(limit));
         drop(server);
         let head = close_log(&config.node, log)?;
         return served(&DealerReport { log: head, ..report? });
     }
     loop {
-        match next(config, &identity, &server, &log) {
+        match next(config, &identity, &server, &log, None) {
             Ok(report) => served(&report)?,
             Err(error) => eprintln!("session failed: {error}"),
         }
@@ -67,18 +69,18 @@ fn options(config: &DealerConfig) -> DealerOptions {
     options
 }
 
-/// Waits for a session and serves it.
+/// Waits for a session, for at most `limit` if one is given, and serves it.
 fn next(
     config: &DealerConfig,
     identity: &Identity,
     server: &DealerServer,
     log: &LogWriter,
+    limit: Option<Duration>,
 ) -> Result<DealerReport, CliError> {
-    let session = loop {
-        if let Some(session) = server.accept_session(None).map_err(|e| from_net(&e))? {
-            break session;
-        }
-    };
+    let session = server.accept_session(limit).map_err(|e| from_net(&e))?.ok_or_else(|| {
+        let waited_ms = limit.unwrap_or_default().as_millis();
+        CliError::outcome("peer_absent", format_args!("no party asked for a session within {waited_ms} ms"))
+    })?;
     let began = Instant::now();
     let id = hex(&session.session_id.0);
     let transcript =

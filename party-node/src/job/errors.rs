@@ -77,3 +77,8 @@ pub(super) fn from_run(names: &Names, error: &RunError) -> Failure {
         other => Failure { error: CliError::outcome("run_failed", other), culprit: None },
     }
 }
+
+/// A failure of this party alone.
+pub(super) fn failure(code: &str, message: String) -> Failure {
+    Failure { error: CliError::outcome(code, message), culprit: None }
+}

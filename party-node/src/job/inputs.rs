@@ -1,7 +1,7 @@
 //! Joins a configuration to a program: which file feeds which input, whether everything fits, before any peer is up.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ml_ops::{InputSpec, Program, ProgramError};
 use ndarray::ArrayD;
@@ -66,7 +66,7 @@ pub fn load_program(config: &Config) -> Result<Program, CliError> {
 ///
 /// # Errors
 /// Missing file, or not a program.
-pub fn read_program(path: &std::path::Path) -> Result<Program, CliError> {
+pub fn read_program(path: &Path) -> Result<Program, CliError> {
     Program::load(path).map_err(|e| match e {
         ProgramError::File { path, source } => CliError::file("read program", &path, &source),
         other => CliError::setup("bad_program", format_args!("{}: {other}", path.display())),
@@ -165,12 +165,7 @@ impl LocalInputs {
         self.insert(spec, table.file().into(), table.columns().to_vec(), table.values().to_vec())
     }
 
-    fn add_weights(
-        &mut self,
-        spec: &InputSpec<'_>,
-        file: &PathBuf,
-        names: &[String],
-    ) -> Result<(), CliError> {
+    fn add_weights(&mut self, spec: &InputSpec<'_>, file: &Path, names: &[String]) -> Result<(), CliError> {
         let weights = read_weights(file, names)?;
         if weights.len() != spec.shape.elements() {
             return Err(CliError::setup(
@@ -193,7 +188,7 @@ impl LocalInputs {
                 ),
             ));
         }
-        self.insert(spec, file.clone(), names.to_vec(), weights)
+        self.insert(spec, file.to_path_buf(), names.to_vec(), weights)
     }
 
     fn insert(

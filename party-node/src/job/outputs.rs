@@ -158,3 +158,58 @@ fn score_report(card: &ScorecardConfig, scores: &[f64], outcomes: Option<&[bool]
     // Where all outcomes are alike nothing can be told apart; the scores stand without a figure for that.
     ScoreReport { bands, discrimination: outcomes.and_then(|bad| discrimination(scores, bad).ok()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scorecard::Scorecard;
+
+    fn array(shape: &[usize], values: &[f64]) -> ArrayD<f64> {
+        ArrayD::from_shape_vec(shape, values.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn rows_carry_ids_points_and_decisions() {
+        let card = Scorecard {
+            base_points: 600.0,
+            base_odds: 20.0,
+            points_to_double_odds: 20.0,
+            approve_from: 580.0,
+            decline_below: 540.0,
+        };
+        let config = ScorecardConfig { output: "p".into(), card, outcomes: None };
+        let ids = ["a,1".to_owned(), "b".to_owned()];
+        let text = per_row("id", &ids, "p", &[1.0 / 21.0, 0.9], Some(&config)).unwrap();
+        assert_eq!(text, "id,p,points,decision\n\"a,1\",0.047619,600,approve\nb,0.900000,450,decline\n");
+        let text = per_row("id", &ids, "p", &[0.5, 0.25], None).unwrap();
+        assert_eq!(text, "id,p\n\"a,1\",0.500000\nb,0.250000\n");
+    }
+
+    #[test]
+    fn other_shapes_become_matrices() {
+        let text = as_matrix("mean", &array(&[], &[2.5])).unwrap();
+        assert_eq!(text, "mean\n2.500000\n");
+        let text = as_matrix("m", &array(&[2, 2], &[1.0, 2.0, 3.0, -4.0])).unwrap();
+        assert_eq!(text, "m.0,m.1\n1.000000,2.000000\n3.000000,-4.000000\n");
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("out/scores.csv");
+        write_new(&file, "old").unwrap();
+        write_new(&file, "new").unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "new");
+        assert_eq!(std::fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn scores_are_measured_where_outcomes_are_known() {
+        let card = crate::demo::scenario::DEFAULT_CARD;
+        let config = ScorecardConfig { output: "p".into(), card, outcomes: None };
+        let report = score_report(&config, &[0.9, 0.1, 0.2], Some(&[true, false, false]));
+        assert_eq!(report.discrimination.map(|d| d.auc), Some(1.0));
+        assert_eq!(report.bands, Bands { approve: 1, refer: 1, decline: 1 });
+        assert!(score_report(&config, &[0.9], Some(&[true])).discrimination.is_none());
+    }
+}

@@ -8,47 +8,38 @@
 //! commitments, and the outputs that the program gives to it, after the session was closed in good order by all.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use hmac::{Hmac, KeyInit, Mac};
-use ml_ops::{EncodedInputs, Execution, InputKind, Plan, Program, RunError, encode_inputs, run_encoded};
-use mpc_core::channel::{ChannelError, Peer};
+use ml_ops::{EncodedInputs, Execution, InputKind, Plan, Program, encode_inputs};
+use mpc_core::channel::Peer;
 use mpc_core::party::PerParty;
 use mpc_core::prg::Seed;
 use mpc_core::ring::Z64;
 use mpc_core::share::Additive;
 use mpc_core::tag::SessionId;
 use mpc_core::transcript::{
-    CommitmentKind, CorrectionRecorder, LogKey, Member as LogMember, Outcome, RecordedCorrections, Recorder,
+    CommitmentKind, CorrectionRecorder, LogKey, Outcome, RecordedCorrections, Recorder,
 };
 use protocols::prep::dealer::DealerPrep;
 use protocols::session::{PairwiseSeeds, Session};
-use sha2::Sha256;
 
-use super::errors::{Failure, from_channel, from_net, from_run};
+use super::agreement::{agreement, options, row_order};
+use super::errors::{Failure, failure, from_channel, from_net};
 use super::inputs::LocalInputs;
+use super::lane::Lane;
 use super::outputs::write_outputs;
 use super::report::{RunReport, Seconds, security_line};
 use super::shared::Shared;
 use super::transcript::{Agreement, Transcript, hex};
-use super::{
-    Prepared, check_own_key, close_log, link_profile, load_identity, open_log, parameters_digest, prepare,
-};
-use crate::config::{Config, Peer as ConfigPeer};
+use super::{Prepared, check_own_key, close_log, load_identity, open_log, prepare};
+use crate::config::Config;
 use crate::error::CliError;
 use crate::log::LogWriter;
 use crate::net::{
-    ConnectOptions, Connected, DealerLink, Listener, Member, PeerKeys, QuicChannel, QuicCorrections,
-    SecretBytes, SessionHandle, connect,
+    Connected, DealerLink, Listener, PeerKeys, QuicChannel, QuicCorrections, SecretBytes, SessionHandle,
+    connect,
 };
 use crate::progress::{Progress, Step};
-
-/// After the network noticed a failure, the lane has this long to say in which step it was.
-const LAST_WORD: Duration = Duration::from_millis(200);
-/// The watcher looks at least this often whether the session is over.
-const WATCH: Duration = Duration::from_secs(3600);
 
 /// Runs the program of the configuration as this party.
 ///
@@ -94,14 +85,6 @@ struct Run<'a> {
 struct Recorders {
     channel: Shared<Recorder<QuicChannel>>,
     corrections: Option<Shared<RecordedCorrections<QuicCorrections>>>,
-}
-
-/// What the lane thread reports.
-enum Event {
-    Step { op: &'static str, rounds: u64, bytes: u64 },
-    Done(Box<Result<Execution, RunError>>),
-    Crashed,
-    Failed(ChannelError),
 }
 
 /// What the protocol session is made of, besides the recorded channel.
@@ -214,16 +197,18 @@ impl Run<'_> {
         log: &LogWriter,
         progress: &mut dyn Progress,
     ) -> Result<Execution, Failure> {
-        let (tell, events) = channel();
-        let over = Arc::new(AtomicBool::new(false));
         let session = self.protocol_session(&secrets, recorders);
         drop(secrets);
-        let spawned = watch(handle.clone(), tell.clone(), over.clone())
-            .and_then(|()| start_lane(session, self.program.clone(), encoded, tell));
-        spawned.map_err(|e| failure("internal", format!("cannot start a thread: {e}")))?;
-        let result = self.follow(&events, handle, log, progress);
-        over.store(true, Ordering::Relaxed);
-        result
+        let lane = Lane::start(session, self.program.clone(), encoded, handle)?;
+        lane.follow(handle, &log.handle(), &mut |label, rounds, bytes| {
+            progress.step(Step {
+                label,
+                rounds,
+                rounds_total: self.plan.rounds,
+                bytes,
+                bytes_total: self.plan.sent_bytes[self.config.me],
+            });
+        })
     }
 
     fn protocol_session(&self, secrets: &Secrets, recorders: &Recorders) -> Session<Additive<Z64>> {
@@ -237,41 +222,6 @@ impl Run<'_> {
         };
         let pairwise = PairwiseSeeds { input: seeds(|k| &k.input), zero: seeds(|k| &k.zero) };
         Session::new(secrets.id, Box::new(recorders.channel.clone()), Box::new(prep), pairwise)
-    }
-
-    fn follow(
-        &self,
-        events: &Receiver<Event>,
-        handle: &SessionHandle,
-        log: &LogWriter,
-        progress: &mut dyn Progress,
-    ) -> Result<Execution, Failure> {
-        let names = handle.names();
-        let mut noticed: Option<ChannelError> = None;
-        loop {
-            let event = match &noticed {
-                None => events.recv().ok(),
-                Some(_) => events.recv_timeout(LAST_WORD).ok(),
-            };
-            match (event, &noticed) {
-                (Some(Event::Step { op, rounds, bytes }), _) => {
-                    log.handle().check().map_err(|e| failure("log_failed", e.to_string()))?;
-                    progress.step(Step {
-                        label: op,
-                        rounds,
-                        rounds_total: self.plan.rounds,
-                        bytes,
-                        bytes_total: self.plan.sent_bytes[self.config.me],
-                    });
-                }
-                (Some(Event::Done(result)), _) => return result.map_err(|e| from_run(names, &e)),
-                (Some(Event::Failed(error)), _) => noticed = Some(error),
-                (None, Some(error)) => return Err(from_channel(names, None, error)),
-                (Some(Event::Crashed) | None, _) => {
-                    return Err(failure("internal", "the computing thread ended unexpectedly".into()));
-                }
-            }
-        }
     }
 
     /// The session's good end: costs as planned, outputs committed, all parties agree that it is over.
@@ -330,86 +280,6 @@ impl Recorders {
 fn give_up(handle: &SessionHandle, culprit: Option<Peer>, error: &CliError) {
     handle.abort(culprit, error.message());
     handle.flush();
-}
-
-fn failure(code: &str, message: String) -> Failure {
-    Failure { error: CliError::outcome(code, message), culprit: None }
-}
-
-/// Reports a session that fails while the lane computes.
-fn watch(handle: SessionHandle, tell: Sender<Event>, over: Arc<AtomicBool>) -> std::io::Result<()> {
-    let watcher = std::thread::Builder::new().name("watch".into());
-    watcher
-        .spawn(move || {
-            while !over.load(Ordering::Relaxed) {
-                if let Some(error) = handle.wait_failure(WATCH) {
-                    // Nobody listens when the run is over already.
-                    let _over = tell.send(Event::Failed(error));
-                    return;
-                }
-            }
-        })
-        .map(drop)
-}
-
-fn start_lane(
-    mut session: Session<Additive<Z64>>,
-    program: Arc<Program>,
-    encoded: EncodedInputs,
-    tell: Sender<Event>,
-) -> std::io::Result<()> {
-    let lane = std::thread::Builder::new().name("lane 0".into());
-    lane.spawn(move || {
-        // Nobody listens when the run has ended for another reason.
-        let ops: Vec<&'static str> =
-            program.nodes().iter().map(|n| n.op.name()).chain(["confirm", "output"]).collect();
-        let steps = tell.clone();
-        let mut progress = |p: ml_ops::Progress<'_>| {
-            let op = ops.get(p.done).copied().unwrap_or("output");
-            let _over = steps.send(Event::Step { op, rounds: p.rounds, bytes: p.sent_bytes });
-        };
-        let body =
-            std::panic::AssertUnwindSafe(|| run_encoded(&mut session, &program, encoded, &mut progress));
-        let event = match std::panic::catch_unwind(body) {
-            Ok(result) => Event::Done(Box::new(result)),
-            Err(_) => Event::Crashed,
-        };
-        let _over = tell.send(event);
-    })
-    .map(drop)
-}
-
-fn options(config: &Config, program: &Program) -> ConnectOptions {
-    let member =
-        |p: &ConfigPeer| Member { name: p.name.clone(), address: p.address.clone(), key: p.public_key };
-    let mut options =
-        ConnectOptions::new(config.me, config.node.roster.parties().iter().map(member).collect());
-    options.dealer = Some(member(&config.dealer));
-    options.link = link_profile(config.node.link);
-    options.program_digest = program.digest();
-    options.parameters_digest = parameters_digest(config.preprocessing);
-    options.demand = program.demand().encode();
-    options.connect_timeout_ms = config.node.connect_timeout_ms;
-    options.receive_timeout_ms = config.node.receive_timeout_ms;
-    options
-}
-
-fn agreement(config: &Config, session: SessionId, (program, parameters): ([u8; 32], [u8; 32])) -> Agreement {
-    let member = |p: &ConfigPeer| LogMember { name: p.name.clone(), key: *p.public_key.as_bytes() };
-    let parties = config.node.roster.parties().iter().map(member).collect();
-    Agreement { session, program, parameters, parties, dealer: Some(member(&config.dealer)) }
-}
-
-/// HMAC-SHA256 over the row keys in order, each with its length.
-fn row_order(key: &SecretBytes, ids: &[String]) -> [u8; 32] {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(key.expose()).expect("invariant: HMAC takes keys of any length");
-    mac.update(&(ids.len() as u64).to_le_bytes());
-    for id in ids {
-        mac.update(&(id.len() as u64).to_le_bytes());
-        mac.update(id.as_bytes());
-    }
-    mac.finalize().into_bytes().into()
 }
 
 /// Seconds per phase.

@@ -1,0 +1,50 @@
+//! What a party brings to the agreement on a session.
+
+use hmac::{Hmac, KeyInit, Mac};
+use ml_ops::Program;
+use mpc_core::tag::SessionId;
+use mpc_core::transcript::Member as LogMember;
+use sha2::Sha256;
+
+use super::transcript::Agreement;
+use super::{link_profile, parameters_digest};
+use crate::config::{Config, Peer};
+use crate::net::{ConnectOptions, Member, SecretBytes};
+
+/// How to meet the others.
+pub(super) fn options(config: &Config, program: &Program) -> ConnectOptions {
+    let member = |p: &Peer| Member { name: p.name.clone(), address: p.address.clone(), key: p.public_key };
+    let mut options =
+        ConnectOptions::new(config.me, config.node.roster.parties().iter().map(member).collect());
+    options.dealer = Some(member(&config.dealer));
+    options.link = link_profile(config.node.link);
+    options.program_digest = program.digest();
+    options.parameters_digest = parameters_digest(config.preprocessing);
+    options.demand = program.demand().encode();
+    options.connect_timeout_ms = config.node.connect_timeout_ms;
+    options.receive_timeout_ms = config.node.receive_timeout_ms;
+    options
+}
+
+/// What goes into the log about it.
+pub(super) fn agreement(
+    config: &Config,
+    session: SessionId,
+    (program, parameters): ([u8; 32], [u8; 32]),
+) -> Agreement {
+    let member = |p: &Peer| LogMember { name: p.name.clone(), key: *p.public_key.as_bytes() };
+    let parties = config.node.roster.parties().iter().map(member).collect();
+    Agreement { session, program, parameters, parties, dealer: Some(member(&config.dealer)) }
+}
+
+/// HMAC-SHA256 over the row keys in order, each with its length.
+pub(super) fn row_order(key: &SecretBytes, ids: &[String]) -> [u8; 32] {
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(key.expose()).expect("invariant: HMAC takes keys of any length");
+    mac.update(&(ids.len() as u64).to_le_bytes());
+    for id in ids {
+        mac.update(&(id.len() as u64).to_le_bytes());
+        mac.update(id.as_bytes());
+    }
+    mac.finalize().into_bytes().into()
+}

@@ -24,6 +24,7 @@ pub mod dealer_session;
 pub mod error;
 pub mod hello;
 pub mod keys;
+pub mod options;
 pub mod session;
 pub mod transport;
 
@@ -48,5 +49,6 @@ pub use dealer_server::{DealerOptions, DealerServer};
 pub use dealer_session::{CorrectionSink, DealerSession};
 pub use error::{Difference, Names, NetError, blame};
 pub use keys::{PROTOCOL_VERSION, PeerKeys, SecretBytes, roster_digest, session_id};
-pub use session::{ConnectOptions, Connected, Member, Notice, RowOrder, connect};
+pub use options::{ConnectOptions, Member, Notice};
+pub use session::{Connected, RowOrder, connect};
 pub use transport::{LinkProfile, Listener};

@@ -1,5 +1,7 @@
 //! The dealer over real QUIC: seeds, a bounded stream of corrections, refusals and deaths.
 
+#![allow(clippy::unwrap_used, reason = "a failure of a test's own set-up may panic")]
+
 mod net_world;
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
 //! Sessions that must not come about: each side says within its deadline which side expected what.
 
+#![allow(clippy::unwrap_used, reason = "a failure of a test's own set-up may panic")]
+
 mod net_world;
 
 use std::time::Duration;
@@ -8,6 +10,9 @@ use net_world::*;
 use party_node::identity::Identity;
 use party_node::net::{Difference, Listener, Member, NetError, SecretBytes};
 use sha2::{Digest, Sha256};
+
+/// Spoils a node.
+type Spoil = fn(&mut Node);
 
 fn deadline(nodes: &mut [Node], connect_timeout_ms: u64) {
     nodes.iter_mut().for_each(|n| n.options.connect_timeout_ms = connect_timeout_ms);
@@ -69,7 +74,7 @@ fn own_key_and_roster_must_fit() {
         "{error}"
     );
 
-    let expectations: [(&str, fn(&mut Node)); 6] = [
+    let expectations: [(&str, Spoil); 6] = [
         ("bank and bureau have the same key", |n| n.options.parties[1].key = n.options.parties[0].key),
         ("the name bank occurs twice", |n| n.options.parties[1].name = "bank".into()),
         ("expected 2 to 5 parties, found 1", |n| n.options.parties.truncate(1)),
@@ -89,7 +94,7 @@ fn own_key_and_roster_must_fit() {
 
 #[test]
 fn other_programs_parameters_and_rosters_are_seen_by_both_sides() {
-    let cases: [(Difference, fn(&mut Node)); 3] = [
+    let cases: [(Difference, Spoil); 3] = [
         (Difference::Program, |n| n.options.program_digest = [0xab; 32]),
         (Difference::Parameters, |n| n.options.parameters_digest = [0xab; 32]),
         (Difference::Roster, |n| {

@@ -1,5 +1,7 @@
 //! Sessions over real QUIC: exchanges of all sizes, any start order, orderly ends and sudden ones.
 
+#![allow(clippy::unwrap_used, reason = "a failure of a test's own set-up may panic")]
+
 mod net_world;
 
 use std::time::{Duration, Instant};

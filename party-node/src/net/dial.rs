@@ -11,7 +11,7 @@ use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, TransportConfig
 use super::control::{ControlError, lost};
 use super::error::{Names, NetError};
 use super::hello::close_code;
-use super::session::Member;
+use super::options::Member;
 use super::tls::{self, OwnKey};
 use crate::identity::PublicKey;
 

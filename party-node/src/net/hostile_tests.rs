@@ -10,7 +10,8 @@ use quinn::VarInt;
 
 use super::frame::Header;
 use super::hello::close_code;
-use super::session::{ConnectOptions, Connected, Member, connect, connect_raw};
+use super::options::{ConnectOptions, Member};
+use super::session::{Connected, connect, connect_raw};
 use super::transport::Listener;
 use crate::identity::Identity;
 

@@ -20,7 +20,7 @@ use super::dial::Dialer;
 use super::error::{Difference, Names, NetError};
 use super::hello::{Abort, HELLO_MAX_BYTES, Hello, close_code, decode_greeting, encode_greeting};
 use super::keys::short;
-use super::session::{Member, Notice};
+use super::options::{Member, Notice};
 
 /// How long a party waits for a dial before it looks for itself.
 const PROBE_AFTER_MS: u64 = 2_000;

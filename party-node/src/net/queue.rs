@@ -15,10 +15,6 @@ use std::time::{Duration, Instant};
 use mpc_core::channel::ChannelError;
 use tokio::sync::Notify;
 
-/// How long a waiting thread polls before it sleeps. A wake-up by the system costs about as much as a round on
-/// loopback; yielding in between keeps a machine with fewer cores than parties moving.
-const SPIN: Duration = Duration::from_micros(200);
-
 /// Why nothing more can be put in or taken out.
 pub(crate) enum Blocked {
     /// The other side made no progress within the deadline.
@@ -130,17 +126,6 @@ impl<T> ByteQueue<T> {
 
     /// Takes the next item from a thread; gives up after `timeout` without any movement.
     pub(crate) fn take_blocking(&self, timeout: Duration) -> Result<T, Blocked> {
-        let spin_until = Instant::now() + SPIN;
-        loop {
-            if let Some(result) = Self::try_take(&mut self.lock()) {
-                self.task_wake.notify_one();
-                return result.map_err(Blocked::Failed);
-            }
-            if Instant::now() >= spin_until {
-                break;
-            }
-            std::thread::yield_now();
-        }
         self.wait(timeout, Self::try_take)
     }
 

@@ -3,7 +3,7 @@
 //! Two traps decide the shape of this file. Quinn's initial congestion window is 12,000 bytes, so a packet larger than
 //! that would wait for ever: every profile sets the window. And quinn hands the kernel batches of up to 10 packets,
 //! but one `sendmsg` carries at most 65,507 bytes; above, it fails with an error that quinn swallows while the path
-//! falls back to 1,200-byte packets: [`BoundedBatches`] limits the batch to what fits.
+//! falls back to 1,200-byte packets: `BoundedBatches` limits the batch to what fits.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};

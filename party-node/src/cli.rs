@@ -73,7 +73,7 @@ enum Command {
         #[arg(long)]
         text: bool,
     },
-    /// Check nodes' logs offline
+    /// Check and read nodes' logs offline
     Log {
         #[command(subcommand)]
         command: LogCommand,
@@ -92,6 +92,11 @@ enum LogCommand {
         /// Log folders
         #[arg(required = true)]
         dirs: Vec<PathBuf>,
+    },
+    /// Print a log's entries, one line each
+    Show {
+        /// Log folder
+        dir: PathBuf,
     },
 }
 
@@ -158,6 +163,7 @@ fn run(args: &[OsString], format: Format) -> ExitCode {
         Command::Log { command: LogCommand::Verify { dirs } } => {
             return log::verify(&dirs, format).unwrap_or_else(|error| format.fail(&error));
         }
+        Command::Log { command: LogCommand::Show { dir } } => log::show(&dir, format),
         Command::Demo { command: DemoCommand::LoanScoring(args) } => demo::loan_scoring(args, format),
     };
     match done {

@@ -146,6 +146,12 @@ fn a_run_costs_what_the_plan_says_and_logs_grow() {
     let (code, report) = json(&subrosa(&["log", "verify", "--json", &logs[0], &logs[1]]));
     assert_eq!((code, &report["ok"]), (0, &Value::Bool(true)), "{report}");
     assert!(report["logs"][0]["entries"].as_u64() > Some(10), "{report}");
+    let (code, shown) = json(&subrosa(&["log", "show", "--json", &logs[1]]));
+    assert_eq!((code, &shown["size"]), (0, &report["logs"][1]["size"]));
+    assert_eq!(
+        (&shown["entries"][0]["kind"], shown["party"].as_str()),
+        (&Value::from("open"), Some("bureau"))
+    );
 }
 
 #[test]

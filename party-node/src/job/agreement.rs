@@ -1,5 +1,7 @@
 //! What a party brings to the agreement on a session.
 
+use std::io::IsTerminal as _;
+
 use hmac::{Hmac, KeyInit, Mac};
 use ml_ops::Program;
 use mpc_core::tag::SessionId;
@@ -9,7 +11,12 @@ use sha2::Sha256;
 use super::transcript::Agreement;
 use super::{link_profile, parameters_digest};
 use crate::config::{Config, Peer};
-use crate::net::{ConnectOptions, Member, SecretBytes};
+use crate::net::{ConnectOptions, Member, Notice, SecretBytes};
+
+/// Tells a person who came and who was refused, above the progress line.
+pub(super) fn notice() -> Notice {
+    Notice::new(|line| eprintln!("\r{line}\x1b[K"))
+}
 
 /// How to meet the others.
 pub(super) fn options(config: &Config, program: &Program) -> ConnectOptions {
@@ -23,6 +30,9 @@ pub(super) fn options(config: &Config, program: &Program) -> ConnectOptions {
     options.demand = program.demand().encode();
     options.connect_timeout_ms = config.node.connect_timeout_ms;
     options.receive_timeout_ms = config.node.receive_timeout_ms;
+    if std::io::stderr().is_terminal() {
+        options.notice = notice();
+    }
     options
 }
 

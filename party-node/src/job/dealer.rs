@@ -22,7 +22,7 @@ use crate::config::DealerConfig;
 use crate::error::CliError;
 use crate::identity::Identity;
 use crate::log::LogWriter;
-use crate::net::{DealerOptions, DealerServer, DealerSession, Listener, Member};
+use crate::net::{DealerOptions, DealerServer, DealerSession, Listener, Member, Notice};
 
 /// The party that corrections go to.
 const CORRECTED: Peer = Peer::Party(PartyId::new(0));
@@ -66,6 +66,8 @@ fn options(config: &DealerConfig) -> DealerOptions {
     let mut options = DealerOptions::new(config.node.roster.parties().iter().map(member).collect());
     options.link = link_profile(config.node.link);
     options.session_timeout_ms = config.node.connect_timeout_ms;
+    // A service says on stderr whom it served and whom it refused.
+    options.notice = Notice::new(|line| eprintln!("{line}"));
     options
 }
 

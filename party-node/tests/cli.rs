@@ -279,7 +279,7 @@ fn a_port_in_use_is_named() {
 #[test]
 fn a_peer_that_never_comes_is_named() {
     let kept = Kept::new();
-    kept.edit("bank/bank.toml", |t| t.replacen("connect_timeout_ms = 120000", "connect_timeout_ms = 300", 1));
+    kept.edit("bank/bank.toml", |t| t.replacen("connect_timeout_ms = 30000", "connect_timeout_ms = 300", 1));
     let (exit, name, text) = kept.refused("run");
     assert_eq!((exit, name.as_str()), (1, "peer_absent"));
     assert!(text.contains("bureau (at 127.0.0.1:") && text.contains("300 ms"), "{text}");
@@ -288,7 +288,7 @@ fn a_peer_that_never_comes_is_named() {
 #[test]
 fn a_dealer_that_nobody_asks_ends_too() {
     let kept = Kept::new();
-    let set = |t: String| t.replacen("connect_timeout_ms = 120000", "connect_timeout_ms = 200", 1);
+    let set = |t: String| t.replacen("connect_timeout_ms = 30000", "connect_timeout_ms = 200", 1);
     kept.edit("dealer/dealer.toml", set);
     let (exit, name, text) =
         error(&subrosa(&["node", "--once", "--json", "--config", &kept.config("dealer")]));
@@ -327,7 +327,7 @@ fn swapped_keys_stop_both() {
         let wrong = std::fs::read_to_string(stranger.with_extension("pub")).unwrap();
         let right = std::fs::read_to_string(kept.path(&format!("{peer}/{peer}.pub"))).unwrap();
         kept.edit(&format!("{node}/{node}.toml"), |text| {
-            text.replacen(right.trim(), wrong.trim(), 1).replacen("= 120000", "= 3000", 1)
+            text.replacen(right.trim(), wrong.trim(), 1).replacen("= 30000", "= 3000", 1)
         });
     }
     for (exit, value) in kept.run() {

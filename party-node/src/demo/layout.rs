@@ -14,8 +14,8 @@ use super::scenario::{Scenario, write};
 /// Name of the dealer in demos.
 pub const DEALER: &str = "dealer";
 /// Parties start together but read files of different sizes before they look for each other. A party that fails
-/// meanwhile ends the demo at once, so a long time costs nothing.
-const CONNECT_TIMEOUT_MS: u64 = 120_000;
+/// meanwhile ends the demo at once.
+const CONNECT_TIMEOUT_MS: u64 = 30_000;
 
 /// How a configuration names what lies around it.
 #[derive(Debug)]

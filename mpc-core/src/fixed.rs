@@ -77,7 +77,8 @@ impl FixedError {
     }
 }
 
-/// Encodes a tensor at scale 2^`scale`, refusing magnitudes above `max_abs` or beyond the ring's headroom.
+/// Encodes a tensor at scale 2^`scale`, refusing magnitudes above `max_abs` and those that reach the ring's headroom,
+/// 2^(62 − `scale`). `max_abs` itself is accepted where it is below the headroom.
 ///
 /// # Errors
 /// The first element that is not finite or out of range.
@@ -93,7 +94,9 @@ impl FixedError {
 /// ```
 pub fn encode(values: &ArrayD<f64>, scale: u32, max_abs: f64) -> Result<Tensor<Z64>, FixedError> {
     let factor = 2f64.powi(scale as i32);
-    let limit = max_abs.min(2f64.powi(HEADROOM_BITS as i32 - scale as i32));
+    // Truncation and comparison are right below the headroom, not at it. Numbers next to it have no fraction left to
+    // round, so none below it reaches it by encoding.
+    let limit = max_abs.min(2f64.powi(HEADROOM_BITS as i32 - scale as i32).next_down());
     let encode_one = |(position, &value): (usize, &f64)| {
         if !value.is_finite() {
             return Err(FixedError::NotFinite { position, value });
@@ -138,5 +141,25 @@ mod tests {
         }
         assert!(encode(&arr1(&[1e300]).into_dyn(), 16, f64::INFINITY).is_err());
         assert!(FracBits::new(7).is_err() && FracBits::new(25).is_err() && FracBits::new(24).is_ok());
+    }
+
+    #[test]
+    fn the_headroom_is_excluded_and_the_declared_magnitude_included() {
+        for scale in [0, 8, 16, 24] {
+            let headroom = 2f64.powi(HEADROOM_BITS as i32 - scale as i32);
+            for sign in [1.0, -1.0] {
+                let one =
+                    |value: f64, max_abs: f64| encode(&arr1(&[sign * value]).into_dyn(), scale, max_abs);
+                for max_abs in [headroom, 2.0 * headroom, f64::INFINITY] {
+                    let e = one(headroom, max_abs).unwrap_err();
+                    assert!(
+                        matches!(e, FixedError::OutOfRange { position: 0, limit, .. } if limit < headroom)
+                    );
+                    let below = one(headroom.next_down(), max_abs).unwrap();
+                    assert!(below.as_slice()[0].to_i64().unsigned_abs() < 1 << HEADROOM_BITS);
+                }
+                assert!(one(100.0, 100.0).is_ok() && one(100.0f64.next_up(), 100.0).is_err());
+            }
+        }
     }
 }

@@ -35,6 +35,8 @@ pub struct Tag {
 
 /// Reserved node numbers, above any node of a program.
 pub mod node {
+    /// Where a session stands before it enters a node.
+    pub const START: u32 = 0xffff_ffef;
     /// Comparison of the digests of all opened values, before outputs.
     pub const CONFIRM: u32 = 0xffff_fff0;
     /// Output shares.
@@ -73,6 +75,7 @@ impl Tag {
 impl fmt::Display for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.node {
+            node::START => write!(f, "start"),
             node::CONFIRM => write!(f, "confirmation of openings"),
             node::OUTPUT => write!(f, "output"),
             node::CLOSE => write!(f, "close"),

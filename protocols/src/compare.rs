@@ -41,30 +41,38 @@ pub(crate) struct Opened<S: Sharing> {
 }
 
 impl<S: Sharing> ComparisonBundle<S> {
-    /// Step 1: [c] = [x] + [r].
-    pub(crate) fn mask(self, x: &S) -> (Self, Padded<S>) {
+    /// Step 1: `[c] = [x] + [r]`.
+    pub(crate) fn mask(self, x: &S) -> (MaskedComparison<S>, Padded<S>) {
         let padded = Padded::new(x.add(&self.r));
-        (self, padded)
+        (MaskedComparison(self), padded)
     }
+}
 
+/// A bundle whose pad r is used up.
+pub(crate) struct MaskedComparison<S: Sharing>(ComparisonBundle<S>);
+
+impl<S: Sharing> MaskedComparison<S> {
     /// Step 2, local: the blocks of every threshold.
     pub(crate) fn opened(self, c: Tensor<S::Ring>, thresholds: &[S::Ring], holder: S::Holder) -> Opened<S> {
-        assert_eq!(thresholds.len(), self.spec.trees, "a tree per threshold");
-        let shape = self.spec.tree::<S::Ring>();
+        let bundle = self.0;
+        assert_eq!(thresholds.len(), bundle.spec.trees, "a tree per threshold");
+        let shape = bundle.spec.tree::<S::Ring>();
         let trees = (0..).zip(thresholds).map(|(t, &threshold)| {
             let shifted = c.map(|c| c - threshold);
             let masks = TreeMasks {
-                masks: self.tree_masks.clone(),
-                products: self.tree_products.clone(),
+                masks: bundle.tree_masks.clone(),
+                products: bundle.tree_products.clone(),
                 first_wire: t * shape.wires(),
                 first_product: t * shape.products(),
             };
-            TreeEvaluation::new(shape.clone(), masks, self.blocks(&shifted, holder))
+            TreeEvaluation::new(shape.clone(), masks, bundle.blocks(&shifted, holder))
         });
         let trees = trees.collect();
-        Opened { bundle: self, c, trees }
+        Opened { bundle, c, trees }
     }
+}
 
+impl<S: Sharing> ComparisonBundle<S> {
     /// "Less" and "equal" of every block of c against r.
     fn blocks(&self, c: &Tensor<S::Ring>, holder: S::Holder) -> Pairs<S::Bits> {
         let bits = S::VALUE_BITS as usize - 1;
@@ -128,8 +136,8 @@ impl<S: Sharing> Opened<S> {
         self.trees.iter().all(TreeEvaluation::is_done)
     }
 
-    /// Step 3: the wires of the current level of all trees.
-    pub(crate) fn masked_wires(&self) -> PaddedBits<S::Bits> {
+    /// Step 3: the wires of the current level of all trees. Their masks are used up: what comes next is the opening.
+    pub(crate) fn masked_wires(self) -> (MaskedLevel<S>, PaddedBits<S::Bits>) {
         let parts: Vec<_> = self.trees.iter().map(TreeEvaluation::masked_wires).collect();
         let lanes = parts.iter().map(|p| p.sharing().lanes()).sum();
         let mut out = S::Bits::zeros(lanes, self.c.len());
@@ -140,16 +148,7 @@ impl<S: Sharing> Opened<S> {
                 lane += 1;
             }
         }
-        PaddedBits::new(out)
-    }
-
-    /// Step 3, after the opening.
-    pub(crate) fn finish_level(&mut self, opened: &BitTensor, holder: S::Holder) {
-        let per_tree = opened.lanes() / self.trees.len();
-        for (t, tree) in self.trees.iter_mut().enumerate() {
-            let words = (t * per_tree..(t + 1) * per_tree).flat_map(|l| opened.lane(l)).copied().collect();
-            tree.finish_level(&BitTensor::from_words(per_tree, opened.len(), words), holder);
-        }
+        (MaskedLevel(self), PaddedBits::new(out))
     }
 
     /// ⟨msb(x − t)⟩, a lane per threshold.
@@ -167,6 +166,22 @@ impl<S: Sharing> Opened<S> {
     }
 }
 
+/// A comparison whose current level is being opened.
+pub(crate) struct MaskedLevel<S: Sharing>(Opened<S>);
+
+impl<S: Sharing> MaskedLevel<S> {
+    /// Step 3, after the opening.
+    pub(crate) fn finish(self, opened: &BitTensor, holder: S::Holder) -> Opened<S> {
+        let mut run = self.0;
+        let per_tree = opened.lanes() / run.trees.len();
+        for (t, tree) in run.trees.iter_mut().enumerate() {
+            let words = (t * per_tree..(t + 1) * per_tree).flat_map(|l| opened.lane(l)).copied().collect();
+            tree.finish_level(&BitTensor::from_words(per_tree, opened.len(), words), holder);
+        }
+        run
+    }
+}
+
 /// Runs steps 1 to 3.
 fn signs<S: Sharing>(
     cx: &mut Session<S>,
@@ -178,8 +193,9 @@ fn signs<S: Sharing>(
     let ([c], []) = cx.open_masked([padded], [])?;
     let mut run = bundle.opened(c, thresholds, cx.holder());
     while !run.is_done() {
-        let ([], [wires]) = cx.open_masked([], [run.masked_wires()])?;
-        run.finish_level(&wires, cx.holder());
+        let (level, padded) = run.masked_wires();
+        let ([], [wires]) = cx.open_masked([], [padded])?;
+        run = level.finish(&wires, cx.holder());
     }
     let signs = run.signs(thresholds, cx.holder());
     Ok((run, signs))

@@ -17,6 +17,9 @@ use crate::correlation::{Padded, PaddedBits};
 use crate::error::ProtocolError;
 use crate::prep::Preprocessing;
 
+/// The one lane that sessions have today. Streams and frames are named by it, so a second lane shares nothing with it.
+pub(crate) const LANE: u16 = 0;
+
 /// Keys that every pair of parties shares; the own slot is `None`. Both parties of a pair hold the same seeds, nobody
 /// else does.
 pub struct PairwiseSeeds {
@@ -56,6 +59,7 @@ impl<S: Sharing> Session<S> {
         seeds: PairwiseSeeds,
     ) -> Self {
         let (me, n) = (channel.me(), channel.parties());
+        let here = Tag { lane: LANE, node: node::START, iteration: 0, round: 0 };
         Self {
             id,
             holder: S::holder(me),
@@ -64,8 +68,8 @@ impl<S: Sharing> Session<S> {
             channel,
             prep,
             seeds,
-            here: Tag { lane: 0, node: 0, iteration: 0, round: 0 },
-            entered: HashSet::new(),
+            here,
+            entered: HashSet::from([(here.node, here.iteration)]),
             opened: blake3::Hasher::new_derive_key("subrosa opened values v1"),
             rounds: 0,
             sent_bytes: 0,

@@ -113,12 +113,14 @@ fn at_most_16_bits<S: Sharing>(cx: &mut Session<S>, x: &S, f: u32) -> Result<S, 
     // 2. first tree level with both truncations, then the other level
     let (t2, m2) = cx.prep().truncation(len, f)?.mask(&x2, holder);
     let (t3, m3) = cx.prep().truncation(len, 2 * f)?.mask(&x3, holder);
-    let ([c2, c3], [wires]) = cx.open_masked([m2, m3], [run.masked_wires()])?;
-    run.finish_level(&wires, holder);
+    let (level, padded) = run.masked_wires();
+    let ([c2, c3], [wires]) = cx.open_masked([m2, m3], [padded])?;
+    run = level.finish(&wires, holder);
     let (x2, x3) = (t2.finish(&c2, holder), t3.finish(&c3, holder));
     while !run.is_done() {
-        let ([], [wires]) = cx.open_masked([], [run.masked_wires()])?;
-        run.finish_level(&wires, holder);
+        let (level, padded) = run.masked_wires();
+        let ([], [wires]) = cx.open_masked([], [padded])?;
+        run = level.finish(&wires, holder);
     }
     let below = run.signs(&limits, holder);
 

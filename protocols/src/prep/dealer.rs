@@ -30,6 +30,7 @@ use crate::correlation::{
     ComparisonBundle, DaBits, DotTriple, MatmulTriple, SquarePair, Triple, TruncationTuple,
 };
 use crate::error::PrepError;
+use crate::session::LANE;
 
 const CORRECTED: PartyId = PartyId::new(0);
 
@@ -39,7 +40,7 @@ fn expand<R: Ring>(seed: &Seed, session: &SessionId, index: u32, place: u32, hol
     if let Some(value) = crate::privacy::tape::play(seed, 64 * index + place, holding) {
         return value;
     }
-    let tag = Tag { lane: 0, node: index, iteration: 0, round: 0 };
+    let tag = Tag { lane: LANE, node: index, iteration: 0, round: 0 };
     let mut prg = Prg::new(seed, session, tag, "dealer", place);
     match holding {
         Holding::Ring { count } => Value::Ring(prg.tensor(&[count])),
@@ -83,13 +84,9 @@ impl Dealer {
             }
         }
         let mut values = derive(item, &free);
-        free.iter_mut().for_each(Value::wipe);
         for ((place, c), value) in derived.into_iter().zip(&mut values) {
-            let mut others = self.sum::<R>(index, place, c.holding, 1);
-            let bytes = encode_difference(value, &others, c.holding);
-            others.wipe();
-            value.wipe();
-            emit(bytes.into())?;
+            let others = self.sum::<R>(index, place, c.holding, 1);
+            emit(encode_difference(value, &others, c.holding).into())?;
         }
         Ok(())
     }
@@ -99,13 +96,12 @@ impl Dealer {
         let share = |j: usize| expand::<R>(&self.seeds[j], &self.session, index, place, holding);
         let mut total = share(first);
         for j in first + 1..self.seeds.len() {
-            let mut next = share(j);
+            let next = share(j);
             match (&mut total, &next) {
                 (Value::Ring(t), Value::Ring(n)) => t.add_assign(n),
                 (Value::Bits(t), Value::Bits(n)) => t.xor_assign(n),
                 _ => unreachable!("one component has one holding"),
             }
-            next.wipe();
         }
         total
     }
@@ -296,15 +292,15 @@ impl<R: Ring> DealerPrep<R> {
 
 fn ring<R: Ring>(values: &mut std::vec::IntoIter<Value<R>>, shape: &[usize]) -> Additive<R> {
     match values.next() {
-        Some(Value::Ring(t)) => Additive::from_share(t.reshape(shape)),
-        _ => unreachable!("the item's layout says that this component is ring elements"),
+        Some(value) => Additive::from_share(value.into_ring().reshape(shape)),
+        None => unreachable!("the item's layout has this component"),
     }
 }
 
 fn bits<R: Ring>(values: &mut std::vec::IntoIter<Value<R>>) -> XorBits {
     match values.next() {
-        Some(Value::Bits(b)) => XorBits::from_share(b),
-        _ => unreachable!("the item's layout says that this component is bits"),
+        Some(value) => XorBits::from_share(value.into_bits()),
+        None => unreachable!("the item's layout has this component"),
     }
 }
 

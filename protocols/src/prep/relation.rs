@@ -13,11 +13,27 @@ pub(crate) enum Value<R: Ring> {
     Bits(BitTensor),
 }
 
-impl<R: Ring> Value<R> {
-    pub(crate) fn wipe(&mut self) {
+impl<R: Ring> Drop for Value<R> {
+    fn drop(&mut self) {
         match self {
             Self::Ring(t) => t.wipe(),
             Self::Bits(b) => b.wipe(),
+        }
+    }
+}
+
+impl<R: Ring> Value<R> {
+    pub(crate) fn into_ring(mut self) -> Tensor<R> {
+        match &mut self {
+            Self::Ring(t) => std::mem::replace(t, Tensor::zeros(&[0])),
+            Self::Bits(_) => unreachable!("the item's layout says that this component is ring elements"),
+        }
+    }
+
+    pub(crate) fn into_bits(mut self) -> BitTensor {
+        match &mut self {
+            Self::Bits(b) => std::mem::replace(b, BitTensor::zeros(0, 0)),
+            Self::Ring(_) => unreachable!("the item's layout says that this component is bits"),
         }
     }
 

@@ -10,7 +10,7 @@ use quinn::{Connection, RecvStream, SendStream};
 use subtle::ConstantTimeEq;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::control::{ControlError, read_exact, read_message, write_message};
+use super::control::{ControlError, read_exact, read_message, write_all, write_message};
 use super::error::NetError;
 use super::hello::{Confirm, DealerHello, HELLO_MAX_BYTES};
 use super::join::{Greeted, Meeting, Present};
@@ -105,8 +105,8 @@ async fn confirm_party(
     let named = |e: ControlError| e.into_net_error(&meeting.names, Peer::Party(p));
     let Greeted { connection, mut send, mut recv, .. } = greeted;
     let ours = Confirm { session: session.0, row_order: rows.as_ref().map(|r| r.ours) };
-    write_message(&mut send, &ours.encode()).await.map_err(named)?;
-    let theirs = read_message(&mut recv, HELLO_MAX_BYTES).await.map_err(named)?;
+    write_message(&connection, &mut send, &ours.encode()).await.map_err(named)?;
+    let theirs = read_message(&connection, &mut recv, HELLO_MAX_BYTES).await.map_err(named)?;
     let theirs = Confirm::decode(&theirs).map_err(|e| named(ControlError::malformed(e)))?;
     if let Err(error) = compare(meeting, p, session, rows.as_ref(), &theirs) {
         if send.finish().is_ok() {
@@ -119,12 +119,12 @@ async fn confirm_party(
     let (send, recv) = if meeting.me < p {
         let (mut send, recv) = connection.open_bi().await.map_err(lost)?;
         // A stream exists for the other side only once something is written to it.
-        send.write_all(&0_u16.to_le_bytes()).await.map_err(|e| named(ControlError::malformed(e)))?;
+        write_all(&connection, &mut send, &0_u16.to_le_bytes()).await.map_err(named)?;
         (send, recv)
     } else {
         let (send, mut recv) = connection.accept_bi().await.map_err(lost)?;
         let mut lane = [0; 2];
-        read_exact(&mut recv, &mut lane).await.map_err(named)?;
+        read_exact(&connection, &mut recv, &mut lane).await.map_err(named)?;
         if lane != [0, 0] {
             return Err(named(ControlError::Malformed("the first lane is not lane 0".into())));
         }
@@ -155,8 +155,8 @@ fn compare(
 
 async fn ask_dealer(greeted: Greeted, hello: &DealerHello) -> Result<Streams, ControlError> {
     let Greeted { connection, mut send, mut recv, .. } = greeted;
-    write_message(&mut send, &hello.encode()).await?;
-    let answer = read_message(&mut recv, HELLO_MAX_BYTES).await?;
+    write_message(&connection, &mut send, &hello.encode()).await?;
+    let answer = read_message(&connection, &mut recv, HELLO_MAX_BYTES).await?;
     if answer != DEALER_READY {
         return Err(ControlError::Malformed("the dealer's answer is not understood".into()));
     }

@@ -1,7 +1,11 @@
 //! Control messages on a connection's first stream: a `u32` length and that many bytes.
 
+use std::time::Duration;
+
 use mpc_core::channel::Peer;
-use quinn::{ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, WriteError};
+use quinn::{Connection, ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, WriteError};
+
+use tokio::time::timeout;
 
 use super::error::{Names, NetError};
 use super::links::ended;
@@ -41,31 +45,63 @@ pub(crate) fn lost(names: &Names, peer: Peer, reason: &ConnectionError) -> NetEr
     }
 }
 
-pub(crate) async fn write_message(stream: &mut SendStream, message: &[u8]) -> Result<(), ControlError> {
+/// How long to wait for the reason when a peer drops a stream: it closes the connection next.
+const REASON_WAIT_MS: u64 = 500;
+
+pub(crate) async fn write_message(
+    connection: &Connection,
+    stream: &mut SendStream,
+    message: &[u8],
+) -> Result<(), ControlError> {
     let length = u32::try_from(message.len()).map_err(ControlError::malformed)?.to_le_bytes();
-    let framed = [length.as_slice(), message].concat();
-    stream.write_all(&framed).await.map_err(|e| match e {
-        WriteError::ConnectionLost(reason) => ControlError::Lost(reason),
-        other => ControlError::malformed(other),
-    })
+    write_all(connection, stream, &[length.as_slice(), message].concat()).await
 }
 
 /// Reads one message of at most `max` bytes; nothing is allocated for a longer one.
-pub(crate) async fn read_message(stream: &mut RecvStream, max: usize) -> Result<Vec<u8>, ControlError> {
+pub(crate) async fn read_message(
+    connection: &Connection,
+    stream: &mut RecvStream,
+    max: usize,
+) -> Result<Vec<u8>, ControlError> {
     let mut length = [0; 4];
-    read_exact(stream, &mut length).await?;
+    read_exact(connection, stream, &mut length).await?;
     let length = u32::from_le_bytes(length) as usize;
     if length > max {
         return Err(ControlError::Malformed(format!("message of {length} bytes, at most {max} are due")));
     }
     let mut message = vec![0; length];
-    read_exact(stream, &mut message).await?;
+    read_exact(connection, stream, &mut message).await?;
     Ok(message)
 }
 
-pub(crate) async fn read_exact(stream: &mut RecvStream, buffer: &mut [u8]) -> Result<(), ControlError> {
-    stream.read_exact(buffer).await.map_err(|e| match e {
-        ReadExactError::ReadError(ReadError::ConnectionLost(reason)) => ControlError::Lost(reason),
-        other => ControlError::malformed(other),
-    })
+pub(crate) async fn write_all(
+    connection: &Connection,
+    stream: &mut SendStream,
+    bytes: &[u8],
+) -> Result<(), ControlError> {
+    match stream.write_all(bytes).await {
+        Ok(()) => Ok(()),
+        Err(WriteError::ConnectionLost(reason)) => Err(ControlError::Lost(reason)),
+        Err(other) => Err(dropped(connection, other).await),
+    }
+}
+
+pub(crate) async fn read_exact(
+    connection: &Connection,
+    stream: &mut RecvStream,
+    buffer: &mut [u8],
+) -> Result<(), ControlError> {
+    match stream.read_exact(buffer).await {
+        Ok(()) => Ok(()),
+        Err(ReadExactError::ReadError(ReadError::ConnectionLost(reason))) => Err(ControlError::Lost(reason)),
+        Err(other) => Err(dropped(connection, other).await),
+    }
+}
+
+/// The peer dropped a stream in the middle of a message. If it leaves, the connection's end says why.
+async fn dropped(connection: &Connection, error: impl std::fmt::Display) -> ControlError {
+    match timeout(Duration::from_millis(REASON_WAIT_MS), connection.closed()).await {
+        Ok(reason) => ControlError::Lost(reason),
+        Err(_) => ControlError::malformed(error),
+    }
 }

@@ -68,7 +68,7 @@ impl DealerSession {
             for (i, party) in quorum.parties.into_iter().enumerate() {
                 let p = Peer::Party(PartyId::new(i));
                 links.watch(p, &party.connection);
-                tokio::spawn(await_goodbye(links.clone(), p, party.recv));
+                tokio::spawn(await_goodbye(links.clone(), p, party.connection, party.recv));
             }
         }
         let derive = |label: &str| PerParty::from_fn(n, |p| exported[p.index()].derive(&session, label));
@@ -203,9 +203,9 @@ async fn pump(queue: Arc<Outgoing>, connection: Connection, tell: oneshot::Sende
 }
 
 /// A party that is done says so; everything else that ends its connection is a failure, which [`Links`] sees.
-async fn await_goodbye(links: Arc<Links>, peer: Peer, mut stream: RecvStream) {
+async fn await_goodbye(links: Arc<Links>, peer: Peer, connection: Connection, mut stream: RecvStream) {
     let mut word = [0; GOODBYE.len()];
-    match read_exact(&mut stream, &mut word).await {
+    match read_exact(&connection, &mut stream, &mut word).await {
         Ok(()) if word == GOODBYE => links.done(peer),
         Ok(()) => drop(links.fail(ChannelError::Malformed { peer, what: "an unknown word to the dealer" })),
         Err(super::control::ControlError::Lost(reason)) => {

@@ -20,6 +20,7 @@ use super::dial::Dialer;
 use super::error::{Difference, Names, NetError};
 use super::hello::{Abort, HELLO_MAX_BYTES, Hello, close_code, decode_greeting, encode_greeting};
 use super::keys::short;
+use super::links::closed_or_silent;
 use super::options::{Member, Notice};
 
 /// How long a party waits for a dial before it looks for itself.
@@ -183,7 +184,7 @@ impl Meeting {
     fn watch(&self, peer: Peer, connection: Connection, tell: mpsc::Sender<Event>) {
         let names = self.names.clone();
         tokio::spawn(async move {
-            let reason = connection.closed().await;
+            let reason = closed_or_silent(&connection).await;
             let _ = tell.send(Event::Failed(peer, lost(&names, peer, &reason))).await;
         });
     }
@@ -230,8 +231,8 @@ impl Meeting {
         connection: Connection,
     ) -> Result<(Greeted, Hello), ControlError> {
         let (mut send, mut recv) = connection.open_bi().await.map_err(ControlError::Lost)?;
-        write_message(&mut send, &self.hello(p).encode()).await?;
-        let theirs = read_hello(&mut recv, self.version).await?;
+        write_message(&connection, &mut send, &self.hello(p).encode()).await?;
+        let theirs = read_hello(&connection, &mut recv, self.version).await?;
         Ok((Greeted { connection, send, recv, nonce: theirs.nonce }, theirs))
     }
 
@@ -239,8 +240,8 @@ impl Meeting {
         let version = self.version;
         let greet = |connection: Connection| async move {
             let (mut send, mut recv) = connection.open_bi().await.map_err(ControlError::Lost)?;
-            write_message(&mut send, &encode_greeting(version).finish()).await?;
-            let theirs = read_message(&mut recv, HELLO_MAX_BYTES).await?;
+            write_message(&connection, &mut send, &encode_greeting(version).finish()).await?;
+            let theirs = read_message(&connection, &mut recv, HELLO_MAX_BYTES).await?;
             let theirs = decode_greeting(&mut Decoder::new(&theirs)).map_err(ControlError::malformed)?;
             Ok((Greeted { connection, send, recv, nonce: [0; 32] }, theirs))
         };
@@ -297,8 +298,8 @@ impl Meeting {
         connection: &Connection,
     ) -> Result<(Greeted, Hello), ControlError> {
         let (mut send, mut recv) = connection.accept_bi().await.map_err(ControlError::Lost)?;
-        let theirs = read_hello(&mut recv, self.version).await?;
-        write_message(&mut send, &self.hello(p).encode()).await?;
+        let theirs = read_hello(connection, &mut recv, self.version).await?;
+        write_message(connection, &mut send, &self.hello(p).encode()).await?;
         if self.compare(p, &theirs).is_err() && send.finish().is_ok() {
             // The dialler must see our hello to report the same difference.
             let _ = timeout(Duration::from_millis(LAST_WORD_MS), send.stopped()).await;
@@ -348,8 +349,12 @@ impl Meeting {
 }
 
 /// Reads a hello of our version whole, of another version only so far.
-async fn read_hello(recv: &mut RecvStream, ours: u16) -> Result<Hello, ControlError> {
-    let bytes = read_message(recv, HELLO_MAX_BYTES).await?;
+async fn read_hello(
+    connection: &Connection,
+    recv: &mut RecvStream,
+    ours: u16,
+) -> Result<Hello, ControlError> {
+    let bytes = read_message(connection, recv, HELLO_MAX_BYTES).await?;
     let mut d = Decoder::new(&bytes);
     let version = decode_greeting(&mut d).map_err(ControlError::malformed)?;
     if version != ours {

@@ -15,6 +15,9 @@ use super::hello::{Abort, REASON_MAX_BYTES, close_code};
 use super::queue::ByteQueue;
 use super::transport::IDLE_TIMEOUT_MS;
 
+/// How often a connection is looked at.
+const TICK_MS: u64 = 50;
+
 /// Something to stop when the session fails.
 pub(crate) trait Stop: Send + Sync {
     fn stop(&self, error: &ChannelError);
@@ -62,7 +65,7 @@ impl Links {
         self.lock().connections.push((peer, connection.clone()));
         let (links, connection) = (self.clone(), connection.clone());
         tokio::spawn(async move {
-            let reason = connection.closed().await;
+            let reason = closed_or_silent(&connection).await;
             links.connection_ended(peer, &reason);
         });
     }
@@ -129,12 +132,13 @@ impl Links {
         let connections = fate.connections.clone();
         drop(fate);
         self.changed.notify_all();
-        stops.iter().for_each(|s| s.stop(&error));
         let culprit = culprit.unwrap_or_else(|| Some(blame(&error)));
         let message = Abort { culprit, reason }.encode();
+        // First the connections: a pump that stops ends its stream, and the reason must be there before that.
         for (_, connection) in connections {
             connection.close(VarInt::from_u32(close_code::ABORT), &message);
         }
+        stops.iter().for_each(|s| s.stop(&error));
         error
     }
 
@@ -193,6 +197,31 @@ impl Links {
             .iter()
             .map(|(_, c)| c.stats())
             .fold((0, 0), |(tx, rx), stats| (tx + stats.udp_tx.bytes, rx + stats.udp_rx.bytes))
+    }
+}
+
+/// Waits until a connection ends or its peer is silent for too long.
+///
+/// QUIC's own idle timeout is not enough: it is at least three times the probe timeout, which after a handshake on a
+/// busy machine can be seconds, and sending restarts it. Here silence is what counts: the peer's keep-alives and
+/// acknowledgements arrive several times within the limit. It is counted in ticks rather than by the clock, so that a
+/// node that was not scheduled itself for a while reads what has come before it judges.
+pub(crate) async fn closed_or_silent(connection: &Connection) -> ConnectionError {
+    let mut tick = tokio::time::interval(Duration::from_millis(TICK_MS));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut seen, mut silent_ms) = (0, 0);
+    loop {
+        tokio::select! {
+            reason = connection.closed() => return reason,
+            _ = tick.tick() => {
+                let datagrams = connection.stats().udp_rx.datagrams;
+                silent_ms = if datagrams == seen { silent_ms + TICK_MS } else { 0 };
+                seen = datagrams;
+                if silent_ms >= IDLE_TIMEOUT_MS {
+                    return ConnectionError::TimedOut;
+                }
+            }
+        }
     }
 }
 

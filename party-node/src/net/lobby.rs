@@ -20,6 +20,7 @@ use super::hello::{
     Abort, DEALER_HELLO_MAX_BYTES, DealerHello, HELLO_MAX_BYTES, close_code, decode_greeting, encode_greeting,
 };
 use super::keys::short;
+use super::links::closed_or_silent;
 
 /// Sessions that may wait for their parties at once. A waiting party holds a demand of up to 1 MiB.
 const WAITING_SESSIONS_MAX: usize = 16;
@@ -108,7 +109,9 @@ impl Lobby {
         };
         // The parties may wait long for each other before they know what to ask for.
         let patience = Duration::from_millis(self.options.session_timeout_ms);
-        let hello = match timeout(patience, read_message(&mut recv, DEALER_HELLO_MAX_BYTES)).await {
+        let hello = match timeout(patience, read_message(&connection, &mut recv, DEALER_HELLO_MAX_BYTES))
+            .await
+        {
             Err(_) => {
                 let reason = format!("it asked for nothing within {} ms", self.options.session_timeout_ms);
                 return self.refuse(p, &connection, NetError::Lost { peer: name.into(), reason });
@@ -136,9 +139,10 @@ impl Lobby {
 
     async fn greet(&self, connection: &Connection) -> Result<(SendStream, RecvStream, u16), ControlError> {
         let (mut send, mut recv) = connection.accept_bi().await.map_err(ControlError::Lost)?;
-        let theirs = read_message(&mut recv, HELLO_MAX_BYTES).await?;
+        let theirs = read_message(connection, &mut recv, HELLO_MAX_BYTES).await?;
         let theirs = decode_greeting(&mut Decoder::new(&theirs)).map_err(ControlError::malformed)?;
-        write_message(&mut send, &encode_greeting(self.options.protocol_version).finish()).await?;
+        write_message(connection, &mut send, &encode_greeting(self.options.protocol_version).finish())
+            .await?;
         if theirs != self.options.protocol_version && send.finish().is_ok() {
             let _ = timeout(Duration::from_millis(LAST_WORD_MS), send.stopped()).await;
         }
@@ -200,7 +204,7 @@ impl Lobby {
 
     /// If a party leaves while others are awaited, its session is over.
     async fn watch(&self, p: PartyId, session: [u8; 32], connection: Connection) {
-        let reason = connection.closed().await;
+        let reason = closed_or_silent(&connection).await;
         let mut waiting = self.lock();
         let here = |seats: &Vec<Option<Asker>>| {
             seats[p.index()].as_ref().is_some_and(|a| a.connection.stable_id() == connection.stable_id())
@@ -238,7 +242,7 @@ impl Lobby {
             return self.dismiss(askers, None, error);
         }
         for (i, asker) in askers.iter_mut().enumerate() {
-            if let Err(error) = write_message(&mut asker.send, DEALER_READY).await {
+            if let Err(error) = write_message(&asker.connection, &mut asker.send, DEALER_READY).await {
                 let p = Peer::Party(PartyId::new(i));
                 let error = error.into_net_error(&self.names, p);
                 return self.dismiss(askers, Some(p), error);

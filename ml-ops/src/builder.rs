@@ -8,7 +8,6 @@ use ndarray::{ArrayD, Axis};
 
 use crate::error::ProgramError;
 use crate::fact::Fact;
-use crate::infer::scale_factor;
 use crate::op::{InputKind, NodeId, Op};
 use crate::program::Program;
 use crate::shape::Shape;
@@ -184,32 +183,46 @@ impl ProgramBuilder {
         self.push("sum", &[x], |v| Op::Sum { x: v[0], axis: axis.0 })
     }
 
-    /// Mean along an axis, which disappears. One round.
+    /// Mean along an axis, which disappears.
+    ///
+    /// Local for one element; else rounds and error as [`ProgramBuilder::scale`] of the sum by 1/n.
     ///
     /// # Errors
-    /// As [`ProgramBuilder::sum`].
+    /// As [`ProgramBuilder::sum`] and [`ProgramBuilder::scale`].
     pub fn mean(&mut self, x: Value, axis: Axis) -> Result<Value, ProgramError> {
         self.push("mean", &[x], |v| Op::Mean { x: v[0], axis: axis.0 })
     }
 
-    /// k · x for a public number. Exact and local for an integer, else one round.
+    /// k · x for a public number. Exact and local for an integer, else one round, or two if the bound of x is wide.
+    ///
+    /// The relative error of k as computed with is at most 2^−f, and far smaller unless the bound of x is wide; only
+    /// where this moves no result by more than half a unit of 2^−f may it be larger. Each truncation adds less than one
+    /// unit. The program keeps k itself, which [`reference::float`](crate::reference::float()) computes with.
     ///
     /// # Errors
-    /// A factor that is not finite, rounds to zero or makes the product reach 2^62 before truncation.
+    /// A factor that is not finite, makes every result vanish, or makes a product reach 2^62 before truncation.
+    /// [`ProgramError::FactorPrecision`] if the bound of x leaves too few bits for the factor.
+    ///
+    /// ```
+    /// use ml_ops::{Owner, Program};
+    /// use mpc_core::fixed::FracBits;
+    /// let mut p = Program::builder("narrow first", FracBits::DEFAULT, &["a", "b"]);
+    /// let x = p.input("x", Owner(0), [10], 3e13)?;
+    /// assert!(p.scale(x, 0.3).is_err());
+    /// let x = p.assume_range(x, 1e6)?;
+    /// let y = p.scale(x, 0.3)?;
+    /// # p.output("y", y, &[0])?;
+    /// # Ok::<(), ml_ops::ProgramError>(())
+    /// ```
     pub fn scale(&mut self, x: Value, k: f64) -> Result<Value, ProgramError> {
         self.check("scale", &[x])?;
-        let source = FixedError::NotFinite { position: 0, value: k };
         if !k.is_finite() {
+            let source = FixedError::NotFinite { position: 0, value: k };
             return Err(ProgramError::Encoding { op: "scale", source });
         }
-        let fact = self.fact_of(x);
-        let factor = scale_factor(k, fact.bound, fact.scale, self.program.frac.bits());
-        let factor = factor.ok_or(ProgramError::Parameter {
-            node: self.program.nodes.len() as NodeId,
-            op: "scale",
-            what: "the factor is too large or too close to zero for fixed point",
-        })?;
-        self.push("scale", &[x], |v| Op::Scale { x: v[0], factor: factor.value, bits: factor.bits })
+        // Zero has one encoding.
+        let k = if k == 0.0 { 0.0 } else { k };
+        self.push("scale", &[x], |v| Op::Scale { x: v[0], k })
     }
 
     /// The same elements, in row-major order, under another shape. Local.

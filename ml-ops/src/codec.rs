@@ -21,7 +21,7 @@ use crate::shape::Shape;
 /// First bytes of every program file.
 const MAGIC: [u8; 8] = *b"SUBROSAP";
 /// Version of the format.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// Largest program file: room for eight million constants.
 pub(crate) const MAX_BYTES: usize = 64 << 20;
 
@@ -178,10 +178,9 @@ fn encode_op(e: &mut Encoder, op: &Op) {
             with(code::MEAN, &[*x]);
             e.u8(*axis as u8);
         }
-        Op::Scale { x, factor, bits } => {
+        Op::Scale { x, k } => {
             with(code::SCALE, &[*x]);
-            e.u64(*factor as u64);
-            e.u8(*bits as u8);
+            e.u64(k.to_bits());
         }
         Op::Reshape { x, shape } => {
             with(code::RESHAPE, &[*x]);
@@ -247,7 +246,7 @@ fn decode_op(d: &mut Decoder<'_>) -> Result<Op, WireError> {
         code::DENSE => Op::Dense { x: d.u32()?, w: d.u32()?, b: d.u32()? },
         code::SUM => Op::Sum { x: d.u32()?, axis: decode_axis(d)? },
         code::MEAN => Op::Mean { x: d.u32()?, axis: decode_axis(d)? },
-        code::SCALE => Op::Scale { x: d.u32()?, factor: d.u64()? as i64, bits: d.u8()?.into() },
+        code::SCALE => Op::Scale { x: d.u32()?, k: f64::from_bits(d.u64()?) },
         code::RESHAPE => Op::Reshape { x: d.u32()?, shape: decode_shape(d)? },
         code::SLICE => {
             Op::Slice { x: d.u32()?, axis: decode_axis(d)?, start: d.u32()? as usize, end: d.u32()? as usize }

@@ -167,6 +167,24 @@ pub enum ProgramError {
         /// log2 of the limit.
         limit_bits: u32,
     },
+    /// A public factor that would be encoded too coarsely.
+    #[error(
+        "node {node} ({op}): the operand may reach ±{bound:.4e}, which leaves {bits} significant bits for the factor {k:e} where {frac} are needed (relative error at most 2^-{frac}); narrow the operand with assume_range or clamp, or use fewer fraction bits"
+    )]
+    FactorPrecision {
+        /// The node.
+        node: NodeId,
+        /// Its operation.
+        op: &'static str,
+        /// The factor: 1/n for a mean.
+        k: f64,
+        /// Bound of what is multiplied: the operand of a scaling, the sum of a mean.
+        bound: f64,
+        /// Significant bits that there is room for.
+        bits: u32,
+        /// Fraction bits of the program.
+        frac: u32,
+    },
     /// A public number that has no encoding.
     #[error("{op}: {source}")]
     Encoding {

@@ -9,17 +9,14 @@ use mpc_core::ring::Ring;
 
 use crate::error::ProgramError;
 use crate::fact::{Fact, Visibility};
+use crate::factor::{NoFactor, encode_factor};
 use crate::op::{NodeId, Op};
 use crate::shape::Shape;
 
 /// Bounds stay below this.
 pub(crate) const LIMIT: u128 = 1 << HEADROOM_BITS;
-/// Most fraction bits of a public factor.
-const MAX_FACTOR_BITS: u32 = 40;
 /// Most elements of a node that compares: a clamp compares each of them twice, and a dealer makes bundles of up to 2^22.
 const MAX_COMPARED: usize = 1 << 21;
-/// Fewest significant bits of the factor 1/n of a mean.
-const MIN_MEAN_BITS: u32 = 8;
 
 /// Where a node is being inferred.
 #[derive(Copy, Clone)]
@@ -87,18 +84,11 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
         (Op::Mean { axis, .. }, [x]) => {
             let n = at.axis_len(x, *axis)?;
             let sum = u128::from(at.within("the sum", u128::from(x.bound) * n as u128, x.scale)?);
-            let factor = mean_factor(n, sum, x.scale, cx.frac);
-            let (scale, bound) = at.scaled(sum, x.scale, factor, cx.frac)?;
+            let (scale, bound) = at.scaled(1.0 / n as f64, sum, x.scale, cx.frac)?;
             Fact::secret(x.shape.without(*axis), scale, bound)
         }
-        (Op::Scale { factor, bits, .. }, [x]) => {
-            if *bits > MAX_FACTOR_BITS || (*bits > 0 && x.scale + bits < cx.frac) {
-                return Err(at.parameter(
-                    "the factor has 0 to 40 fraction bits and enough to reach those of the program",
-                ));
-            }
-            let (scale, bound) =
-                at.scaled(u128::from(x.bound), x.scale, Factor { value: *factor, bits: *bits }, cx.frac)?;
+        (Op::Scale { k, .. }, [x]) => {
+            let (scale, bound) = at.scaled(*k, x.bound.into(), x.scale, cx.frac)?;
             Fact::secret(x.shape.clone(), scale, bound)
         }
         (Op::Reshape { shape, .. }, [x]) => {
@@ -235,54 +225,6 @@ fn concat(at: Site, first: &Fact, rest: &[&Fact], axis: usize) -> Result<Fact, P
     Ok(Fact { shape: first.shape.with_axis(axis, len), visibility: Visibility::Secret, ..fact })
 }
 
-/// A public factor `value / 2^bits`.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Factor {
-    pub(crate) value: i64,
-    pub(crate) bits: u32,
-}
-
-/// The factor 1/n with as many fraction bits as the sum's bound leaves room for: exact for powers of two.
-pub(crate) fn mean_factor(n: usize, sum_bound: u128, scale: u32, frac: u32) -> Factor {
-    let least = frac.saturating_sub(scale);
-    let log = n.next_power_of_two().trailing_zeros();
-    if n.is_power_of_two() && log >= least {
-        return Factor { value: 1, bits: log };
-    }
-    let fits = |f: &Factor| sum_bound.saturating_mul(f.value.unsigned_abs().into()) < LIMIT;
-    let reciprocal = |bits: u32| Factor { value: ((2u128 << bits) / n as u128).div_ceil(2) as i64, bits };
-    let lowest = least.max(log + MIN_MEAN_BITS);
-    (lowest..=MAX_FACTOR_BITS.max(lowest))
-        .rev()
-        .map(reciprocal)
-        .find(fits)
-        .unwrap_or_else(|| reciprocal(lowest))
-}
-
-/// The encoding of a public factor for a value of the given bound: integers exactly, others with as many fraction bits
-/// as the bound leaves room for, up to 40. `None` if the factor is too large or rounds to zero.
-pub(crate) fn scale_factor(k: f64, bound: u64, scale: u32, frac: u32) -> Option<Factor> {
-    let encode = |bits: u32| (k * 2f64.powi(bits as i32)).round_ties_even();
-    let fits = |v: f64| v.abs() < 2f64.powi(HEADROOM_BITS as i32);
-    if k.fract() == 0.0 {
-        return fits(k).then_some(Factor { value: k as i64, bits: 0 });
-    }
-    let lowest = frac.saturating_sub(scale).max(1);
-    // A value that is lifted from the integers takes exactly the program's fraction bits and needs no truncation.
-    let highest = if scale == 0 { lowest } else { MAX_FACTOR_BITS };
-    let room = |v: f64| fits(v) && u128::from(bound).saturating_mul(v.abs() as u128) < LIMIT;
-    let bits = (lowest..=highest).rev().find(|&b| room(encode(b))).unwrap_or(lowest);
-    let value = encode(bits);
-    if !fits(value) || value == 0.0 {
-        return None;
-    }
-    let mut factor = Factor { value: value as i64, bits };
-    while factor.value % 2 == 0 && factor.bits > lowest {
-        factor = Factor { value: factor.value / 2, bits: factor.bits - 1 };
-    }
-    Some(factor)
-}
-
 /// Bound of a sigmoid's result: 1 and the error that `protocols::sigmoid` states, 4.72e-5 and 8 units of
 /// 2^−min(f, 16).
 fn sigmoid_bound(frac: u32) -> u64 {
@@ -322,10 +264,29 @@ impl Site {
         Ok(truncated(bound.into(), scale, frac))
     }
 
-    fn scaled(self, bound: u128, scale: u32, by: Factor, frac: u32) -> Result<(u32, u64), ProgramError> {
-        let bound = bound.saturating_mul(by.value.unsigned_abs().into());
-        let bound = self.within("the product before truncation", bound, scale + by.bits)?;
-        Ok(truncated(bound.into(), scale + by.bits, frac))
+    /// Scale and bound of k · x, for x of the given bound and scale.
+    fn scaled(self, k: f64, bound: u128, scale: u32, frac: u32) -> Result<(u32, u64), ProgramError> {
+        let result_scale = if k.fract() == 0.0 { scale } else { frac };
+        let result = bound as f64 * k.abs() * 2f64.powi((result_scale - scale) as i32);
+        self.within("the result", result as u128, result_scale)?;
+        let factor = encode_factor(k, bound, scale, frac).map_err(|e| match e {
+            NoFactor::NotCanonical => self.parameter("the factor is a finite number, and zero has no sign"),
+            NoFactor::TooLarge => self.parameter("the factor is below 2^62"),
+            NoFactor::Vanishes => {
+                self.parameter("the factor is so close to zero that every result is below one unit")
+            }
+            NoFactor::NoRoom { bits } => ProgramError::FactorPrecision {
+                node: self.node,
+                op: self.op,
+                k,
+                bound: bound as f64 / 2f64.powi(scale as i32),
+                bits,
+                frac,
+            },
+        })?;
+        let scale = scale + factor.bits - factor.first;
+        let bound = self.within("the product before truncation", factor.product_bound(bound), scale)?;
+        Ok(truncated(bound.into(), scale, frac))
     }
 
     /// The common scale of two values whose difference is taken.
@@ -373,33 +334,5 @@ impl Site {
 
     const fn parameter(self, what: &'static str) -> ProgramError {
         ProgramError::Parameter { node: self.node, op: self.op, what }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn factors_are_as_precise_as_the_bound_allows() {
-        // 30,000 values up to 64 at 16 bits: 2^37 in ring units.
-        let f = mean_factor(30_000, 30_000 << 22, 16, 16);
-        let relative = (f.value as f64 / 2f64.powi(f.bits as i32) * 30_000.0 - 1.0).abs();
-        assert!(relative < 1e-6, "{f:?} is off by {relative:e}");
-        assert_eq!(mean_factor(1024, 1 << 32, 16, 16), Factor { value: 1, bits: 10 });
-        assert_eq!(mean_factor(1, 1 << 32, 16, 16), Factor { value: 1, bits: 0 });
-        // A mean of bits takes at least the program's fraction bits.
-        assert!(mean_factor(2, 2, 0, 16).bits >= 16);
-    }
-
-    #[test]
-    fn integer_factors_are_free_and_halves_are_short() {
-        assert_eq!(scale_factor(-3.0, 1 << 22, 16, 16), Some(Factor { value: -3, bits: 0 }));
-        assert_eq!(scale_factor(0.75, 1 << 22, 16, 16), Some(Factor { value: 3, bits: 2 }));
-        assert_eq!(scale_factor(0.1, 1, 0, 16), Some(Factor { value: 6554, bits: 16 }));
-        assert_eq!(scale_factor(1e-30, 1 << 22, 16, 16), None);
-        assert_eq!(scale_factor(1e30, 1 << 22, 16, 16), None);
-        let f = scale_factor(0.001, 1 << 22, 16, 16).unwrap();
-        assert!((f.value as f64 / 2f64.powi(f.bits as i32) - 0.001).abs() < 1e-11);
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `builder`, `infer`, `op`, `fact`, `shape` | the graph and what is known about it |
+//! | `builder`, `infer`, `factor`, `op`, `fact`, `shape` | the graph and what is known about it |
 //! | `codec`, `text` | canonical bytes and readable text |
 //! | `lower`, `plan`, `estimate` | protocol steps of every node, their exact cost, memory and time |
 //! | `exec`, `local`, `walk` | running a program on shares |
@@ -21,6 +21,7 @@ mod error;
 mod estimate;
 mod exec;
 mod fact;
+mod factor;
 mod infer;
 mod local;
 mod lower;

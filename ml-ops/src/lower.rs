@@ -6,7 +6,7 @@ use mpc_core::share::Sharing;
 use protocols::cost::Cost;
 use protocols::{compare, matmul, mul, sigmoid, truncate};
 
-use crate::infer::{Factor, mean_factor};
+use crate::factor::{Factor, encode_factor};
 use crate::op::{NodeId, Op};
 use crate::program::Program;
 
@@ -66,8 +66,10 @@ impl Program {
             }
             Op::Concat { .. } | Op::Transpose(_) | Op::AssumeRange { .. } => None,
         };
-        let bits = self.truncation(node);
-        product.into_iter().chain((bits > 0).then_some(Step::Truncate { len, bits })).collect()
+        let truncate = |bits: u32| (bits > 0).then_some(Step::Truncate { len, bits });
+        // Before a product with a public factor, which is local, and at the end.
+        let (first, last) = (truncate(self.factor(node).first), truncate(self.truncation(node)));
+        first.into_iter().chain(product).chain(last).collect()
     }
 
     fn matmul_step(&self, a: NodeId, b: NodeId) -> Step {
@@ -84,21 +86,28 @@ impl Program {
             Op::Mul(a, b) | Op::MatMul(a, b) => scale(a) + scale(b),
             Op::Square(x) => 2 * scale(x),
             Op::Dense { x, w, b } => (scale(x) + scale(w)).max(scale(b)),
-            Op::Mean { x, .. } => scale(x) + self.mean_factor(node).bits,
-            Op::Scale { x, bits, .. } => scale(x) + bits,
+            Op::Mean { x, .. } | Op::Scale { x, .. } => {
+                let factor = self.factor(node);
+                scale(x) + factor.bits - factor.first
+            }
             _ => return 0,
         };
         product - scale(node)
     }
 
-    /// The encoded 1/n of a mean; 1 for any other node.
-    pub(crate) fn mean_factor(&self, node: NodeId) -> Factor {
-        let Op::Mean { x, axis } = self.nodes[node as usize].op else {
-            return Factor { value: 1, bits: 0 };
+    /// The encoded factor of a mean or a scaling; 1 for any other node.
+    pub(crate) fn factor(&self, node: NodeId) -> Factor {
+        let (x, k, terms) = match self.nodes[node as usize].op {
+            Op::Mean { x, axis } => {
+                let n = self.fact(x).shape.dims()[axis];
+                (x, 1.0 / n as f64, n)
+            }
+            Op::Scale { x, k } => (x, k, 1),
+            _ => return Factor::integer(1),
         };
-        let (fact, frac) = (self.fact(x), self.frac.bits());
-        let n = fact.shape.dims()[axis];
-        mean_factor(n, u128::from(fact.bound) * n as u128, fact.scale, frac)
+        let fact = self.fact(x);
+        encode_factor(k, u128::from(fact.bound) * terms as u128, fact.scale, self.frac.bits())
+            .expect("invariant: inference accepted this factor")
     }
 
     /// For every node, the last node that uses it; outputs are used at the end.

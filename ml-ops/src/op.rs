@@ -20,7 +20,7 @@ pub enum InputKind {
 
 /// One operation. Operands of elementwise operations broadcast ([`Shape::broadcast`]) and an integer operand is lifted
 /// to the fraction bits of the other.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Op {
     /// A value that one party brings.
     Input {
@@ -77,14 +77,12 @@ pub enum Op {
         /// Axis.
         axis: usize,
     },
-    /// x · factor / 2^bits for a public number.
+    /// k · x for a public number.
     Scale {
         /// Operand.
         x: NodeId,
-        /// Encoded factor.
-        factor: i64,
-        /// Fraction bits of the factor; 0 makes the operation exact and free.
-        bits: u32,
+        /// The number as its author wrote it: finite, zero without a sign. How it is encoded follows from it.
+        k: f64,
     },
     /// The same elements under another shape.
     Reshape {

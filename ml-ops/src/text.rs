@@ -55,9 +55,9 @@ impl Program {
             Op::Input { name, owner, .. } => format!(" \"{name}\" of \"{}\"", self.parties[*owner]),
             Op::Constant { scale, values } => format!(" {}", constant(values, *scale)),
             Op::Sum { axis, .. } | Op::Mean { axis, .. } | Op::Concat { axis, .. } => format!(" axis {axis}"),
-            Op::Scale { factor, bits, .. } => {
-                format!(" by {}", Real(*factor as f64 * 2f64.powi(-(*bits as i32))))
-            }
+            // In full: the shortest digits that are this number and no other.
+            Op::Scale { k, .. } if (1e-4..1e9).contains(&k.abs()) => format!(" by {k}"),
+            Op::Scale { k, .. } => format!(" by {k:e}"),
             Op::Slice { axis, start, end, .. } => format!(" axis {axis} at {start}..{end}"),
             Op::Clamp { lo, hi, .. } => {
                 format!(" to {} .. {}", Real(*lo as f64 * unit), Real(*hi as f64 * unit))

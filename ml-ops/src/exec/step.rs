@@ -70,6 +70,20 @@ impl<S: Shareable> Value<S> {
         })
     }
 
+    /// Times the encoded factor of a node.
+    fn scale(&self, program: &Program, node: NodeId) -> Self {
+        let value = Z64::from_i64(program.factor(node).value);
+        self.map(|t| t.scale(value))
+    }
+
+    /// Divides a secret value by 2^`bits`; free for 0 bits.
+    fn truncate(self, bits: u32, cx: &mut Session<S>) -> Result<Self, ProtocolError> {
+        match bits {
+            0 => Ok(self),
+            _ => Ok(Self::Secret(truncate::truncate(cx, self.secret(), bits)?)),
+        }
+    }
+
     fn matmul(&self, other: &Self, cx: &mut Session<S>) -> Result<Self, ProtocolError> {
         Ok(match (self, other) {
             (Self::Public(a), Self::Public(b)) => Self::Public(a.matmul(b)),
@@ -135,10 +149,9 @@ pub(super) fn evaluate<S: Shareable>(
         }
         Op::Sum { axis, .. } => x[0].map(|t| t.sum_axis(*axis)),
         Op::Mean { axis, .. } => {
-            let factor = Z64::from_i64(program.mean_factor(node).value);
-            x[0].map(|t| t.sum_axis(*axis).scale(factor))
+            x[0].map(|t| t.sum_axis(*axis)).truncate(program.factor(node).first, cx)?.scale(program, node)
         }
-        Op::Scale { factor, .. } => x[0].map(|t| t.scale(Z64::from_i64(*factor))),
+        Op::Scale { .. } => x[0].clone().truncate(program.factor(node).first, cx)?.scale(program, node),
         Op::Reshape { .. } => x[0].map(|t| t.clone().reshape(shape)),
         Op::Slice { axis, start, end, .. } => x[0].map(|t| t.slice(*axis, *start, *end)),
         Op::Concat { axis, .. } => {
@@ -170,8 +183,5 @@ pub(super) fn evaluate<S: Shareable>(
         }
         Op::AssumeRange { .. } => x[0].clone(),
     };
-    match program.truncation(node) {
-        0 => Ok(value),
-        bits => Ok(Value::Secret(truncate::truncate(cx, value.secret(), bits)?)),
-    }
+    value.truncate(program.truncation(node), cx)
 }

@@ -7,6 +7,7 @@ use protocols::sigmoid::{CUBICS, KNOTS};
 
 use super::{Values, input, named};
 use crate::exec::InputError;
+use crate::factor::Factor;
 use crate::op::{NodeId, Op};
 use crate::program::Program;
 use crate::walk::walk;
@@ -72,8 +73,8 @@ fn evaluate(
             x[0].matmul(x[1]).scale(Z64::power_of_two(scale - product)).add(&aligned(2, scale))
         }
         Op::Sum { axis, .. } => x[0].sum_axis(*axis),
-        Op::Mean { axis, .. } => x[0].sum_axis(*axis).scale(Z64::from_i64(program.mean_factor(node).value)),
-        Op::Scale { factor, .. } => x[0].scale(Z64::from_i64(*factor)),
+        Op::Mean { axis, .. } => scaled(&x[0].sum_axis(*axis), program.factor(node)),
+        Op::Scale { .. } => scaled(x[0], program.factor(node)),
         Op::Reshape { .. } => x[0].clone().reshape(shape),
         Op::Slice { axis, start, end, .. } => x[0].slice(*axis, *start, *end),
         Op::Concat { axis, .. } => {
@@ -98,8 +99,17 @@ fn evaluate(
         Op::Sigmoid(_) => aligned(0, frac).map(|v| Z64::from_i64(sigmoid(v.to_i64(), frac))),
         Op::AssumeRange { .. } => x[0].clone(),
     };
-    let bits = program.truncation(node);
-    Ok(value.map(|v| Z64::from_i64(v.to_i64() >> bits)))
+    Ok(floored(&value, program.truncation(node)))
+}
+
+/// Truncation by `bits` as floor.
+fn floored(t: &Tensor<Z64>, bits: u32) -> Tensor<Z64> {
+    t.map(|v| Z64::from_i64(v.to_i64() >> bits))
+}
+
+/// Times a public factor, before the last truncation.
+fn scaled(t: &Tensor<Z64>, by: Factor) -> Tensor<Z64> {
+    floored(t, by.first).scale(Z64::from_i64(by.value))
 }
 
 /// The piecewise cubic of `protocols::sigmoid` with the same table and the same truncations.

@@ -37,7 +37,7 @@ pub fn float(program: &Program, inputs: &Values) -> Result<Values, InputError> {
             }
             Op::Sum { axis, .. } => x[0].sum_axis(Axis(*axis)),
             Op::Mean { axis, .. } => x[0].sum_axis(Axis(*axis)) / x[0].shape()[*axis] as f64,
-            Op::Scale { factor, bits, .. } => x[0] * (*factor as f64 * 2f64.powi(-(*bits as i32))),
+            Op::Scale { k, .. } => x[0] * *k,
             Op::Reshape { .. } => {
                 let data = x[0].iter().copied().collect();
                 ArrayD::from_shape_vec(IxDyn(shape), data).expect("invariant: inference compared the sizes")

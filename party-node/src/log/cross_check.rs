@@ -30,6 +30,36 @@ pub(super) fn compare(logs: &[CheckedLog], report: &mut Report) {
             }
         }
     }
+    logs.iter().for_each(|log| find_absent(log, logs, report));
+}
+
+/// A session of `a` that names the signer of another given log must be in that log, or in a copy of it. A member
+/// writes its open entry before it sends anything, so if `a` completed the session, a log without it was cut back to
+/// an older state, or never told the truth. If `a` did not complete it, the other may have ended before it began.
+fn find_absent(a: &CheckedLog, logs: &[CheckedLog], report: &mut Report) {
+    for session in &a.sessions {
+        let id = session.open.session;
+        for member in session.open.parties.iter().chain(&session.open.dealer) {
+            let copies = || logs.iter().filter(|b| b.key == Some(member.key) && b.key != a.key);
+            let Some(longest) = copies().max_by_key(|b| b.leaves.len()) else { continue };
+            if copies().any(|b| b.sessions.iter().any(|s| s.open.session == id)) {
+                continue;
+            }
+            let (size, other) = (longest.head.size(), longest.head.origin());
+            let what = format!("session {id}, in which {other} took part, is absent from {}", longest.path);
+            if session.completed() {
+                let what = format!(
+                    "{what}, a log of {size} entries: {} completed it, so {other}'s log was rolled back or left it out",
+                    a.head.origin()
+                );
+                report.problems.push(a.problem(session.open_entry, what));
+            } else {
+                let what =
+                    format!("entry {}: {what}; {} did not complete it", session.open_entry, a.head.origin());
+                report.notes.push(Note { log: a.path.clone(), what });
+            }
+        }
+    }
 }
 
 /// Two logs by one node: the shorter must be the beginning of the longer.

@@ -14,19 +14,19 @@ use super::super::read::{Listing, read};
 use super::super::{LogStore, Problem, Report, render, render_log, show, verify};
 use super::session::{DEALER, NAMES, Plan, key_of};
 
-fn temp() -> TempDir {
+pub(super) fn temp() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-fn assert_ok(report: &Report) {
+pub(super) fn assert_ok(report: &Report) {
     assert!(report.ok && report.problems.is_empty(), "{}", render(report));
 }
 
-fn files(dir: &Path) -> Vec<String> {
+pub(super) fn files(dir: &Path) -> Vec<String> {
     Listing::of(dir).unwrap().files.into_iter().collect()
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     for file in files(from) {
         let target = to.join(&file);
         fs::create_dir_all(target.parent().unwrap()).unwrap();
@@ -35,7 +35,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// The log in `dir`, with other entries, under its owner's key: what a dishonest owner can do.
-fn rewritten(dir: &Path, to: &Path, change: impl FnOnce(&mut Vec<Entry>)) {
+pub(super) fn rewritten(dir: &Path, to: &Path, change: impl FnOnce(&mut Vec<Entry>)) {
     let listing = Listing::of(dir).unwrap();
     let raw = read(dir, &listing);
     let mut entries: Vec<Entry> = raw.entries.iter().map(|e| Entry::decode(e).unwrap()).collect();
@@ -46,7 +46,7 @@ fn rewritten(dir: &Path, to: &Path, change: impl FnOnce(&mut Vec<Entry>)) {
     store.commit().unwrap();
 }
 
-fn only_problem(report: &Report) -> &Problem {
+pub(super) fn only_problem(report: &Report) -> &Problem {
     assert!(!report.ok);
     assert_eq!(report.problems.len(), 1, "{}", render(report));
     &report.problems[0]

@@ -169,10 +169,9 @@ fn parties_with_different_demands_are_refused_and_told_who_differs() {
 fn a_dealer_refuses_strangers_other_versions_and_other_rosters() {
     // It lists another key for the bank.
     let stranger = Identity::generate().unwrap().public_key();
-    let (_server, nodes) = world_with(2, |options| options.parties[0].key = stranger);
+    let (_server, mut nodes) = world_with(2, |options| options.parties[0].key = stranger);
     let own = nodes[0].identity.public_key().fingerprint();
-    let mut errors: Vec<_> = connect_all(nodes).into_iter().map(error_of).collect();
-    let text = errors.remove(0).to_string();
+    let text = error_of(nodes.remove(0).connect()).to_string();
     assert!(text.contains("dealer") && text.contains("refused") && text.contains(&own), "{text}");
 
     let (server, nodes) = world_with(2, |options| options.protocol_version = 5);

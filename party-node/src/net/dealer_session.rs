@@ -103,6 +103,12 @@ impl DealerSession {
         self.sink.links.failure()
     }
 
+    /// Waits until the session fails, while corrections are computed. `None` when it is closed, or after `timeout`.
+    #[must_use]
+    pub fn wait_failure(&self, timeout: Duration) -> Option<ChannelError> {
+        self.sink.links.wait_failure(timeout)
+    }
+
     /// UDP bytes (sent, received) in this session so far.
     #[must_use]
     pub fn wire_bytes(&self) -> (u64, u64) {

@@ -9,7 +9,8 @@
 //! - A message digest is BLAKE3 keyed with a [`LogKey`] that only the two ends of the connection know. It is a MAC,
 //!   so without the key it is as good as random, whatever the message (shares, openings) was; it is equal at both ends,
 //!   so anyone can compare "sent" with "received" without the key. Direction, lane, batch number and every message's
-//!   tag and length are hashed, so a digest fits one place only.
+//!   tag and length are hashed, so a digest fits one place only. Digests cover the messages of the rounds and the
+//!   dealer's corrections; the connections' hellos, confirmations and closing words are not messages in this sense.
 //! - A commitment is SHA-256 over a fresh 32-byte blind and the value; the blind stays outside the log
 //!   ([`Commitment::blinded`]). Equal values give unrelated commitments.
 //! - Counts of rounds and bytes follow from the program, which is public to the parties.

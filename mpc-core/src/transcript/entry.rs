@@ -57,7 +57,8 @@ pub struct SessionOpen {
     pub parties: Vec<Member>,
     /// The dealer, if the session has one.
     pub dealer: Option<Member>,
-    /// Commitment to the seed that all randomness of this member in this session derives from.
+    /// Commitment to the seed of this member's commitment blinds in this session, and of nothing else: shares, masks
+    /// and keys come from the connections' exporters and from the dealer. A dealer commits to a seed and does not use it.
     pub seed_commitment: [u8; 32],
 }
 

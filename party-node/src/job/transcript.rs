@@ -1,9 +1,9 @@
 //! What a node writes into its log about a session, besides the digests of messages: the open entry, blinded
 //! commitments to its private values, and the close.
 //!
-//! A commitment is SHA-256(blind ‖ value). Blinds are expanded from the session seed, whose own commitment is in the
-//! open entry. They are kept beside the log (never in it) in a file for the owner alone, because a commitment that
-//! nobody can open proves nothing later; the seed itself is forgotten with the session.
+//! A commitment is SHA-256(blind ‖ value). Blinds are expanded from a seed of their own, whose commitment is in the
+//! open entry and from which nothing else derives. They are kept beside the log (never in it) in a file for the owner
+//! alone, because a commitment that nobody can open proves nothing later; the seed is forgotten with the session.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ impl Transcript {
             CliError::outcome("no_randomness", format_args!("the system gave no randomness: {e}"))
         })?;
         let seed_commitment = Sha256::new()
-            .chain_update(b"subrosa/session-seed/1")
+            .chain_update(b"subrosa/blind-seed/1")
             .chain_update(seed.as_slice())
             .finalize()
             .into();

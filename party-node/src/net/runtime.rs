@@ -35,7 +35,7 @@ impl NetThread {
             let _ = ready.send(Ok(runtime.handle().clone()));
             // Ends when the sender is dropped, too.
             let _ = runtime.block_on(stopped);
-            // Name look-ups may still be under way on a helper thread; do not wait for them.
+            // Name look-ups may still be under way on another thread; do not wait for them.
             runtime.shutdown_background();
         });
         let thread = thread.map_err(|e| failed(&e))?;

@@ -11,8 +11,8 @@
 //!   so anyone can compare "sent" with "received" without the key. Direction, lane, batch number and every message's
 //!   tag and length are hashed, so a digest fits one place only. Digests cover the messages of the rounds and the
 //!   dealer's corrections; the connections' hellos, confirmations and closing words are not messages in this sense.
-//! - A commitment is SHA-256 over a fresh 32-byte blind and the value; the blind stays outside the log
-//!   ([`Commitment::blinded`]). Equal values give unrelated commitments.
+//! - A commitment is SHA-256 over its place (session, kind, name), a fresh 32-byte blind and the value; the blind stays
+//!   outside the log ([`Commitment::new`]). Equal values give unrelated commitments.
 //! - Counts of rounds and bytes follow from the program, which is public to the parties.
 //!
 //! # When entries are made

@@ -12,6 +12,7 @@ use crate::tag::SessionId;
 use crate::wire::{Decoder, Encoder, WireError};
 
 const DOMAIN: &str = "subrosa/transcript/v1";
+const COMMITMENT_DOMAIN: &str = "subrosa/commitment/v1";
 const DEALER: u8 = 0xff;
 
 /// The longest reason of an abort, in bytes.
@@ -84,6 +85,16 @@ pub enum CommitmentKind {
     Output,
 }
 
+impl CommitmentKind {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Input => 0,
+            Self::Weights => 1,
+            Self::Output => 2,
+        }
+    }
+}
+
 /// A blinded commitment to a private value of this member.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Commitment {
@@ -93,16 +104,31 @@ pub struct Commitment {
     pub kind: CommitmentKind,
     /// The value's name in the program.
     pub name: String,
-    /// SHA-256(blind ‖ canonical value bytes).
+    /// What [`Commitment::new`] computes over the canonical value bytes.
     pub blinded: [u8; 32],
 }
 
 impl Commitment {
-    /// SHA-256(`blind` ‖ `value`). The blind is fresh for every commitment, is kept outside the log, and is shown
-    /// together with the value to whoever is to check it.
+    /// Commits to `value` as the `kind` named `name` of `session`: SHA-256 over a domain, session, kind, name, `blind`
+    /// and `value`, so what opens one commitment opens no other. The blind is fresh for every commitment, is kept
+    /// outside the log, and is shown together with the value to whoever is to check it with [`Commitment::opens`].
     #[must_use]
-    pub fn blinded(blind: &[u8; 32], value: &[u8]) -> [u8; 32] {
-        Sha256::new().chain_update(blind).chain_update(value).finalize().into()
+    pub fn new(session: SessionId, kind: CommitmentKind, name: &str, blind: &[u8; 32], value: &[u8]) -> Self {
+        let mut head = Encoder::new();
+        head.str(COMMITMENT_DOMAIN);
+        head.array(&session.0);
+        head.u8(kind.byte());
+        head.str(name);
+        head.array(blind);
+        // All before the value is fixed in length or carries its length, so no two inputs are hashed alike.
+        let blinded = Sha256::new().chain_update(head.finish()).chain_update(value).finalize().into();
+        Self { session, kind, name: name.to_owned(), blinded }
+    }
+
+    /// Whether `blind` and `value` open this commitment.
+    #[must_use]
+    pub fn opens(&self, blind: &[u8; 32], value: &[u8]) -> bool {
+        Self::new(self.session, self.kind, &self.name, blind, value).blinded == self.blinded
     }
 }
 
@@ -186,11 +212,7 @@ impl Entry {
             Self::Commitment(c) => {
                 e.u8(1);
                 e.array(&c.session.0);
-                e.u8(match c.kind {
-                    CommitmentKind::Input => 0,
-                    CommitmentKind::Weights => 1,
-                    CommitmentKind::Output => 2,
-                });
+                e.u8(c.kind.byte());
                 e.str(&c.name);
                 e.array(&c.blinded);
             }

@@ -261,12 +261,7 @@ fn sample_entries() -> Vec<Entry> {
     vec![
         Entry::SessionOpen(SessionOpen { me: Peer::Dealer, ..open.clone() }),
         Entry::SessionOpen(open),
-        Entry::Commitment(Commitment {
-            session: SESSION,
-            kind: CommitmentKind::Weights,
-            name: "weights".into(),
-            blinded: Commitment::blinded(&[1; 32], b"value"),
-        }),
+        Entry::Commitment(Commitment::new(SESSION, CommitmentKind::Weights, "weights", &[1; 32], b"value")),
         Entry::Batch(batch),
         close(Outcome::Completed),
         close(Outcome::aborted("lost", Some(Peer::Dealer), "connection closed\nby peer")),
@@ -344,9 +339,48 @@ fn reasons_are_bounded_and_single_line() {
 }
 
 #[test]
-fn equal_values_have_unrelated_commitments() {
-    assert_ne!(Commitment::blinded(&[1; 32], b"1000"), Commitment::blinded(&[2; 32], b"1000"));
-    assert_ne!(Commitment::blinded(&[1; 32], b"1000"), Commitment::blinded(&[1; 32], b"1001"));
+fn a_commitment_is_opened_by_its_blind_and_value_at_its_place_alone() {
+    use CommitmentKind::{Input, Output, Weights};
+    let digest = |session, kind, name: &str, blind: u8, value: &[u8]| {
+        Commitment::new(SessionId([session; 32]), kind, name, &[blind; 32], value).blinded
+    };
+    let digests = [
+        digest(7, Input, "age", 1, b"1000"),
+        digest(8, Input, "age", 1, b"1000"),
+        digest(7, Weights, "age", 1, b"1000"),
+        digest(7, Output, "age", 1, b"1000"),
+        digest(7, Input, "wage", 1, b"1000"),
+        digest(7, Input, "", 1, b"1000"),
+        digest(7, Input, "age", 2, b"1000"),
+        digest(7, Input, "age", 1, b"1001"),
+        digest(7, Input, "age", 1, b""),
+        // Bytes moved over the border of name and blind, and of blind and value.
+        digest(7, Input, "age\u{1}", 1, b"1000"),
+        digest(7, Input, "age", 1, b"\x011000"),
+    ];
+    assert!((0..digests.len()).all(|i| !digests[..i].contains(&digests[i])));
+
+    let commitment = Commitment::new(SESSION, Input, "age", &[1; 32], b"1000");
+    assert!(commitment.opens(&[1; 32], b"1000"));
+    assert!(!commitment.opens(&[2; 32], b"1000") && !commitment.opens(&[1; 32], b"1001"));
+    let moved = Commitment { kind: Output, ..commitment };
+    assert!(!moved.opens(&[1; 32], b"1000"), "opened as another kind");
+}
+
+/// SHA-256 over the fields spelled out, as the format page describes them.
+#[test]
+fn a_commitment_is_the_documented_hash() {
+    use sha2::{Digest as _, Sha256};
+    let mut bytes = b"\x15\0\0\0subrosa/commitment/v1".to_vec();
+    bytes.extend([7; 32]);
+    bytes.extend(b"\x01\x03\0\0\0age");
+    bytes.extend([9; 32]);
+    bytes.extend(b"value");
+    let expected: [u8; 32] = Sha256::digest(&bytes).into();
+    assert_eq!(
+        Commitment::new(SESSION, CommitmentKind::Weights, "age", &[9; 32], b"value").blinded,
+        expected
+    );
 }
 
 proptest! {

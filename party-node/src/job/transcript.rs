@@ -1,7 +1,7 @@
 //! What a node writes into its log about a session, besides the digests of messages: the open entry, blinded
 //! commitments to its private values, and the close.
 //!
-//! A commitment is SHA-256(blind ‖ value). Blinds are expanded from a seed of their own, whose commitment is in the
+//! A commitment ([`Commitment::new`]) is a hash over its place, a blind and the value. Blinds are expanded from a seed of their own, whose commitment is in the
 //! open entry and from which nothing else derives. They are kept beside the log (never in it) in a file for the owner
 //! alone, because a commitment that nobody can open proves nothing later; the seed is forgotten with the session.
 
@@ -93,8 +93,7 @@ impl Transcript {
         Hkdf::<Sha256>::new(Some(&self.session.0), self.seed.as_slice())
             .expand(info.as_bytes(), blind.as_mut_slice())
             .expect("invariant: 32 bytes are within HKDF's limit");
-        let blinded = Commitment::blinded(&blind, value);
-        let entry = Commitment { session: self.session, kind, name: name.to_owned(), blinded };
+        let entry = Commitment::new(self.session, kind, name, &blind, value);
         self.log.append(&Entry::Commitment(entry)).map_err(log_error)?;
         let kind = match kind {
             CommitmentKind::Input => "input",

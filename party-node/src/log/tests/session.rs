@@ -148,12 +148,9 @@ impl Plan {
     }
 
     fn commitment(&self, me: PartyId) -> Entry {
-        Entry::Commitment(Commitment {
-            session: self.session,
-            kind: CommitmentKind::Input,
-            name: format!("{}.columns", NAMES[me.index()]),
-            blinded: Commitment::blinded(&[me.index() as u8; 32], b"values"),
-        })
+        let name = format!("{}.columns", NAMES[me.index()]);
+        let blind = [me.index() as u8; 32];
+        Entry::Commitment(Commitment::new(self.session, CommitmentKind::Input, &name, &blind, b"values"))
     }
 }
 

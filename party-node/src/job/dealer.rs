@@ -27,6 +27,9 @@ use crate::net::{DealerOptions, DealerServer, DealerSession, Listener, Member, N
 /// The party that corrections go to.
 const CORRECTED: Peer = Peer::Party(PartyId::new(0));
 
+/// Parties wait as long for each other as a dealer that serves once, and know better who is missing: they speak first.
+const AFTER_THE_PARTIES: Duration = Duration::from_secs(1);
+
 /// Serves sessions until the process is ended, or one session if `once`. `served` is told of every finished one.
 ///
 /// # Errors
@@ -42,7 +45,7 @@ pub fn run_dealer(
     let log = open_log(&config.node, &identity)?;
     let server = DealerServer::bind(&identity, listener, options(config)).map_err(|e| from_net(&e))?;
     if once {
-        let limit = Duration::from_millis(config.node.connect_timeout_ms);
+        let limit = Duration::from_millis(config.node.connect_timeout_ms) + AFTER_THE_PARTIES;
         let report = next(config, &identity, &server, &log, Some(limit));
         drop(server);
         let head = close_log(&config.node, log)?;
@@ -80,7 +83,7 @@ fn next(
     limit: Option<Duration>,
 ) -> Result<DealerReport, CliError> {
     let session = server.accept_session(limit).map_err(|e| from_net(&e))?.ok_or_else(|| {
-        let waited_ms = limit.unwrap_or_default().as_millis();
+        let waited_ms = config.node.connect_timeout_ms;
         CliError::outcome("peer_absent", format_args!("no party asked for a session within {waited_ms} ms"))
     })?;
     let began = Instant::now();

@@ -14,7 +14,7 @@ fn one_input(values: &ArrayD<f64>) -> Inputs {
 }
 
 fn scaling(frac: u32, len: usize, max_abs: f64, k: f64) -> Result<Program, ProgramError> {
-    let mut p = Program::builder("scale", FracBits::new(frac).unwrap(), &["a", "b"]);
+    let mut p = Program::builder("scale", FracBits::new(frac).expect("supported fraction bits"), &["a", "b"]);
     let x = p.input("x", Owner(0), [len], max_abs)?;
     let y = p.scale(x, k)?;
     p.output("y", y, &[1])?;
@@ -22,7 +22,7 @@ fn scaling(frac: u32, len: usize, max_abs: f64, k: f64) -> Result<Program, Progr
 }
 
 fn averaging(frac: u32, len: usize, max_abs: f64) -> Result<Program, ProgramError> {
-    let mut p = Program::builder("mean", FracBits::new(frac).unwrap(), &["a", "b"]);
+    let mut p = Program::builder("mean", FracBits::new(frac).expect("supported fraction bits"), &["a", "b"]);
     let x = p.input("x", Owner(0), [len], max_abs)?;
     let y = p.mean(x, Axis(0))?;
     p.output("y", y, &[1])?;
@@ -32,16 +32,16 @@ fn averaging(frac: u32, len: usize, max_abs: f64) -> Result<Program, ProgramErro
 /// Runs the program and compares with what the numbers themselves say. Returns the rounds of the last node.
 fn check(at: &str, frac: u32, program: &Program, x: &ArrayD<f64>, truth: &ArrayD<f64>) -> u64 {
     let inputs = one_input(x);
-    let (runs, plan) = (run_local(program, &inputs, [frac as u8; 32]).unwrap(), program.plan());
+    let (runs, plan) = (run_local(program, &inputs, [frac as u8; 32]).expect("a run"), program.plan());
     for (party, run) in PartyId::all(2).zip(&runs) {
         plan.check(party, &run.measured).unwrap_or_else(|e| panic!("{at}: {e}"));
     }
-    program.demand().check().unwrap();
+    program.demand().check().expect("within a dealer's limits");
     let rounds = plan.ops[1].rounds;
     let unit = 2f64.powi(-(frac as i32));
     let secure = &runs[1].outputs["y"];
-    let float = &reference::float(program, &inputs).unwrap()["y"];
-    let fixed = &reference::fixed(program, &inputs).unwrap()["y"];
+    let float = &reference::float(program, &inputs).expect("inputs that fit")["y"];
+    let fixed = &reference::fixed(program, &inputs).expect("inputs that fit")["y"];
     for (((secure, float), fixed), truth) in secure.iter().zip(float).zip(fixed).zip(truth) {
         assert!((float - truth).abs() <= 1e-12 * truth.abs(), "{at}: float {float}, true {truth}");
         let allowed = rounds as f64 * unit;

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mpc_core::fixed::{FixedError, FracBits, HEADROOM_BITS, encode};
+use mpc_core::fixed::{FixedError, FracBits, HEADROOM_BITS, decode, encode};
 use ndarray::{ArrayD, Axis};
 
 use crate::error::ProgramError;
@@ -12,6 +12,8 @@ use crate::op::{InputKind, NodeId, Op};
 use crate::program::Program;
 use crate::shape::Shape;
 
+/// Most that rounding may change a constant by, relative to it.
+const MAX_ROUNDING: f64 = 1.0 / 16.0;
 /// Tells the builders of one process apart, so that a handle of one is refused by another.
 static NEXT_BUILDER: AtomicU64 = AtomicU64::new(0);
 
@@ -88,14 +90,26 @@ impl ProgramBuilder {
 
     /// A public tensor. If every value is an integer it is kept as such: products with it need no truncation.
     ///
+    /// Otherwise every value is rounded to a multiple of 2^−f, which is at most half of that off, as inputs are; the
+    /// references compute with the rounded values. A factor that needs more digits belongs into
+    /// [`ProgramBuilder::scale`].
+    ///
     /// # Errors
-    /// A value that is not finite or too large.
+    /// A value that is not finite or too large. [`ProgramError::Rounding`] for one that rounding would change by more
+    /// than 1/16 of itself, as it can change values below 8 units of 2^−f, so for any that would become zero.
     pub fn constant(&mut self, values: &ArrayD<f64>) -> Result<Value, ProgramError> {
         let integer = values.iter().all(|v| v.fract() == 0.0);
         let scale = if integer { 0 } else { self.program.frac.bits() };
         let encoded = encode(values, scale, f64::INFINITY);
-        let values = encoded.map_err(|source| ProgramError::Encoding { op: "constant", source })?;
-        self.push("constant", &[], |_| Op::Constant { scale, values })
+        let encoded = encoded.map_err(|source| ProgramError::Encoding { op: "constant", source })?;
+        let rounded = decode(&encoded, scale);
+        let pairs = values.iter().zip(&rounded).enumerate();
+        for (position, (&value, &rounded)) in pairs {
+            if (value - rounded).abs() > MAX_ROUNDING * value.abs() {
+                return Err(ProgramError::Rounding { op: "constant", position, value, rounded, frac: scale });
+            }
+        }
+        self.push("constant", &[], |_| Op::Constant { scale, values: encoded })
     }
 
     /// A public number, which broadcasts to every shape.
@@ -311,7 +325,8 @@ impl ProgramBuilder {
         self.push("relu", &[x], |v| Op::Relu(v[0]))
     }
 
-    /// min(max(x, lo), hi) for public limits, which are rounded to the program's fraction bits. Exact; four rounds.
+    /// min(max(x, lo), hi) for public limits, which are rounded to the program's fraction bits, so by half a
+    /// unit at most: a limit of less than that is 0. Exact; four rounds.
     ///
     /// # Errors
     /// Limits that are not finite, too large or in the wrong order.

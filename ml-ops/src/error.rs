@@ -185,6 +185,22 @@ pub enum ProgramError {
         /// Fraction bits of the program.
         frac: u32,
     },
+    /// A public number that is not zero and would be rounded to something else.
+    #[error(
+        "{op}: element {position} is {value:e}, which {frac} fraction bits would round to {rounded:e}, more than 1/16 off; use scale to multiply by a small number, more fraction bits, or write 0 if that is meant"
+    )]
+    Rounding {
+        /// The operation.
+        op: &'static str,
+        /// Row-major position.
+        position: usize,
+        /// The number.
+        value: f64,
+        /// What it would become.
+        rounded: f64,
+        /// Fraction bits of the program.
+        frac: u32,
+    },
     /// A public number that has no encoding.
     #[error("{op}: {source}")]
     Encoding {

@@ -126,6 +126,26 @@ fn numbers_without_an_encoding_are_refused() {
 }
 
 #[test]
+fn constants_that_would_be_far_off_are_refused() {
+    let mut p = builder();
+    let x = input(&mut p, "x", &[2], 1.0);
+    assert_eq!(
+        p.constant(&arr1(&[0.5, -1e-7]).into_dyn()).unwrap_err().to_string(),
+        "constant: element 1 is -1e-7, which 16 fraction bits would round to 0e0, more than 1/16 off; use scale to \
+         multiply by a small number, more fraction bits, or write 0 if that is meant"
+    );
+    let unit = 2f64.powi(-16);
+    // Rounded to 1 unit, which is a third off; 7.5 units are off by half a unit of 7.5, 8.5 by less than 1/16.
+    for (units, fits) in [(0.4, false), (1.5, false), (7.5, false), (8.5, true), (1.0, true), (7.01, true)] {
+        for v in [units * unit, -units * unit] {
+            assert_eq!(p.number(v).is_ok(), fits, "{units} units");
+            assert_eq!(p.add_public(x, v).is_ok(), fits, "{units} units");
+        }
+    }
+    assert!(p.constant(&arr1(&[0.0, -0.0, 0.3, 1e-3]).into_dyn()).is_ok());
+}
+
+#[test]
 fn handles_parties_and_names_are_checked() {
     let mut p = builder();
     let x = input(&mut p, "x", &[2], 1.0);

@@ -1,0 +1,186 @@
+//! Writes `seeds/` anew with the real encoders: `cargo run --release --example write_seeds` in `fuzz/`.
+
+use std::fs;
+use std::path::Path;
+
+use ml_ops::{Axis, Owner, Program, ProgramError};
+use mpc_core::bits::BitTensor;
+use mpc_core::checkpoint::Checkpoint;
+use mpc_core::fixed::FracBits;
+use mpc_core::ring::Z64;
+use mpc_core::transcript::{Close, Entry, Outcome};
+use ndarray::{Array2, arr1};
+use subrosa_fuzz::foundation::{log_key, signed_heads};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let programs = [scorecard()?, elementwise()?, comparisons()?, shapes()?];
+    let mut seeds = party_node::fuzzing::seeds(&programs[0].demand().encode());
+    let names = ["valid-scorecard", "valid-elementwise", "valid-comparisons", "valid-shapes"];
+    for (name, program) in names.into_iter().zip(&programs) {
+        seeds.push(("program", name, program.encode()));
+        seeds.push(("program_run", name, program.encode()));
+        seeds.push(("demand", name, program.demand().encode()));
+    }
+    let aborted = Close {
+        session: mpc_core::tag::SessionId([9; 32]),
+        outcome: Outcome::aborted("peer_lost", Some(mpc_core::channel::Peer::Dealer), "no word for 1500 ms"),
+        rounds: 3,
+        bytes_sent: 99,
+    };
+    seeds.push(("log_entry", "valid-aborted", Entry::Close(aborted).encode()));
+    seeds.extend(checkpoints());
+    seeds.extend(proofs());
+    seeds.extend(bits());
+    seeds.extend(texts());
+    for (target, name, bytes) in seeds {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
+        fs::create_dir_all(&dir)?;
+        fs::write(dir.join(name), bytes)?;
+    }
+    Ok(())
+}
+
+/// Dense layer and sigmoid with secret weights, as in the demo.
+fn scorecard() -> Result<Program, ProgramError> {
+    let mut p = Program::builder("scorecard", FracBits::DEFAULT, &["bank", "bureau"]);
+    let x = p.input("bank.features", Owner(0), [2, 2], 16.0)?;
+    let y = p.input("bureau.features", Owner(1), [2, 1], 16.0)?;
+    let w = p.weights("weights", Owner(0), [3, 1], 8.0)?;
+    let b = p.weights("bias", Owner(0), [1], 8.0)?;
+    let all = p.concat(&[x, y], Axis(1))?;
+    let logits = p.dense(all, w, b)?;
+    let scores = p.sigmoid(logits)?;
+    p.output("scores", scores, &[0])?;
+    p.build()
+}
+
+fn elementwise() -> Result<Program, ProgramError> {
+    let mut p = Program::builder("elementwise", FracBits::DEFAULT, &["a", "b", "c"]);
+    let x = p.input("x", Owner(0), [2, 3], 8.0)?;
+    let y = p.input("y", Owner(2), [2, 3], 8.0)?;
+    let row = p.constant(&arr1(&[0.5, -1.25, 2.0]).into_dyn())?;
+    let sum = p.add(x, row)?;
+    let difference = p.sub(sum, y)?;
+    let product = p.mul(difference, y)?;
+    let square = p.square(product)?;
+    let small = p.scale(square, 0.3)?;
+    let negative = p.neg(small)?;
+    let mean = p.mean(negative, Axis(0))?;
+    p.output("mean", mean, &[0, 1, 2])?;
+    p.build()
+}
+
+fn comparisons() -> Result<Program, ProgramError> {
+    let mut p = Program::builder("comparisons", FracBits::DEFAULT, &["a", "b"]);
+    let x = p.input("x", Owner(0), [3], 8.0)?;
+    let y = p.input("y", Owner(1), [3], 8.0)?;
+    let less = p.less(x, y)?;
+    let greater = p.greater_equal(x, y)?;
+    let chosen = p.select(less, x, y)?;
+    let relu = p.relu(chosen)?;
+    let clamped = p.clamp(relu, -2.0, 2.5)?;
+    let narrow = p.assume_range(clamped, 4.0)?;
+    let votes = p.add(less, greater)?;
+    p.output("chosen", narrow, &[0])?;
+    p.output("votes", votes, &[1])?;
+    p.build()
+}
+
+fn shapes() -> Result<Program, ProgramError> {
+    let mut p = Program::builder("shapes", FracBits::DEFAULT, &["a", "b"]);
+    let x = p.input("x", Owner(0), [2, 3], 8.0)?;
+    let table = p.constant(&Array2::from_shape_fn((3, 2), |(i, j)| (i + j) as f64).into_dyn())?;
+    let product = p.matmul(x, table)?;
+    let t = p.transpose(product)?;
+    let wide = p.concat(&[t, product], Axis(1))?;
+    let part = p.slice(wide, Axis(1), 1..3)?;
+    let flat = p.reshape(part, [4])?;
+    let total = p.sum(flat, Axis(0))?;
+    p.output("total", total, &[1])?;
+    p.build()
+}
+
+type Seed = (&'static str, &'static str, Vec<u8>);
+
+fn checkpoints() -> Vec<Seed> {
+    let names = ["valid-0", "valid-1", "valid-7", "valid-255", "valid-256", "valid-70000", "valid-max"];
+    let signed = signed_heads().into_iter().map(|h| h.sign(&log_key()).to_string());
+    let mut seeds: Vec<Seed> =
+        names.into_iter().zip(signed).map(|(n, text)| ("checkpoint", n, text.into_bytes())).collect();
+    // Two signature lines, the second by another name.
+    let other =
+        Checkpoint::new("bureau", 7, signed_heads()[2].root()).expect("a valid name").sign(&log_key());
+    let two = format!("{}{}\n", signed_heads().swap_remove(2).sign(&log_key()), other.signatures()[0]);
+    seeds.push(("checkpoint", "valid-cosigned", two.into_bytes()));
+    seeds
+}
+
+fn proofs() -> Vec<Seed> {
+    let flip = |head: [u8; 4]| [&head[..], &[0; 39], &[1]].concat();
+    let wild = |head: [u8; 4]| [&head[..], &[3; 96], &[0xff; 8]].concat();
+    vec![
+        ("proof", "valid-inclusion", vec![10, 3, 0, 0]),
+        ("proof", "valid-consistency", vec![10, 3, 7, 1]),
+        ("proof", "valid-large", vec![127, 99, 64, 0]),
+        ("proof", "flipped-inclusion", flip([12, 11, 0, 0])),
+        ("proof", "flipped-consistency", flip([12, 0, 6, 1])),
+        ("proof", "wild-inclusion", wild([6, 2, 3, 2])),
+        ("proof", "wild-consistency", wild([6, 2, 3, 3])),
+    ]
+}
+
+fn bits() -> Vec<Seed> {
+    let packed = |lanes: u8, len: u16| {
+        let values: Vec<Z64> =
+            (0..u64::from(len)).map(|i| Z64(i.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+        let mut out = [&[lanes][..], &len.to_le_bytes()].concat();
+        BitTensor::slice_of(&values, lanes.into()).pack_into(&mut out);
+        out
+    };
+    vec![
+        ("bits", "valid-odd", packed(3, 5)),
+        ("bits", "valid-word", packed(2, 64)),
+        ("bits", "valid-wide", packed(64, 3)),
+        ("bits", "valid-long", packed(7, 129)),
+        ("bits", "valid-empty", packed(4, 0)),
+    ]
+}
+
+fn texts() -> Vec<Seed> {
+    let key = |seed: u8| {
+        let key = ed25519_dalek::SigningKey::from_bytes(&[seed; 32]).verifying_key();
+        party_node::identity::PublicKey::from_bytes(key.as_bytes()).expect("a public key").to_string()
+    };
+    let parties = format!(
+        "[[party]]\nname = \"bank\"\naddress = \"127.0.0.1:7401\"\npublic_key = \"{}\"\n\n\
+         [[party]]\nname = \"bureau\"\naddress = \"bureau.example:7402\"\npublic_key = \"{}\"\n\n",
+        key(1),
+        key(2)
+    );
+    let head =
+        "key = \"node.key\"\nlisten = \"127.0.0.1:7401\"\nconnect_timeout_ms = 5000\nlink = \"lan\"\n\n";
+    let party = format!(
+        "name = \"bank\"\n{head}{parties}[dealer]\nname = \"dealer\"\naddress = \"[::1]:7409\"\npublic_key = \"{}\"\n\n\
+         [log]\ndir = \"log\"\n\n[job]\nprogram = \"p.sbr\"\npreprocessing = \"dealer\"\n\n\
+         [inputs.\"bank.features\"]\nfile = \"bank.csv\"\nkey_column = \"id\"\ncolumns = [\"income\", \"debt\"]\n\
+         missing = \"mean\"\nstandardise = {{ income = {{ mean = 2000, standard_deviation = 500.5 }} }}\n\n\
+         [inputs.weights]\nkind = \"weights\"\nfile = \"w.csv\"\nnames = [\"bank.income\"]\n\n\
+         [outputs.scores]\nfile = \"scores.csv\"\n\n\
+         [scorecard]\noutput = \"scores\"\nbase_points = 600\nbase_odds = 50\npoints_to_double_odds = 20\n\
+         approve_from = 620\ndecline_below = 580\n",
+        key(3)
+    );
+    let dealer = format!("name = \"dealer\"\n{head}{parties}[log]\ndir = \"log\"\n");
+    let table = "id,income,other,debt\nc-1,2000.5,x,1\nc-2,NA,y,0\n\"c,3\",-3e3,\"z\"\"z\",1\n";
+    let with = |mode: u8, text: &str| [&[mode][..], text.as_bytes()].concat();
+    vec![
+        ("config", "valid-party", party.into_bytes()),
+        ("config", "valid-dealer", dealer.into_bytes()),
+        ("csv", "valid-mean", with(0, table)),
+        ("csv", "valid-value-batch", with(0x82, table)),
+        ("csv", "valid-plain", with(1, "id,income,debt\na,1,0\nb,2,1\n")),
+        ("csv", "refused-missing", with(1, table)),
+        ("weights", "valid-two", b"name,weight\nbias,-1.5\nbank.income,0.25\n".to_vec()),
+        ("weights", "valid-extra", b"note,weight,name\n,1e-3,other\nx,2,bias\ny,3,bank.income\n".to_vec()),
+    ]
+}

@@ -7,6 +7,7 @@ pub mod inputs;
 mod lane;
 pub mod outputs;
 mod party;
+mod private_file;
 pub mod report;
 mod shared;
 mod transcript;

@@ -32,7 +32,7 @@ mod accept;
 mod confirm;
 mod control;
 mod dial;
-mod frame;
+pub(crate) mod frame;
 #[cfg(test)]
 mod hostile_tests;
 mod join;
@@ -40,6 +40,7 @@ mod links;
 mod lobby;
 mod pump;
 mod queue;
+mod rows;
 mod runtime;
 mod tls;
 
@@ -48,7 +49,7 @@ pub use dealer_link::{DealerLink, QuicCorrections};
 pub use dealer_server::{DealerOptions, DealerServer};
 pub use dealer_session::{CorrectionSink, DealerSession};
 pub use error::{Difference, Names, NetError, blame};
-pub use keys::{PROTOCOL_VERSION, PeerKeys, SecretBytes, roster_digest, session_id};
+pub use keys::{PROTOCOL_VERSION, PeerKeys, SecretBytes, roster_digest};
 pub use options::{ConnectOptions, Member, Notice};
 pub use session::{Connected, RowOrder, connect};
 pub use transport::{LinkProfile, Listener};

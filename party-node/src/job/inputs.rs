@@ -151,7 +151,7 @@ impl LocalInputs {
         if self.key_column.is_none() {
             self.row_ids = table.ids().to_vec();
             self.key_column = Some(key_column.to_owned());
-        } else if let Some(row) = (0..table.rows()).find(|&r| self.row_ids.get(r) != table.ids().get(r)) {
+        } else if let Some(row) = first_difference(&self.row_ids, table.ids()) {
             return Err(CliError::setup(
                 "ids_differ",
                 format_args!(
@@ -212,6 +212,12 @@ impl LocalInputs {
     }
 }
 
+/// The first row at which two lists of ids differ; the end of the shorter one if it is a part of the other.
+fn first_difference(a: &[String], b: &[String]) -> Option<usize> {
+    let both = a.iter().zip(b).position(|(a, b)| a != b);
+    both.or_else(|| (a.len() != b.len()).then(|| a.len().min(b.len())))
+}
+
 /// A configured input that the program does not want is a misunderstanding, and so is another party's.
 fn refuse_strays(config: &Config, wanted: &[InputSpec<'_>]) -> Result<(), CliError> {
     let Some(stray) = config.inputs.keys().find(|name| wanted.iter().all(|i| i.name != name.as_str())) else {
@@ -227,4 +233,18 @@ fn refuse_strays(config: &Config, wanted: &[InputSpec<'_>]) -> Result<(), CliErr
             config.node.name
         ),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_difference;
+
+    #[test]
+    fn a_prefix_differs_where_it_ends() {
+        let ids = |n: usize| (0..n).map(|i| i.to_string()).collect::<Vec<_>>();
+        assert_eq!(first_difference(&ids(3), &ids(3)), None);
+        assert_eq!(first_difference(&ids(3), &ids(2)), Some(2));
+        assert_eq!(first_difference(&ids(2), &ids(3)), Some(2));
+        assert_eq!(first_difference(&ids(2), &["0".into(), "x".into()]), Some(1));
+    }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::config::{Config, ScorecardConfig};
 use crate::error::CliError;
 use crate::job::inputs::LocalInputs;
+use crate::job::private_file::write_private;
 use crate::metrics::{Discrimination, discrimination};
 use crate::scorecard::Bands;
 
@@ -140,17 +141,13 @@ fn finish(rows: Vec<csv::Result<()>>, writer: csv::Writer<Vec<u8>>) -> Result<St
     String::from_utf8(bytes).map_err(|e| failed(e.to_string()))
 }
 
-/// Replaces the file in one step, so that a reader never sees half of it.
+/// Writes results, which are about people: for their owner alone.
 fn write_new(file: &Path, text: &str) -> Result<(), CliError> {
     let failed = |e: std::io::Error| CliError::file("write", file, &e);
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    let mut partial = file.as_os_str().to_owned();
-    partial.push(".sbr-tmp");
-    let partial = PathBuf::from(partial);
-    std::fs::write(&partial, text).map_err(failed)?;
-    std::fs::rename(&partial, file).map_err(failed)
+    write_private(file, text.as_bytes()).map_err(failed)
 }
 
 fn score_report(card: &ScorecardConfig, scores: &[f64], outcomes: Option<&[bool]>) -> ScoreReport {

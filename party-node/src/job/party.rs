@@ -104,15 +104,16 @@ impl Run<'_> {
         mut clock: Clock,
         progress: &mut dyn Progress,
     ) -> Result<RunReport, CliError> {
-        let Connected { session_id: id, keys, channel, dealer, handle, .. } = connected;
+        let Connected { session_id: id, nonces, keys, channel, dealer, handle, .. } = connected;
         let session = hex(&id.0);
         let me = Peer::Party(self.config.me);
         let dealer = dealer.ok_or_else(|| {
             CliError::outcome("internal", "the session has no dealer, though it asked for one")
         })?;
-        let mut transcript = Transcript::open(log.handle(), &self.config.node, me, agreement)
-            .inspect_err(|e| give_up(&handle, Some(me), e))?;
-        self.commit_inputs(&mut transcript, &encoded).inspect_err(|e| give_up(&handle, Some(me), e))?;
+        let nonces = nonces.into_vec();
+        let opened = Transcript::open_with_nonces(log.handle(), &self.config.node, me, agreement, nonces);
+        let mut transcript = opened.inspect_err(|e| give_up(&handle, me, None, e))?;
+        self.commit_inputs(&mut transcript, &encoded).inspect_err(|e| give_up(&handle, me, None, e))?;
 
         let mut secrets = Secrets { id, keys, dealer };
         let recorders = self.recorders(channel, &mut secrets, &log);
@@ -120,9 +121,8 @@ impl Run<'_> {
         clock.seconds.compute = clock.lap();
         progress.phase("closing the session");
         let wire = handle.wire_bytes();
-        let finished = computed.and_then(|execution| {
-            self.finish(&handle, &recorders, &mut transcript, &execution).map(|()| execution)
-        });
+        let finished = computed
+            .and_then(|execution| self.finish(&handle, &mut transcript, &execution).map(|()| execution));
         let execution = match finished {
             Ok(execution) => execution,
             Err(failure) => {
@@ -132,7 +132,12 @@ impl Run<'_> {
                 return Err(failure.error);
             }
         };
+        // All parties agreed that the session is over. From here on only this node's own disk can fail, and what was
+        // learnt is written whatever becomes of the log.
+        let (rounds, sent) = recorders.finish();
+        let logged = transcript.close(Outcome::Completed, rounds, sent);
         let (outputs, scorecard) = write_outputs(self.config, &self.inputs, &execution.outputs)?;
+        logged?;
         let head = close_log(&self.config.node, log)?;
         clock.seconds.finish = clock.lap();
         clock.seconds.total = clock.began.elapsed().as_secs_f64();
@@ -228,7 +233,6 @@ impl Run<'_> {
     fn finish(
         &self,
         handle: &SessionHandle,
-        recorders: &Recorders,
         transcript: &mut Transcript,
         execution: &Execution,
     ) -> Result<(), Failure> {
@@ -240,9 +244,7 @@ impl Run<'_> {
             let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_bits().to_le_bytes()).collect();
             transcript.commit(CommitmentKind::Output, name, &bytes).map_err(own)?;
         }
-        handle.close().map_err(|e| from_channel(handle.names(), Some("closing the session"), &e))?;
-        let (rounds, sent) = recorders.finish();
-        transcript.close(Outcome::Completed, rounds, sent).map_err(own)
+        handle.close().map_err(|e| from_channel(handle.names(), Some("closing the session"), &e))
     }
 
     /// The session's bad end: everyone is told, the log says why.
@@ -253,8 +255,7 @@ impl Run<'_> {
         transcript: &Transcript,
         failure: &Failure,
     ) {
-        let culprit = failure.culprit.or(Some(Peer::Party(self.config.me)));
-        give_up(handle, culprit, &failure.error);
+        give_up(handle, Peer::Party(self.config.me), failure.culprit, &failure.error);
         let (rounds, sent) = recorders.finish();
         let outcome = Outcome::aborted(failure.error.code(), failure.culprit, failure.error.message());
         if let Err(error) = transcript.close(outcome, rounds, sent) {
@@ -276,9 +277,13 @@ impl Recorders {
     }
 }
 
-/// Tells all peers, and waits a moment until that has left.
-fn give_up(handle: &SessionHandle, culprit: Option<Peer>, error: &CliError) {
-    handle.abort(culprit, error.message());
+/// Tells all peers, and waits a moment until that has left. Of an error of our own they learn the kind alone: its text may
+/// name local files.
+fn give_up(handle: &SessionHandle, me: Peer, culprit: Option<Peer>, error: &CliError) {
+    match culprit {
+        Some(peer) => handle.abort(Some(peer), error.message()),
+        None => handle.abort(Some(me), error.code()),
+    }
     handle.flush();
 }
 

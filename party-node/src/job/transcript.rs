@@ -5,7 +5,6 @@
 //! open entry and from which nothing else derives. They are kept beside the log (never in it) in a file for the owner
 //! alone, because a commitment that nobody can open proves nothing later; the seed is forgotten with the session.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use hkdf::Hkdf;
@@ -16,6 +15,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::private_file::write_private;
 use crate::config::NodeConfig;
 use crate::error::CliError;
 use crate::log::{LogError, LogHandle};
@@ -54,12 +54,23 @@ struct OpeningsFile<'a> {
 }
 
 impl Transcript {
-    /// Opens the session in the log; durable when this returns.
+    /// Opens the session in the log of a dealer, which is not shown the parties' nonces.
     pub(super) fn open(
         log: LogHandle,
         node: &NodeConfig,
         me: Peer,
         agreement: Agreement,
+    ) -> Result<Self, CliError> {
+        Self::open_with_nonces(log, node, me, agreement, Vec::new())
+    }
+
+    /// Opens the session in the log of a party. The nonces let an auditor compute the session's id again.
+    pub(super) fn open_with_nonces(
+        log: LogHandle,
+        node: &NodeConfig,
+        me: Peer,
+        agreement: Agreement,
+        nonces: Vec<[u8; 32]>,
     ) -> Result<Self, CliError> {
         let mut seed = Zeroizing::new([0; 32]);
         getrandom::fill(seed.as_mut_slice()).map_err(|e| {
@@ -79,6 +90,7 @@ impl Transcript {
             me,
             parties: agreement.parties,
             dealer: agreement.dealer,
+            nonces,
             seed_commitment,
         };
         log.append(&Entry::SessionOpen(open)).map_err(log_error)?;
@@ -94,14 +106,16 @@ impl Transcript {
             .expand(info.as_bytes(), blind.as_mut_slice())
             .expect("invariant: 32 bytes are within HKDF's limit");
         let entry = Commitment::new(self.session, kind, name, &blind, value);
-        self.log.append(&Entry::Commitment(entry)).map_err(log_error)?;
         let kind = match kind {
             CommitmentKind::Input => "input",
             CommitmentKind::Weights => "weights",
             CommitmentKind::Output => "output",
         };
         self.openings.push(Opening { kind, name: name.to_owned(), blind: hex(blind.as_slice()) });
-        Ok(())
+        // What opens a commitment is on disk before the commitment is: neither a crash nor a full disk can leave one in
+        // the log that its owner cannot open.
+        self.keep_openings()?;
+        self.log.append(&Entry::Commitment(entry)).map_err(log_error)
     }
 
     /// Makes everything written so far durable: called before the first byte that depends on it leaves.
@@ -109,32 +123,21 @@ impl Transcript {
         self.log.flush().map(drop).map_err(log_error)
     }
 
-    /// Closes the session in the log and keeps what opens its commitments.
+    /// Closes the session in the log.
     pub(super) fn close(&self, outcome: Outcome, rounds: u64, bytes_sent: u64) -> Result<(), CliError> {
         let close = Close { session: self.session, outcome, rounds, bytes_sent };
         self.log.append(&Entry::Close(close)).map_err(log_error)?;
-        self.flush()?;
-        self.keep_openings()
+        self.flush()
     }
 
     fn keep_openings(&self) -> Result<(), CliError> {
-        if self.openings.is_empty() {
-            return Ok(());
-        }
         let session = hex(&self.session.0);
         let file = self.folder.join(format!("{session}.json"));
         let failed = |e: std::io::Error| CliError::file("write", &file, &e);
         std::fs::create_dir_all(&self.folder).map_err(failed)?;
         let content = serde_json::to_vec_pretty(&OpeningsFile { session, commitments: &self.openings })
             .map_err(|e| failed(e.into()))?;
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options
-            .open(&file)
-            .and_then(|mut f| f.write_all(&content).and_then(|()| f.sync_all()))
-            .map_err(failed)
+        write_private(&file, &content).map_err(failed)
     }
 }
 

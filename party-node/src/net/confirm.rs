@@ -7,13 +7,13 @@ use mpc_core::channel::Peer;
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::tag::SessionId;
 use quinn::{Connection, RecvStream, SendStream};
-use subtle::ConstantTimeEq;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::control::{ControlError, read_exact, read_message, write_all, write_message};
 use super::error::NetError;
 use super::hello::{Confirm, DealerHello, HELLO_MAX_BYTES};
 use super::join::{Greeted, Meeting, Present};
+use super::rows::RowTest;
 
 /// Others may have met everyone only at the very end of their deadline.
 const GRACE_MS: u64 = 3_000;
@@ -21,14 +21,6 @@ const GRACE_MS: u64 = 3_000;
 const LAST_WORD_MS: u64 = 1_000;
 /// What the dealer answers when all parties of a session asked for the same.
 pub(crate) const DEALER_READY: &[u8] = b"ready";
-
-/// Keyed digests of the own row ids, for one pair of parties.
-pub(crate) struct RowDigests {
-    /// Under the key for what we send.
-    pub(crate) ours: [u8; 32],
-    /// Under the key for what the peer sends: what it should send.
-    pub(crate) theirs: [u8; 32],
-}
 
 /// A stream pair, and the connection that carries it.
 pub(crate) struct Streams {
@@ -50,7 +42,7 @@ pub(crate) async fn confirm(
     meeting: Meeting,
     present: Present,
     session: SessionId,
-    mut rows: PerParty<Option<RowDigests>>,
+    mut rows: PerParty<Option<RowTest>>,
     dealer_hello: Option<DealerHello>,
 ) -> Result<Agreed, (Peer, NetError)> {
     let deadline = meeting.deadline.max(Instant::now()) + Duration::from_millis(GRACE_MS);
@@ -100,15 +92,26 @@ async fn confirm_party(
     p: PartyId,
     greeted: Greeted,
     session: SessionId,
-    rows: Option<RowDigests>,
+    rows: Option<RowTest>,
 ) -> Result<Streams, NetError> {
     let named = |e: ControlError| e.into_net_error(&meeting.names, Peer::Party(p));
     let Greeted { connection, mut send, mut recv, .. } = greeted;
-    let ours = Confirm { session: session.0, row_order: rows.as_ref().map(|r| r.ours) };
+    let ours = Confirm { session: session.0, row_order: rows.as_ref().map(RowTest::blinded) };
     write_message(&connection, &mut send, &ours.encode()).await.map_err(named)?;
     let theirs = read_message(&connection, &mut recv, HELLO_MAX_BYTES).await.map_err(named)?;
     let theirs = Confirm::decode(&theirs).map_err(|e| named(ControlError::malformed(e)))?;
-    if let Err(error) = compare(meeting, p, session, rows.as_ref(), &theirs) {
+    let checked = if theirs.session != session.0 {
+        Err(NetError::SessionId { peer: meeting.names.party(p).to_owned() })
+    } else if let (Some(test), Some(point)) = (rows, theirs.row_order) {
+        same_rows(&connection, &mut send, &mut recv, test, point).await.map_err(named).and_then(|same| {
+            let [ours, peer] = [meeting.me, p].map(|p| meeting.names.party(p).to_owned());
+            if same { Ok(()) } else { Err(NetError::RowOrder { ours, peer }) }
+        })
+    } else {
+        // A party without rows has none to compare.
+        Ok(())
+    };
+    if let Err(error) = checked {
         if send.finish().is_ok() {
             // The peer must see our confirmation to report the same difference.
             let _ = timeout(Duration::from_millis(LAST_WORD_MS), send.stopped()).await;
@@ -133,24 +136,21 @@ async fn confirm_party(
     Ok(Streams { connection, send, recv })
 }
 
-fn compare(
-    meeting: &Meeting,
-    p: PartyId,
-    session: SessionId,
-    rows: Option<&RowDigests>,
-    theirs: &Confirm,
-) -> Result<(), NetError> {
-    let peer = meeting.names.party(p).to_owned();
-    if theirs.session != session.0 {
-        return Err(NetError::SessionId { peer });
-    }
-    match (rows, theirs.row_order) {
-        (Some(rows), Some(theirs)) if !bool::from(rows.theirs.ct_eq(&theirs)) => {
-            Err(NetError::RowOrder { ours: meeting.names.party(meeting.me).to_owned(), peer })
-        }
-        // A party without rows has none to compare.
-        _ => Ok(()),
-    }
+/// Answers the peer's hidden row ids and reads its answer to ours.
+async fn same_rows(
+    connection: &Connection,
+    send: &mut SendStream,
+    recv: &mut RecvStream,
+    test: RowTest,
+    point: [u8; 32],
+) -> Result<bool, ControlError> {
+    let malformed = |what: &str| ControlError::Malformed(what.to_owned());
+    let answers =
+        test.answer(point).ok_or_else(|| malformed("its row ids are hidden in no point of the group"))?;
+    write_message(connection, send, &answers.ours).await?;
+    let theirs = read_message(connection, recv, answers.ours.len()).await?;
+    let theirs = theirs.try_into().map_err(|_| malformed("its answer about row ids is too short"))?;
+    Ok(answers.agree(&theirs))
 }
 
 async fn ask_dealer(greeted: Greeted, hello: &DealerHello) -> Result<Streams, ControlError> {

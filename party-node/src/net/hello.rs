@@ -99,6 +99,7 @@ impl Hello {
 /// The second message between two parties: both must have computed the same session id.
 pub(crate) struct Confirm {
     pub(crate) session: [u8; 32],
+    /// The own row ids, hidden in a group element ([`super::rows`]).
     pub(crate) row_order: Option<[u8; 32]>,
 }
 

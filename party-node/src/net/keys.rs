@@ -24,6 +24,12 @@ pub const PROTOCOL_VERSION: u16 = 1;
 pub struct SecretBytes([u8; 32]);
 
 impl SecretBytes {
+    /// Takes 32 secret bytes.
+    #[cfg(test)]
+    pub(crate) const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes, for the cipher or hash that they key.
     #[must_use]
     pub const fn expose(&self) -> &[u8; 32] {
@@ -70,8 +76,12 @@ impl Exported {
         }
     }
 
-    /// The key under which `sender` digests its row ids for the other end: one key per direction, so that a digest
-    /// cannot be sent back to its sender.
+    /// The key under which both ends hash their row ids.
+    pub(crate) fn rows_key(&self, session: &SessionId) -> SecretBytes {
+        self.derive(session, "align")
+    }
+
+    /// The key of `sender`'s answer about row ids: one per direction, so that it cannot be sent back to its sender.
     pub(crate) fn align_key(&self, session: &SessionId, sender: PartyId) -> SecretBytes {
         self.derive(session, &format!("align/{}", sender.index()))
     }
@@ -93,27 +103,6 @@ pub fn roster_digest(parties: &[PublicKey], dealer: Option<&PublicKey>) -> [u8; 
     hash.update([parties.len() as u8, u8::from(dealer.is_some())]);
     parties.iter().chain(dealer).for_each(|key| hash.update(key.as_bytes()));
     hash.finalize().into()
-}
-
-/// The session's name: SHA-256 over a domain, the protocol version, the digests of program and parameters, the
-/// parties' keys in order and everyone's nonce in order.
-#[must_use]
-pub fn session_id(
-    protocol_version: u16,
-    program_digest: &[u8; 32],
-    parameters_digest: &[u8; 32],
-    parties: &[PublicKey],
-    nonces: &[[u8; 32]],
-) -> SessionId {
-    let mut hash = Sha256::new();
-    hash.update(b"subrosa/session/1");
-    hash.update(protocol_version.to_le_bytes());
-    hash.update(program_digest);
-    hash.update(parameters_digest);
-    hash.update([parties.len() as u8]);
-    parties.iter().for_each(|key| hash.update(key.as_bytes()));
-    nonces.iter().for_each(|nonce| hash.update(nonce));
-    SessionId(hash.finalize().into())
 }
 
 /// A digest's beginning in hexadecimal, for messages.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use mpc_core::channel::Peer;
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::tag::SessionId;
+use mpc_core::transcript::SessionTerms;
 use tokio::time::Instant;
 
 use super::accept::Gate;
@@ -16,10 +17,11 @@ use super::dial::Dialer;
 use super::error::NetError;
 use super::hello::DealerHello;
 use super::join::{Meeting, Present, give_up};
-use super::keys::{Exported, PeerKeys, SecretBytes, nonce, roster_digest, session_id};
+use super::keys::{Exported, PeerKeys, SecretBytes, nonce, roster_digest};
 use super::links::Links;
 use super::options::ConnectOptions;
 use super::pump;
+use super::rows::RowTest;
 use super::runtime::NetThread;
 use super::tls::OwnKey;
 use super::transport::Listener;
@@ -129,9 +131,15 @@ fn agree(
     let n = meeting.parties.len();
     let nonce_of = |p: PartyId| present.parties[p.index()].as_ref().map_or(meeting.nonce, |g| g.nonce);
     let nonces = PerParty::from_fn(n, nonce_of);
-    let keys: Vec<PublicKey> = meeting.parties.iter().map(|m| m.key).collect();
-    let all_nonces = nonces.clone().into_vec();
-    let session = session_id(meeting.version, &meeting.program, &meeting.parameters, &keys, &all_nonces);
+    let terms = SessionTerms {
+        protocol_version: meeting.version.into(),
+        program: meeting.program,
+        parameters: meeting.parameters,
+        parties: meeting.parties.iter().map(|m| *m.key.as_bytes()).collect(),
+        dealer: meeting.dealer.as_ref().map(|d| *d.key.as_bytes()),
+        nonces: nonces.clone().into_vec(),
+    };
+    let session = terms.id();
     let mut exported = PerParty::from_fn(n, |_| None);
     for p in me.others(n) {
         if let Some(greeted) = &present.parties[p.index()] {
@@ -141,11 +149,14 @@ fn agree(
     let dealer_exported =
         present.dealer.as_ref().map(|d| Exported::from_connection(&d.connection)).transpose();
     let dealer_exported = dealer_exported.map_err(myself)?;
-    let rows = PerParty::from_fn(n, |p| {
-        let (exported, digest) = (exported[p].as_ref()?, row_order?);
-        let [ours, theirs] = [me, p].map(|sender| digest(&exported.align_key(&session, sender)));
-        Some(confirm::RowDigests { ours, theirs })
-    });
+    let mut rows = PerParty::from_fn(n, |_| None);
+    for p in me.others(n) {
+        if let (Some(exported), Some(digest)) = (&exported[p], row_order) {
+            let [ours, theirs] = [me, p].map(|sender| exported.align_key(&session, sender));
+            let test = RowTest::new(&digest(&exported.rows_key(&session)), ours, theirs);
+            rows[p] = Some(test.map_err(myself)?);
+        }
+    }
     let hello = present.dealer.is_some().then(|| DealerHello {
         session: session.0,
         parties: n as u8,

@@ -51,6 +51,21 @@ pub fn read_csv(path: &Path) -> (Vec<String>, Vec<Vec<String>>) {
     (lines.next().unwrap(), lines.collect())
 }
 
+/// Writes a CSV file without quotes.
+pub fn write_csv(path: &Path, header: &[String], rows: &[Vec<String>]) {
+    let line = |cells: &[String]| cells.join(",") + "\n";
+    let rows: String = rows.iter().map(|cells| line(cells)).collect();
+    std::fs::write(path, line(header) + &rows).unwrap();
+}
+
+/// Sets one cell of a CSV file, in the row at `row` below the header.
+pub fn set_cell(path: &Path, row: usize, column: &str, value: &str) {
+    let (header, mut rows) = read_csv(path);
+    let at = header.iter().position(|c| c == column).unwrap_or_else(|| panic!("no column {column}"));
+    value.clone_into(&mut rows[row][at]);
+    write_csv(path, &header, &rows);
+}
+
 /// A UDP port of 127.0.0.1 that is free and that no other test of this process was given. It lies below the range
 /// that systems hand out by themselves, so that no socket that is opened in between gets it by chance.
 #[must_use]

@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod files;
 pub mod process;
 pub mod random;
+pub mod refusal;
 
 pub use cluster::Cluster;
 pub use process::{Ended, Refusal, Running, finish_all, run};

@@ -15,8 +15,12 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 pub struct Running {
     name: String,
     child: Child,
-    said: Receiver<(String, String, Instant)>,
+    said: Receiver<Said>,
+    heard: Option<Said>,
 }
+
+/// Standard output, standard error, and when both were closed.
+type Said = (String, String, Instant);
 
 /// A process that has ended.
 #[derive(Debug, Clone)]
@@ -70,7 +74,7 @@ impl Running {
             // The receiver is gone when a test has failed already.
             let _failed = tell.send((stdout, stderr, Instant::now()));
         });
-        Self { name: name.to_owned(), child, said }
+        Self { name: name.to_owned(), child, said, heard: None }
     }
 
     /// Its name.
@@ -84,6 +88,14 @@ impl Running {
         // Fails only for a process that has ended already.
         let _ended = self.child.kill();
         Instant::now()
+    }
+
+    /// Whether it ends before `moment`. Waits no longer than that.
+    pub fn ends_before(&mut self, moment: Instant) -> bool {
+        if self.heard.is_none() {
+            self.heard = self.said.recv_timeout(moment.saturating_duration_since(Instant::now())).ok();
+        }
+        self.heard.is_some()
     }
 
     /// Sends another signal, such as `INT` or `STOP`.
@@ -103,9 +115,8 @@ impl Running {
     }
 
     fn ended(&mut self, by: Instant) -> Result<Ended, Ended> {
-        let in_time = self.said.recv_timeout(by.saturating_duration_since(Instant::now())).ok();
-        let late = in_time.is_none();
-        let (stdout, stderr, at) = in_time.unwrap_or_else(|| {
+        let late = !self.ends_before(by);
+        let (stdout, stderr, at) = self.heard.take().unwrap_or_else(|| {
             self.kill();
             let lost = || (String::new(), "(its output is lost)".to_owned(), Instant::now());
             self.said.recv_timeout(DEADLINE).unwrap_or_else(|_| lost())

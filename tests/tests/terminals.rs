@@ -14,6 +14,7 @@ const SUBROSA: &str = env!("CARGO_BIN_EXE_subrosa-under-test");
 fn commands(readme: &Path) -> Vec<Vec<String>> {
     let text = std::fs::read_to_string(readme).unwrap();
     let lines = text.lines().filter_map(|l| l.trim().strip_prefix("$ subrosa "));
+    let lines = lines.map(|l| l.split_once(" #").map_or(l, |(command, _comment)| command));
     lines.map(|line| line.split_whitespace().flat_map(braces).collect()).collect()
 }
 
@@ -67,10 +68,19 @@ fn costs(report: &Value) -> Vec<&Value> {
 }
 
 #[test]
+fn the_readme_works_in_any_order() {
+    works_as_described_in("README.md");
+}
+
+#[test]
 fn the_readme_of_the_configs_works_in_any_order() {
-    let mut random = Random::seeded("terminals");
+    works_as_described_in("configs/README.md");
+}
+
+fn works_as_described_in(readme: &str) {
+    let mut random = Random::seeded(readme);
     let dir = fresh_configs();
-    let commands = commands(&dir.path().join("configs/README.md"));
+    let commands = commands(&files::workspace().join(readme));
     let of = |words: &[&str]| -> Vec<Vec<String>> {
         let found: Vec<_> =
             commands.iter().filter(|c| c.iter().zip(words).all(|(a, b)| a == b)).cloned().collect();
@@ -83,23 +93,22 @@ fn the_readme_of_the_configs_works_in_any_order() {
     let plans: Vec<Value> = of(&["plan"]).iter().map(|c| run(dir.path(), c).json()).collect();
     let program = run(dir.path(), &["plan", "configs/data/scorecard.sbr"].map(String::from)).json();
 
-    // The README's `node` serves until it is interrupted; the parties end by themselves.
     let mut starts = [of(&["node"]), of(&["run"])].concat();
     assert_eq!(starts.len(), 4, "three parties and a dealer: {starts:?}");
     random.shuffle(&mut starts);
     let running: Vec<Running> = starts.iter().map(|args| start(dir.path(), args)).collect();
-    let (dealers, parties): (Vec<_>, Vec<_>) =
-        running.into_iter().partition(|r| r.name().starts_with("node"));
-    let parties = finish_all(parties, DEADLINE);
-    assert!(parties.iter().all(|p| p.code == Some(0)), "started as {starts:?}: {}", listing(&parties));
-    for dealer in dealers {
+    let (serving, ending): (Vec<_>, Vec<_>) =
+        running.into_iter().partition(|r| r.name().starts_with("node") && !r.name().contains("--once"));
+    let ended = finish_all(ending, DEADLINE);
+    assert!(ended.iter().all(|p| p.code == Some(0)), "started as {starts:?}: {}", listing(&ended));
+    // Without --once a dealer serves until it is interrupted.
+    for dealer in serving {
         dealer.signal("INT");
-        let ended = dealer.finish(Instant::now() + Duration::from_secs(5));
-        assert_eq!(
-            ended.stderr, "",
-            "a dealer that is interrupted between sessions has nothing to complain: {ended}"
-        );
+        let dealer = dealer.finish(Instant::now() + Duration::from_secs(5));
+        assert_eq!(dealer.stderr, "", "interrupted between sessions, it has nothing to complain: {dealer}");
     }
+    let parties: Vec<Ended> = ended.into_iter().filter(|e| e.name.starts_with("run")).collect();
+    assert_eq!(parties.len(), 3);
 
     for party in &parties {
         let report = party.json();

@@ -1,4 +1,5 @@
 //! Data that cannot be used: the line names file, row and column (or weight) with what was expected and what was seen.
+#![allow(clippy::unwrap_used, reason = "a test: a panic is how it fails")]
 
 use subrosa_tests::refusal::{bank_is_refused, refused, with_cell, with_change};
 use subrosa_tests::{Cluster, files};

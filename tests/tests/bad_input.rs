@@ -2,6 +2,7 @@
 //! expected and what was seen, exit code 2, one error object under `--json`, and never a crash.
 //!
 //! Bad data is in `bad_data.rs`, disagreement between nodes in `bad_peers.rs`, bad usage in `bad_usage.rs`.
+#![allow(clippy::unwrap_used, reason = "a test: a panic is how it fails")]
 
 use std::os::unix::fs::PermissionsExt as _;
 

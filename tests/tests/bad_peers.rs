@@ -1,5 +1,6 @@
 //! Nodes that do not find each other or do not agree: both sides say so in time, with whom it is about, and no output
 //! is written.
+#![allow(clippy::unwrap_used, reason = "a test: a panic is how it fails")]
 
 use std::time::Duration;
 

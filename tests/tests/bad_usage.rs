@@ -1,4 +1,5 @@
 //! Wrong commands, flags and paths on the command line: one line, a hint, exit code 2, and nothing is overwritten.
+#![allow(clippy::unwrap_used, reason = "a test: a panic is how it fails")]
 
 use subrosa_tests::{Cluster, Refusal, files, run};
 

@@ -1,4 +1,5 @@
 //! The demo, as scripts and as people see it, and the logs that it keeps.
+#![allow(clippy::unwrap_used, reason = "a test: a panic is how it fails")]
 
 use serde_json::Value;
 use subrosa_tests::{Ended, Random, files, run};

@@ -2,6 +2,7 @@
 //! and names who was killed, no output appears, and every log that is left behind still verifies.
 //!
 //! On a machine that is much slower than two busy cores, `SUBROSA_TEST_SLACK=1.5` (a factor) loosens the promise.
+#![allow(clippy::unwrap_used, reason = "a test: a panic is how it fails")]
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

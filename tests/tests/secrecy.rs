@@ -1,6 +1,7 @@
 //! Marked values are put into the inputs; after a run they are searched for, as text and in every encoding that the
 //! program knows, in everything that any process wrote or said. What travels is encrypted shares; this is about files
 //! and messages.
+#![allow(clippy::unwrap_used, reason = "a test: a panic is how it fails")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

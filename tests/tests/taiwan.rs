@@ -1,5 +1,6 @@
 //! Real data through `--data`: 30,000 card holders, split between a guest that knows the outcomes and a host. The
 //! weights are fitted here in plaintext; the joint scores must be the plaintext scores.
+#![allow(clippy::unwrap_used, reason = "a test: a panic is how it fails")]
 
 use std::path::{Path, PathBuf};
 

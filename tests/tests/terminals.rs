@@ -1,4 +1,5 @@
 //! The example configurations as their README describes them: a process per terminal, in any order.
+#![allow(clippy::unwrap_used, reason = "a test: a panic is how it fails")]
 
 use std::path::Path;
 use std::process::Command;

@@ -24,11 +24,13 @@ mod batch;
 mod corrections;
 mod entry;
 mod recorder;
+mod session_id;
 
 pub use batch::{Batch, LogKey, PeerDigests};
 pub use corrections::{CorrectionRecorder, RecordedCorrections, correction_lane};
 pub use entry::{Close, Commitment, CommitmentKind, Entry, MAX_REASON_BYTES, Member, Outcome, SessionOpen};
 pub use recorder::{ROUNDS_PER_BATCH, Recorder, Traffic};
+pub use session_id::SessionTerms;
 
 /// The largest entry, in bytes: what a tile bundle's length prefix can express. Real entries are below 2 KiB.
 pub const MAX_ENTRY_BYTES: usize = 65_535;

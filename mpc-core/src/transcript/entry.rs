@@ -58,6 +58,9 @@ pub struct SessionOpen {
     pub parties: Vec<Member>,
     /// The dealer, if the session has one.
     pub dealer: Option<Member>,
+    /// Every party's nonce, in roster order, so that the session's name can be computed again; empty in the log of a
+    /// dealer, which is not shown them.
+    pub nonces: Vec<[u8; 32]>,
     /// Commitment to the seed of this member's commitment blinds in this session, and of nothing else: shares, masks
     /// and keys come from the connections' exporters and from the dealer. A dealer commits to a seed and does not use it.
     pub seed_commitment: [u8; 32],
@@ -207,6 +210,7 @@ impl Entry {
                 open.parties.iter().for_each(|m| encode_member(&mut e, m));
                 e.u8(u8::from(open.dealer.is_some()));
                 open.dealer.iter().for_each(|m| encode_member(&mut e, m));
+                open.nonces.iter().for_each(|nonce| e.array(nonce));
                 e.array(&open.seed_commitment);
             }
             Self::Commitment(c) => {
@@ -288,9 +292,20 @@ fn decode_open(d: &mut Decoder<'_>) -> Result<SessionOpen, WireError> {
     }
     let parties = (0..n).map(|_| decode_member(d)).collect::<Result<Vec<_>, _>>()?;
     let dealer = if decode_bool(d)? { Some(decode_member(d)?) } else { None };
+    let shown = if me == Peer::Dealer { 0 } else { n };
+    let nonces = (0..shown).map(|_| d.array()).collect::<Result<Vec<_>, _>>()?;
     let seed_commitment = d.array()?;
-    let open =
-        SessionOpen { session, protocol_version, program, parameters, me, parties, dealer, seed_commitment };
+    let open = SessionOpen {
+        session,
+        protocol_version,
+        program,
+        parameters,
+        me,
+        parties,
+        dealer,
+        nonces,
+        seed_commitment,
+    };
     if open.member(me).is_none() {
         return Err(WireError::Invalid("own place: not in the roster"));
     }

@@ -241,6 +241,7 @@ fn sample_entries() -> Vec<Entry> {
         me: Peer::Party(PartyId::new(1)),
         parties: vec![member("bank", 3), member("bureau", 4)],
         dealer: Some(member("dealer", 5)),
+        nonces: vec![[10; 32], [11; 32]],
         seed_commitment: [6; 32],
     };
     let batch = Batch {
@@ -259,7 +260,7 @@ fn sample_entries() -> Vec<Entry> {
     };
     let close = |outcome| Entry::Close(Close { session: SESSION, outcome, rounds: 64, bytes_sent: 10 });
     vec![
-        Entry::SessionOpen(SessionOpen { me: Peer::Dealer, ..open.clone() }),
+        Entry::SessionOpen(SessionOpen { me: Peer::Dealer, nonces: Vec::new(), ..open.clone() }),
         Entry::SessionOpen(open),
         Entry::Commitment(Commitment::new(SESSION, CommitmentKind::Weights, "weights", &[1; 32], b"value")),
         Entry::Batch(batch),
@@ -315,6 +316,9 @@ fn impossible_rosters_and_batches_are_refused() {
     refused(&|o| o.parties[1].name = "two words".into());
     refused(&|o| o.dealer.as_mut().unwrap().key = [3; 32]);
     refused(&|o| o.me = Peer::Party(PartyId::new(2)));
+    refused(&|o| o.nonces.truncate(1));
+    refused(&|o| o.nonces.push([12; 32]));
+    refused(&|o| o.me = Peer::Dealer);
     refused(&|o| (o.me, o.dealer) = (Peer::Dealer, None));
 
     let Entry::Batch(batch) = &entries[3] else { panic!("batch") };

@@ -58,8 +58,9 @@ pub(super) fn group(entries: impl Iterator<Item = (u64, Entry)>) -> (Vec<Session
         let fault = match (by_id.get(&id.0).map(|&i| &mut sessions[i]), entry) {
             (None, Entry::SessionOpen(open)) => {
                 by_id.insert(id.0, sessions.len());
+                let checked = check_name(&open);
                 sessions.push(Session { open, open_entry: number, lanes: BTreeMap::new(), close: None });
-                continue;
+                checked
             }
             (None, _) => Err(format!("session {id} was not opened before")),
             (Some(_), Entry::SessionOpen(_)) => Err(format!("session {id} is opened a second time")),
@@ -81,6 +82,17 @@ pub(super) fn group(entries: impl Iterator<Item = (u64, Entry)>) -> (Vec<Session
         }
     }
     (sessions, faults)
+}
+
+/// A session's name is the hash of what it was opened with.
+fn check_name(open: &SessionOpen) -> Result<(), String> {
+    match open.derived_session() {
+        Some(derived) if derived != open.session => Err(format!(
+            "session {}: its id is not the hash of version, program, parameters, keys and nonces in this entry: expected {derived}",
+            open.session
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn check_batch(session: &Session, batch: &Batch) -> Result<(), String> {

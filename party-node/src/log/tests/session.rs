@@ -11,7 +11,7 @@ use mpc_core::party::{PartyId, PerParty};
 use mpc_core::tag::{SessionId, Tag};
 use mpc_core::transcript::{
     Close, Commitment, CommitmentKind, CorrectionRecorder, Entry, LogKey, Member, Outcome,
-    RecordedCorrections, Recorder, SessionOpen,
+    RecordedCorrections, Recorder, SessionOpen, SessionTerms,
 };
 
 use super::super::LogWriter;
@@ -35,7 +35,8 @@ fn member(name: &str) -> Member {
 /// A session to run.
 #[derive(Clone)]
 pub(super) struct Plan {
-    pub(super) session: SessionId,
+    /// Tells sessions apart: it is everyone's nonce.
+    pub(super) number: u8,
     pub(super) parties: usize,
     pub(super) rounds: u32,
     /// Items that the dealer corrects; 0 for a session without dealer.
@@ -48,8 +49,7 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn new(parties: usize, rounds: u32) -> Self {
-        let session = SessionId([parties as u8; 32]);
-        Self { session, parties, rounds, items: 0, flip: None, die: None }
+        Self { number: 1, parties, rounds, items: 0, flip: None, die: None }
     }
 
     /// Runs the session; each member logs into `root/<its name>`. Returns these directories, the dealer's last.
@@ -64,16 +64,33 @@ impl Plan {
         })
     }
 
+    fn nonces(&self) -> Vec<[u8; 32]> {
+        vec![[self.number; 32]; self.parties]
+    }
+
+    pub(super) fn session(&self) -> SessionId {
+        let key = |name: &str| key_of(name).verifying_key().to_bytes();
+        let terms = SessionTerms {
+            protocol_version: 1,
+            program: [1; 32],
+            parameters: [2; 32],
+            parties: NAMES[..self.parties].iter().map(|n| key(n)).collect(),
+            dealer: (self.items > 0).then(|| key(DEALER)),
+            nonces: self.nonces(),
+        };
+        terms.id()
+    }
+
     pub(super) fn open(&self, me: Peer) -> Entry {
-        let dealer = (self.items > 0).then(|| member(DEALER));
         Entry::SessionOpen(SessionOpen {
-            session: self.session,
+            session: self.session(),
             protocol_version: 1,
             program: [1; 32],
             parameters: [2; 32],
             me,
             parties: NAMES[..self.parties].iter().map(|n| member(n)).collect(),
-            dealer,
+            dealer: (self.items > 0).then(|| member(DEALER)),
+            nonces: if me == Peer::Dealer { Vec::new() } else { self.nonces() },
             seed_commitment: [3; 32],
         })
     }
@@ -90,12 +107,12 @@ impl Plan {
         let to = Peer::Party(PartyId::new(0));
         let key = LogKey::new([99; 32]);
         let mut recorder =
-            CorrectionRecorder::new(self.session, 0, key, Peer::Dealer, to, Box::new(writer.handle()));
+            CorrectionRecorder::new(self.session(), 0, key, Peer::Dealer, to, Box::new(writer.handle()));
         (0..self.items).for_each(|i| recorder.record(i, &Self::correction(i)));
         recorder.finish();
         let (outcome, bytes_sent) = (Outcome::Completed, recorder.traffic().sent);
         handle
-            .append(&Entry::Close(Close { session: self.session, outcome, rounds: 0, bytes_sent }))
+            .append(&Entry::Close(Close { session: self.session(), outcome, rounds: 0, bytes_sent }))
             .unwrap();
         writer.close().unwrap();
         dir
@@ -116,7 +133,7 @@ impl Plan {
         });
         let at = |fault: Option<(usize, u32)>| fault.filter(|f| f.0 == me.index()).map(|f| f.1);
         let channel = Faulty { inner: end, flip: at(self.flip), die: at(self.die) };
-        let mut recorder = Recorder::new(channel, self.session, 0, keys, Box::new(writer.handle()));
+        let mut recorder = Recorder::new(channel, self.session(), 0, keys, Box::new(writer.handle()));
         let mut failure = None;
         for round in 0..self.rounds {
             if let Err(e) = exchange(&mut recorder, round) {
@@ -129,7 +146,7 @@ impl Plan {
             let sink = Box::new(writer.handle());
             let key = LogKey::new([99; 32]);
             let corrections =
-                CorrectionRecorder::new(self.session, 0, key, Peer::Party(me), Peer::Dealer, sink);
+                CorrectionRecorder::new(self.session(), 0, key, Peer::Party(me), Peer::Dealer, sink);
             let mut source = RecordedCorrections::new(Corrections, corrections);
             for i in 0..self.items {
                 source.next(i, Self::correction(i).len()).unwrap();
@@ -142,7 +159,7 @@ impl Plan {
         };
         let (rounds, bytes_sent) = (recorder.rounds(), recorder.total_traffic().sent);
         drop(recorder);
-        handle.append(&Entry::Close(Close { session: self.session, outcome, rounds, bytes_sent })).unwrap();
+        handle.append(&Entry::Close(Close { session: self.session(), outcome, rounds, bytes_sent })).unwrap();
         writer.close().unwrap();
         dir
     }
@@ -150,7 +167,7 @@ impl Plan {
     fn commitment(&self, me: PartyId) -> Entry {
         let name = format!("{}.columns", NAMES[me.index()]);
         let blind = [me.index() as u8; 32];
-        Entry::Commitment(Commitment::new(self.session, CommitmentKind::Input, &name, &blind, b"values"))
+        Entry::Commitment(Commitment::new(self.session(), CommitmentKind::Input, &name, &blind, b"values"))
     }
 }
 

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use mpc_core::channel::Peer;
 use mpc_core::party::PartyId;
-use mpc_core::tag::SessionId;
 use mpc_core::transcript::{Entry, Outcome};
 use tempfile::TempDir;
 
@@ -262,7 +261,7 @@ fn a_dropped_commitment_is_not_seen_in_one_log_but_an_older_copy_shows_it() {
     assert!(problem.what.contains("fork") && problem.entry == Some(1), "{}", problem.what);
 
     // The honest log only grows.
-    Plan { session: SessionId([9; 32]), ..Plan::new(2, 3) }.run(root.path());
+    Plan { number: 9, ..Plan::new(2, 3) }.run(root.path());
     let report = verify(&[older, dirs[0].clone()], &[]);
     assert_ok(&report);
     assert!(report.notes[0].what.contains("earlier state"));
@@ -286,14 +285,31 @@ fn different_agreements_are_named() {
             change(open);
         });
         let report = verify(&[to.clone(), dirs[1].clone()], &[]);
-        let problem = only_problem(&report);
-        assert_eq!(problem.entry, Some(0));
-        seen.push(problem.what.clone());
+        // By itself this log has a session by a false name; next to the other, another agreement.
+        assert_eq!(report.problems.len(), 2, "{}", render(&report));
+        assert!(report.problems.iter().all(|p| p.entry == Some(0)), "{}", render(&report));
+        assert!(report.problems[0].what.contains("its id is not the hash"), "{}", render(&report));
+        seen.push(report.problems[1].what.clone());
         fs::remove_dir_all(&to).unwrap();
     }
     for (what, word) in seen.iter().zip(["program", "parameters", "protocol version", "roster"]) {
         assert!(what.contains(&format!("{word} differs")), "{what}");
     }
+}
+
+#[test]
+fn a_session_under_another_name_than_its_terms_give_is_named() {
+    let root = temp();
+    let dirs = Plan::new(2, 3).run(root.path());
+    let to = root.path().join("changed");
+    rewritten(&dirs[0], &to, |e| {
+        let Entry::SessionOpen(open) = &mut e[0] else { panic!("open") };
+        open.nonces[1][7] ^= 1;
+    });
+    let report = verify(&[to], &[]);
+    let problem = only_problem(&report);
+    let id = Plan::new(2, 3).session().to_string();
+    assert!(problem.entry == Some(0) && problem.what.contains(&id) && problem.what.contains("not the hash"));
 }
 
 #[test]

@@ -42,14 +42,14 @@ fn what_was_flushed_is_on_disk() {
     let plan = Plan::new(2, 0);
     assert_eq!(handle.flush().unwrap().checkpoint().size(), 0);
     TranscriptSink::append(&mut handle, plan.open(me()));
-    (0..1000).for_each(|i| TranscriptSink::append(&mut handle, batch(plan.session, i)));
+    (0..1000).for_each(|i| TranscriptSink::append(&mut handle, batch(plan.session(), i)));
     assert_eq!(handle.flush().unwrap().checkpoint().size(), 1001);
     let report = verify(&[root.path().to_owned()], &[]);
     assert!(report.ok, "{}", render(&report));
     assert_eq!(report.logs[0].size, 1001);
 
     let close =
-        Close { session: plan.session, outcome: Outcome::Completed, rounds: 64_000, bytes_sent: 3000 };
+        Close { session: plan.session(), outcome: Outcome::Completed, rounds: 64_000, bytes_sent: 3000 };
     handle.append(&Entry::Close(close)).unwrap();
     assert_eq!(writer.close().unwrap().checkpoint().size(), 1002);
     assert!(matches!(handle.flush(), Err(LogError::WriterEnded)));
@@ -72,7 +72,7 @@ fn a_session_left_open_is_closed_by_the_next_process() {
     let plan = Plan::new(2, 0);
     let first = writer(root.path()).unwrap();
     first.handle().append(&plan.open(me())).unwrap();
-    first.handle().append(&batch(plan.session, 0)).unwrap();
+    first.handle().append(&batch(plan.session(), 0)).unwrap();
     drop(first);
     let second = writer(root.path()).unwrap();
     assert!(second.recovered()[0].contains("interrupted"), "{:?}", second.recovered());
@@ -103,13 +103,15 @@ fn entries_outside_their_session_are_refused_and_late_batches_dropped() {
     let writer = writer(root.path()).unwrap();
     let mut handle = writer.handle();
     let plan = Plan::new(2, 0);
-    assert!(matches!(handle.append(&batch(plan.session, 0)), Err(LogError::SessionNotOpen { .. })));
+    assert!(matches!(handle.append(&batch(plan.session(), 0)), Err(LogError::SessionNotOpen { .. })));
     handle.append(&plan.open(me())).unwrap();
     assert!(matches!(handle.append(&plan.open(me())), Err(LogError::SessionNotOpen { .. })));
     let outcome = Outcome::aborted("lost", None, "cable cut");
-    handle.append(&Entry::Close(Close { session: plan.session, outcome, rounds: 0, bytes_sent: 0 })).unwrap();
+    handle
+        .append(&Entry::Close(Close { session: plan.session(), outcome, rounds: 0, bytes_sent: 0 }))
+        .unwrap();
     // The lane of the aborted session is still busy, and its batch comes too late.
-    TranscriptSink::append(&mut handle, batch(plan.session, 0));
+    TranscriptSink::append(&mut handle, batch(plan.session(), 0));
     assert_eq!(handle.flush().unwrap().checkpoint().size(), 2);
     // A batch of a session that nobody opened is a mistake, and stops the log.
     TranscriptSink::append(&mut handle, batch(SessionId([0xee; 32]), 0));
@@ -159,12 +161,12 @@ fn a_full_disk_reaches_everyone_and_loses_nothing_acknowledged() {
     handle.check().unwrap();
 
     full.store(true, Ordering::SeqCst);
-    TranscriptSink::append(&mut handle, batch(plan.session, 0));
+    TranscriptSink::append(&mut handle, batch(plan.session(), 0));
     let error = handle.flush().unwrap_err();
     assert!(matches!(error, LogError::Io { .. }), "{error}");
-    assert!(handle.check().is_err() && handle.append(&batch(plan.session, 1)).is_err());
+    assert!(handle.check().is_err() && handle.append(&batch(plan.session(), 1)).is_err());
     // More than the queue holds: a dead log must not block whoever still appends.
-    (1..3000).for_each(|i| TranscriptSink::append(&mut handle, batch(plan.session, i)));
+    (1..3000).for_each(|i| TranscriptSink::append(&mut handle, batch(plan.session(), i)));
     full.store(false, Ordering::SeqCst);
     assert!(handle.flush().is_err(), "a log with a hole goes on");
     assert!(first.close().is_err());

@@ -24,6 +24,8 @@ use super::queue::{Blocked, ByteQueue};
 const OUTGOING_LIMIT_BYTES: usize = 4 << 20;
 /// How long a blocked sender sleeps at most before it looks again; it is woken when anything changes.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long after the first party the others may take to say that they are done.
+const DONE_TOGETHER_MS: u64 = 10_000;
 /// How long closing words may take to leave.
 const FAREWELL: Duration = Duration::from_millis(250);
 
@@ -132,7 +134,7 @@ impl DealerSession {
             // The sender is dropped when the session fails; the next line tells how.
             let _ = self.base.net.run(async move { delivered.await.is_ok() });
         }
-        self.sink.links.wait_done(self.seeds.parties())?;
+        self.sink.links.wait_done(self.seeds.parties(), DONE_TOGETHER_MS)?;
         self.sink.links.close()
     }
 

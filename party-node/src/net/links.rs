@@ -8,6 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mpc_core::channel::{ChannelError, Peer};
+use mpc_core::party::PartyId;
+use mpc_core::tag::{Tag, node};
 use quinn::{Connection, ConnectionError, VarInt};
 
 use super::error::{Names, blame, printable};
@@ -148,18 +150,31 @@ impl Links {
         self.changed.notify_all();
     }
 
-    /// Waits until `count` peers are done. There is no deadline: a peer that is alive may take its time, and one that
-    /// is not alive fails the session.
-    pub(crate) fn wait_done(&self, count: usize) -> Result<(), ChannelError> {
+    /// Waits until the parties 0 to `count − 1` are done. A computation may take its time, but it ends for all at once:
+    /// after the first, the others have `together_ms`, or the session fails with the one that is missing.
+    pub(crate) fn wait_done(&self, count: usize, together_ms: u64) -> Result<(), ChannelError> {
         let mut fate = self.lock();
+        let mut deadline = None;
         loop {
             if let Some(error) = &fate.failure {
                 return Err(error.clone());
             }
-            if fate.done.len() >= count {
-                return Ok(());
+            let missing = PartyId::all(count).map(Peer::Party).find(|p| !fate.done.contains(p));
+            let Some(missing) = missing else { return Ok(()) };
+            if fate.done.is_empty() {
+                fate = self.changed.wait(fate).unwrap_or_else(PoisonError::into_inner);
+                continue;
             }
-            fate = self.changed.wait(fate).unwrap_or_else(PoisonError::into_inner);
+            let patience = Duration::from_millis(together_ms);
+            let left = deadline
+                .get_or_insert_with(|| Instant::now() + patience)
+                .checked_duration_since(Instant::now());
+            let Some(left) = left.filter(|d| !d.is_zero()) else {
+                drop(fate);
+                let tag = Tag { lane: 0, node: node::CLOSE, iteration: 0, round: 0 };
+                return Err(self.fail(ChannelError::Timeout { peer: missing, tag, waited_ms: together_ms }));
+            };
+            fate = self.changed.wait_timeout(fate, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -240,5 +255,33 @@ pub(crate) fn ended(peer: Peer, reason: &ConnectionError) -> Option<ChannelError
         ConnectionError::TimedOut => lost(format!("nothing heard from it for {IDLE_TIMEOUT_MS} ms")),
         ConnectionError::Reset => lost("its process ended or was restarted".into()),
         other => lost(printable(&other.to_string(), REASON_MAX_BYTES)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn links() -> Arc<Links> {
+        Links::new(Names::new(vec!["bank".into(), "bureau".into()], Some("dealer".into())))
+    }
+
+    #[test]
+    fn a_party_that_stays_silent_at_the_end_is_named() {
+        let links = links();
+        links.done(Peer::Party(PartyId::new(1)));
+        let error = links.wait_done(2, 20).expect_err("party 0 never says that it is done");
+        assert!(
+            matches!(error, ChannelError::Timeout { peer: Peer::Party(p), .. } if p.index() == 0),
+            "{error}"
+        );
+        assert!(links.failure().is_some());
+    }
+
+    #[test]
+    fn all_done_is_done() {
+        let links = links();
+        PartyId::all(2).for_each(|p| links.done(Peer::Party(p)));
+        links.wait_done(2, 20).expect("both are done");
     }
 }

@@ -22,6 +22,14 @@ use sha2::{Digest as _, Sha256};
 
 use crate::merkle::TreeHash;
 
+mod cosignature;
+mod offer;
+mod proof;
+
+pub use cosignature::CosignatureReply;
+pub use offer::{MAX_OFFER_BYTES, Offer, OfferError, OfferedLeaf, Seen};
+pub use proof::{ConsistencyProof, InclusionProof, MAX_PROOF_HASHES, ProofTextError};
+
 /// The longest name of a log or signer, in bytes.
 pub const MAX_NAME_BYTES: usize = 255;
 
@@ -222,10 +230,9 @@ impl SignedCheckpoint {
         let first = self.signatures.first().ok_or(CheckpointError::Malformed("no signature"))?;
         let expected = key_id(origin, SignatureKind::Log, key);
         if first.name != origin || first.key_id != expected {
-            let show = |name: &str, id: [u8; 4]| format!("{name} {:08x}", u32::from_be_bytes(id));
             return Err(CheckpointError::OtherKey {
-                expected: show(origin, expected),
-                got: show(&first.name, first.key_id),
+                expected: named_key(origin, expected),
+                got: named_key(&first.name, first.key_id),
             });
         }
         let bad = || CheckpointError::BadSignature(origin.to_owned());
@@ -253,6 +260,11 @@ impl fmt::Display for SignedCheckpoint {
         writeln!(f, "{}", self.checkpoint)?;
         self.signatures.iter().try_for_each(|s| writeln!(f, "{s}"))
     }
+}
+
+/// A signer for people.
+fn named_key(name: &str, key_id: [u8; 4]) -> String {
+    format!("{name} {:08x}", u32::from_be_bytes(key_id))
 }
 
 fn parse_signature(line: &str) -> Result<NoteSignature, CheckpointError> {

@@ -104,6 +104,19 @@ impl Frontier {
         Self { size: 0, peaks: Vec::new() }
     }
 
+    /// The tree of `size` leaves with these complete subtrees; `None` if a tree of that size has another number of them.
+    /// Nothing shows that leaves with these hashes exist: the root over what is added does, to whoever knows it.
+    #[must_use]
+    pub fn from_peaks(size: u64, peaks: Vec<TreeHash>) -> Option<Self> {
+        (size.count_ones() as usize == peaks.len()).then_some(Self { size, peaks })
+    }
+
+    /// Roots of the complete subtrees, largest first.
+    #[must_use]
+    pub fn peaks(&self) -> &[TreeHash] {
+        &self.peaks
+    }
+
     /// How many leaves there are.
     #[must_use]
     pub const fn size(&self) -> u64 {

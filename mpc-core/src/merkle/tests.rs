@@ -166,3 +166,16 @@ fn huge_positions_do_not_overflow() {
     assert!(verify_consistency(u64::MAX - 1, h, u64::MAX, h, &[h; 70]).is_err());
     assert!(verify_consistency(1 << 63, h, u64::MAX, h, &[h; 70]).is_err());
 }
+
+#[test]
+fn a_tree_goes_on_from_its_peaks_at_every_size() {
+    let leaves = numbered(70);
+    for start in 0..=70 {
+        let mut whole = Frontier::new();
+        leaves[..start].iter().for_each(|&l| whole.push(l));
+        let mut resumed = Frontier::from_peaks(start as u64, whole.peaks().to_vec()).unwrap();
+        leaves[start..].iter().for_each(|&l| resumed.push(l));
+        assert_eq!((resumed.size(), resumed.root()), (70, root(&leaves)));
+        assert!(Frontier::from_peaks(start as u64 + 1, vec![empty_root(); 9]).is_none());
+    }
+}

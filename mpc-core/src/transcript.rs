@@ -28,7 +28,9 @@ mod session_id;
 
 pub use batch::{Batch, LogKey, PeerDigests};
 pub use corrections::{CorrectionRecorder, RecordedCorrections, correction_lane};
-pub use entry::{Close, Commitment, CommitmentKind, Entry, MAX_REASON_BYTES, Member, Outcome, SessionOpen};
+pub use entry::{
+    Close, Commitment, CommitmentKind, Entry, MAX_REASON_BYTES, Member, Outcome, SessionOpen, Witnessed,
+};
 pub use recorder::{ROUNDS_PER_BATCH, Recorder, Traffic};
 pub use session_id::SessionTerms;
 

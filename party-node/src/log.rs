@@ -6,21 +6,28 @@
 //!
 //! What each file contains is fixed in `docs/log-format.md`; why it is so, in `docs/adr/0004-transcript-log.md`.
 
+mod cosigned;
 mod cross_check;
 mod error;
+mod exchange;
 mod files;
 mod layout;
+mod prove;
 mod read;
 mod sessions;
 mod show;
 mod store;
 mod verify;
+mod witness;
 mod writer;
 
 pub use error::LogError;
+pub use exchange::{answer_offer, check_reply};
+pub use prove::{prove_consistency, prove_inclusion};
 pub use show::{ShownEntry, ShownLog, render_log, show};
 pub use store::LogStore;
 pub use verify::{LogSummary, Note, Problem, Report, render, verify};
+pub use witness::{WitnessError, WitnessStore};
 pub use writer::{LogHandle, LogWriter};
 
 #[cfg(test)]

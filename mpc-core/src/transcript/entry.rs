@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::batch::Batch;
 use crate::channel::Peer;
-use crate::checkpoint::{MAX_NAME_BYTES, is_valid_name};
+use crate::checkpoint::{MAX_NAME_BYTES, SignedCheckpoint, is_valid_name};
 use crate::party::{MAX_PARTIES, PartyId};
 use crate::tag::SessionId;
 use crate::wire::{Decoder, Encoder, WireError};
@@ -30,6 +30,8 @@ pub enum Entry {
     Batch(Batch),
     /// The session ended.
     Close(Close),
+    /// Peers cosigned the log as it was after the session.
+    Witnessed(Witnessed),
 }
 
 /// A member of a session: the name it goes by and its public key.
@@ -181,6 +183,30 @@ pub struct Close {
     pub bytes_sent: u64,
 }
 
+/// Peers cosigned a checkpoint that covers the session. The cosignatures are kept beside the tree; this entry fixes
+/// which, so that none can be taken away unseen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Witnessed {
+    /// The session.
+    pub session: SessionId,
+    /// SHA-256 of the cosigned checkpoint's text.
+    pub cosigned: [u8; 32],
+}
+
+impl Witnessed {
+    /// The entry for a cosigned checkpoint.
+    #[must_use]
+    pub fn new(session: SessionId, cosigned: &SignedCheckpoint) -> Self {
+        Self { session, cosigned: Self::digest(cosigned.to_string().as_bytes()) }
+    }
+
+    /// The digest of a cosigned checkpoint's text.
+    #[must_use]
+    pub fn digest(text: &[u8]) -> [u8; 32] {
+        Sha256::digest(text).into()
+    }
+}
+
 impl Entry {
     /// The session that the entry belongs to.
     #[must_use]
@@ -190,6 +216,7 @@ impl Entry {
             Self::Commitment(e) => e.session,
             Self::Batch(e) => e.session,
             Self::Close(e) => e.session,
+            Self::Witnessed(e) => e.session,
         }
     }
 
@@ -240,6 +267,11 @@ impl Entry {
                 e.u64(c.rounds);
                 e.u64(c.bytes_sent);
             }
+            Self::Witnessed(w) => {
+                e.u8(4);
+                e.array(&w.session.0);
+                e.array(&w.cosigned);
+            }
         }
         e.finish()
     }
@@ -274,6 +306,7 @@ impl Entry {
                 rounds: d.u64()?,
                 bytes_sent: d.u64()?,
             }),
+            4 => Self::Witnessed(Witnessed { session: SessionId(d.array()?), cosigned: d.array()? }),
             _ => return Err(WireError::Invalid("transcript entry kind")),
         };
         d.finish()?;
@@ -396,6 +429,7 @@ impl fmt::Display for Entry {
                 write!(f, "commit {} to {kind} {:?}", c.session, c.name)
             }
             Self::Batch(b) => b.fmt(f),
+            Self::Witnessed(w) => write!(f, "witnessed {}: cosignatures are beside the log", w.session),
             Self::Close(c) => {
                 write!(f, "close {}: ", c.session)?;
                 match &c.outcome {

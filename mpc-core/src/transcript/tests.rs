@@ -264,6 +264,7 @@ fn sample_entries() -> Vec<Entry> {
         Entry::SessionOpen(open),
         Entry::Commitment(Commitment::new(SESSION, CommitmentKind::Weights, "weights", &[1; 32], b"value")),
         Entry::Batch(batch),
+        Entry::Witnessed(Witnessed { session: SESSION, cosigned: [13; 32] }),
         close(Outcome::Completed),
         close(Outcome::aborted("lost", Some(Peer::Dealer), "connection closed\nby peer")),
     ]

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mpc_core::checkpoint::OfferError;
 use mpc_core::tag::SessionId;
 use mpc_core::transcript::MAX_ENTRY_BYTES;
 use mpc_core::wire::WireError;
@@ -76,6 +77,32 @@ pub enum LogError {
     SessionNotOpen {
         /// The session.
         session: SessionId,
+    },
+    /// Cosignatures that a verifier would refuse.
+    #[error("cosignatures of session {session} would not verify: {what}")]
+    NotCosigned {
+        /// The session.
+        session: SessionId,
+        /// What is wrong.
+        what: String,
+    },
+    /// A peer has seen another state of this log, or claims so.
+    #[error("log {} does not fit what a peer has seen of it: {reason}", dir.display())]
+    Refused {
+        /// The log.
+        dir: PathBuf,
+        /// What the peer saw and what this log is.
+        reason: OfferError,
+    },
+    /// An entry number or size that the log does not reach.
+    #[error("log {} has {size} entries, and cannot prove anything about {asked}", dir.display())]
+    OutOfRange {
+        /// The log.
+        dir: PathBuf,
+        /// Its size.
+        size: u64,
+        /// The number or size asked for.
+        asked: u64,
     },
     /// A session-open entry in which this node is not the one that owns the log.
     #[error("log of {expected} cannot take a session opened as {got}")]

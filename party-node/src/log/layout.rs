@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use mpc_core::tag::SessionId;
+
 /// Hashes or entries in a full tile.
 pub(super) const TILE_WIDTH: u64 = 256;
 
@@ -11,6 +13,20 @@ pub(super) const CHECKPOINT: &str = "checkpoint";
 pub(super) const LOCK: &str = "lock";
 /// The one file that may be half written.
 pub(super) const TEMPORARY: &str = "tmp";
+
+/// The folder of cosigned checkpoints.
+const COSIGNED: &str = "cosigned/";
+
+/// The cosigned checkpoint of a session.
+pub(super) fn cosigned(session: &SessionId) -> String {
+    session.0.iter().fold(COSIGNED.to_owned(), |path, byte| path + &format!("{byte:02x}"))
+}
+
+/// Whether a path is that of a cosigned checkpoint.
+pub(super) fn is_cosigned(path: &str) -> bool {
+    let digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    path.strip_prefix(COSIGNED).is_some_and(|name| name.len() == 64 && name.chars().all(digit))
+}
 
 /// What a tile contains.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -165,6 +181,18 @@ mod tests {
             "checkpoint",
         ] {
             assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn cosigned_checkpoints_are_named_by_session() {
+        let path = cosigned(&SessionId([0xab; 32]));
+        assert_eq!(path, format!("cosigned/{}", "ab".repeat(32)));
+        assert!(is_cosigned(&path) && parse(&path).is_none());
+        for bad in
+            ["cosigned/ab", "cosigned", &path.to_uppercase(), &format!("{path}/x"), &path.replace('b', "g")]
+        {
+            assert!(!is_cosigned(bad), "{bad}");
         }
     }
 

@@ -2,14 +2,14 @@
 //! from a wrong log, and by the verifier, which reports. All content is taken as hostile: lengths are checked before
 //! anything is read, and a checkpoint's size is believed only as far as there are files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use mpc_core::checkpoint::{MAX_CHECKPOINT_BYTES, SignedCheckpoint};
 use mpc_core::merkle::{self, TreeHash, leaf_hash};
-use mpc_core::transcript::MAX_ENTRY_BYTES;
+use mpc_core::transcript::{Entry, MAX_ENTRY_BYTES, Witnessed};
 
 use super::layout::{self, CHECKPOINT, LOCK, TILE_WIDTH, Tile, TileKind};
 
@@ -88,19 +88,22 @@ impl Listing {
         Ok(listing)
     }
 
-    /// The files that a log of `size` entries does not consist of.
-    pub(super) fn unexpected(&self, size: u64) -> Vec<String> {
+    /// The files that a log of `size` entries with these cosigned checkpoints does not consist of.
+    pub(super) fn unexpected(&self, size: u64, cosigned: &BTreeMap<String, Cosigned>) -> Vec<String> {
         let belongs = |file: &str| match file {
             CHECKPOINT | LOCK => true,
-            _ => layout::parse(file).is_some_and(|tile| is_tile_of(tile, size)),
+            _ => {
+                cosigned.contains_key(file) || layout::parse(file).is_some_and(|tile| is_tile_of(tile, size))
+            }
         };
         self.files.iter().filter(|f| !belongs(f)).cloned().collect()
     }
 
-    /// A fault for everything that a log of `size` entries does not consist of.
-    pub(super) fn strays(&self, size: u64) -> Vec<Fault> {
+    /// A fault for everything that such a log does not consist of.
+    pub(super) fn strays(&self, size: u64, cosigned: &BTreeMap<String, Cosigned>) -> Vec<Fault> {
         let what = format!("does not belong to a log of {size} entries");
-        let files = self.unexpected(size).into_iter().map(|file| Fault::in_file(file, what.as_str()));
+        let files =
+            self.unexpected(size, cosigned).into_iter().map(|file| Fault::in_file(file, what.as_str()));
         let dirs = self.empty_dirs.iter().map(|dir| Fault::in_file(dir.as_str(), "is an empty directory"));
         files.chain(dirs).collect()
     }
@@ -125,13 +128,28 @@ pub(super) struct RawLog {
     pub(super) entries: Vec<Vec<u8>>,
     /// Hashes of these entries.
     pub(super) leaves: Vec<TreeHash>,
+    /// The cosigned checkpoints that the entries fix, by file; also those that are missing or changed.
+    pub(super) cosigned: BTreeMap<String, Cosigned>,
     pub(super) faults: Vec<Fault>,
+}
+
+/// A cosigned checkpoint.
+pub(super) struct Cosigned {
+    /// The entry that fixes it.
+    pub(super) entry: u64,
+    /// Its text, if it is the one that the entry fixes. Nothing in it is verified.
+    pub(super) text: Option<Vec<u8>>,
 }
 
 /// Reads and checks everything that can be checked without a key, except for strays: bundles, tiles, root.
 pub(super) fn read(dir: &Path, listing: &Listing) -> RawLog {
-    let mut log =
-        RawLog { checkpoint: None, entries: Vec::new(), leaves: Vec::new(), faults: listing.odd.clone() };
+    let mut log = RawLog {
+        checkpoint: None,
+        entries: Vec::new(),
+        leaves: Vec::new(),
+        cosigned: BTreeMap::new(),
+        faults: listing.odd.clone(),
+    };
     match read_file(dir, CHECKPOINT, 0, MAX_CHECKPOINT_BYTES).and_then(|text| {
         SignedCheckpoint::parse(&text).map_err(|e| Fault::in_file(CHECKPOINT, e.to_string()))
     }) {
@@ -146,6 +164,7 @@ pub(super) fn read(dir: &Path, listing: &Listing) -> RawLog {
     let Some(head) = log.checkpoint.as_ref().map(|c| c.checkpoint().clone()) else { return log };
     let size = head.size();
     let complete = read_bundles(dir, listing, size, &mut log);
+    read_cosigned(dir, listing, &mut log);
     let hashes = read_hash_tiles(dir, listing, size, &mut log);
     if !complete {
         return log;
@@ -204,6 +223,27 @@ fn read_bundles(dir: &Path, listing: &Listing, size: u64, log: &mut RawLog) -> b
         }
     }
     true
+}
+
+/// Reads the cosigned checkpoints that the entries speak of and compares them with what the entries fix.
+fn read_cosigned(dir: &Path, listing: &Listing, log: &mut RawLog) {
+    for (number, bytes) in (0..).zip(&log.entries) {
+        let Ok(Entry::Witnessed(witnessed)) = Entry::decode(bytes) else { continue };
+        let file = layout::cosigned(&witnessed.session);
+        let text = if listing.files.contains(&file) {
+            read_file(dir, &file, 0, MAX_CHECKPOINT_BYTES).and_then(|text| {
+                if Witnessed::digest(&text) == witnessed.cosigned {
+                    Ok(text)
+                } else {
+                    Err(Fault::in_file(file.as_str(), "is not what its entry fixes"))
+                }
+            })
+        } else {
+            Err(Fault::in_file(file.as_str(), "is missing"))
+        };
+        let text = text.map_err(|fault| log.faults.push(Fault { entry: Some(number), ..fault })).ok();
+        log.cosigned.insert(file, Cosigned { entry: number, text });
+    }
 }
 
 fn missing(path: &str, size: u64) -> Fault {

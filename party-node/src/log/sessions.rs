@@ -1,5 +1,5 @@
-//! The grammar of a log: open, then commitments and batches, then close, for each session. Sessions may interleave (a
-//! dealer serves several at once), and a process that was killed leaves a session open.
+//! The grammar of a log: open, then commitments and batches, then close, for each session, and after that what fixes
+//! its cosignatures, if there are any. Sessions may interleave (a dealer serves several at once), and a process that was killed leaves a session open.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,6 +14,8 @@ pub(super) struct Session {
     /// Batches of each lane in order, with their entry numbers.
     pub(super) lanes: BTreeMap<u16, Vec<(u64, Batch)>>,
     pub(super) close: Option<(u64, Close)>,
+    /// The entry that fixes its cosignatures.
+    pub(super) witnessed: Option<u64>,
 }
 
 impl Session {
@@ -59,11 +61,20 @@ pub(super) fn group(entries: impl Iterator<Item = (u64, Entry)>) -> (Vec<Session
             (None, Entry::SessionOpen(open)) => {
                 by_id.insert(id.0, sessions.len());
                 let checked = check_name(&open);
-                sessions.push(Session { open, open_entry: number, lanes: BTreeMap::new(), close: None });
+                sessions.push(Session {
+                    open,
+                    open_entry: number,
+                    lanes: BTreeMap::new(),
+                    close: None,
+                    witnessed: None,
+                });
                 checked
             }
             (None, _) => Err(format!("session {id} was not opened before")),
             (Some(_), Entry::SessionOpen(_)) => Err(format!("session {id} is opened a second time")),
+            (Some(session), Entry::Witnessed(_)) => check_witnessed(session).map(|()| {
+                session.witnessed = Some(number);
+            }),
             (Some(Session { close: Some((at, _)), .. }), _) => {
                 Err(format!("session {id} was already closed in entry {at}"))
             }
@@ -82,6 +93,15 @@ pub(super) fn group(entries: impl Iterator<Item = (u64, Entry)>) -> (Vec<Session
         }
     }
     (sessions, faults)
+}
+
+fn check_witnessed(session: &Session) -> Result<(), String> {
+    let id = session.open.session;
+    match (&session.close, session.witnessed) {
+        (None, _) => Err(format!("session {id} is witnessed before it is closed")),
+        (_, Some(at)) => Err(format!("session {id} was already witnessed in entry {at}")),
+        _ => Ok(()),
+    }
 }
 
 /// A session's name is the hash of what it was opened with.

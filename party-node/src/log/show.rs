@@ -29,7 +29,7 @@ pub struct ShownEntry {
     pub index: u64,
     /// Its session, in hexadecimal.
     pub session: String,
-    /// `open`, `commitment`, `batch` or `close`.
+    /// `open`, `commitment`, `batch`, `close` or `witnessed`.
     pub kind: &'static str,
     /// What it says, in one line.
     pub text: String,
@@ -55,6 +55,7 @@ pub fn show(dir: &Path) -> Result<ShownLog, LogError> {
             Entry::Commitment(_) => "commitment",
             Entry::Batch(_) => "batch",
             Entry::Close(_) => "close",
+            Entry::Witnessed(_) => "witnessed",
         };
         let session = hex(&entry.session().0);
         Ok(ShownEntry { index: i as u64, session, kind, text: entry.to_string() })

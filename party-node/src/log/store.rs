@@ -6,19 +6,20 @@
 //! log, the old or the new, and perhaps files that belong to neither; opening it checks the whole log and then removes
 //! those, and says which.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use mpc_core::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 use mpc_core::merkle::{self, Frontier, TreeHash, leaf_hash};
-use mpc_core::transcript::MAX_ENTRY_BYTES;
+use mpc_core::tag::SessionId;
+use mpc_core::transcript::{Entry, MAX_ENTRY_BYTES, Witnessed};
 
 use super::error::LogError;
 use super::files::{Disk, Files};
 use super::layout::{self, CHECKPOINT, LOCK, TEMPORARY, TILE_WIDTH, Tile, TileKind};
-use super::read::{Listing, RawLog, read};
+use super::read::{Cosigned, Listing, RawLog, read};
 
 /// One node's log, open for writing.
 pub struct LogStore {
@@ -84,8 +85,8 @@ impl LogStore {
         let mut entries = Vec::new();
         if listing.files.contains(CHECKPOINT) {
             let raw = store.check_content(&listing)?;
+            store.remove_leftovers(&listing, &raw.cosigned, files.as_mut())?;
             entries = raw.entries;
-            store.remove_leftovers(&listing, files.as_mut())?;
         } else {
             let others = listing.files.iter().any(|f| f != LOCK && f != TEMPORARY);
             if others || !listing.empty_dirs.is_empty() || !listing.odd.is_empty() {
@@ -132,9 +133,15 @@ impl LogStore {
     }
 
     /// Removes what an interrupted commit left behind. Anything else that does not belong here is not ours to remove.
-    fn remove_leftovers(&mut self, listing: &Listing, files: &mut dyn Files) -> Result<(), LogError> {
-        let leftovers = listing.unexpected(self.size());
-        if let Some(foreign) = leftovers.iter().find(|f| *f != TEMPORARY && layout::parse(f).is_none()) {
+    fn remove_leftovers(
+        &mut self,
+        listing: &Listing,
+        cosigned: &BTreeMap<String, Cosigned>,
+        files: &mut dyn Files,
+    ) -> Result<(), LogError> {
+        let leftovers = listing.unexpected(self.size(), cosigned);
+        let ours = |f: &str| f == TEMPORARY || layout::parse(f).is_some() || layout::is_cosigned(f);
+        if let Some(foreign) = leftovers.iter().find(|f| !ours(f)) {
             return Err(LogError::Foreign { dir: self.dir.clone(), file: foreign.clone() });
         }
         for file in leftovers {
@@ -158,6 +165,16 @@ impl LogStore {
                 break;
             }
         }
+    }
+
+    /// The log's directory.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The key that checkpoints verify under.
+    pub(super) fn public_key(&self) -> VerifyingKey {
+        self.key.verifying_key()
     }
 
     /// Entries, staged ones included.
@@ -280,6 +297,36 @@ impl LogStore {
             }
         }
         Ok(self.committed.clone())
+    }
+
+    /// Puts a session's cosigned checkpoint beside the tiles and makes the entry that fixes it durable. A crash in
+    /// between leaves a file that no entry fixes, which the next opening removes: the session then has no witnesses.
+    ///
+    /// # Errors
+    /// As [`LogStore::commit`].
+    pub fn keep_cosigned(
+        &mut self,
+        session: SessionId,
+        cosigned: &SignedCheckpoint,
+    ) -> Result<SignedCheckpoint, LogError> {
+        self.check_running()?;
+        let done = self.try_keep_cosigned(session, cosigned);
+        self.stopped = done.is_err();
+        done
+    }
+
+    fn try_keep_cosigned(
+        &mut self,
+        session: SessionId,
+        cosigned: &SignedCheckpoint,
+    ) -> Result<SignedCheckpoint, LogError> {
+        let path = self.dir.join(layout::cosigned(&session));
+        let parent = path.parent().unwrap_or(&self.dir).to_owned();
+        self.ensure_dir(&parent)?;
+        self.put(&path, cosigned.to_string().as_bytes())?;
+        self.files.sync_dir(&parent).map_err(LogError::io("sync", &parent))?;
+        self.append(&[Entry::Witnessed(Witnessed::new(session, cosigned)).encode()])?;
+        self.commit()
     }
 
     fn partial_content(&self, tile: Tile) -> Vec<u8> {

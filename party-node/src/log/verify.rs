@@ -15,10 +15,10 @@ use mpc_core::merkle::TreeHash;
 use mpc_core::transcript::Entry;
 use serde::Serialize;
 
-use super::cross_check;
 use super::layout::CHECKPOINT;
 use super::read::{Fault, Listing, read};
 use super::sessions::{self, Session};
+use super::{cosigned, cross_check};
 
 /// The result of a verification; serialises to the JSON of `log verify --json`.
 #[derive(Debug, Clone, Serialize)]
@@ -116,14 +116,14 @@ fn verify_one(dir: &Path, expected_keys: &[[u8; 32]], report: &mut Report) -> Op
         }
     };
     let raw = read(dir, &listing);
-    let mut faults = raw.faults;
-    let Some(signed) = raw.checkpoint else {
+    let mut faults = raw.faults.clone();
+    let Some(signed) = &raw.checkpoint else {
         report.problems.extend(faults.iter().map(|f| problem(&path, f)));
         return None;
     };
     let head = signed.checkpoint().clone();
     let size = head.size();
-    faults.extend(listing.strays(size));
+    faults.extend(listing.strays(size, &raw.cosigned));
 
     let mut decoded = Vec::with_capacity(raw.entries.len());
     for (i, entry) in raw.entries.iter().enumerate() {
@@ -134,7 +134,10 @@ fn verify_one(dir: &Path, expected_keys: &[[u8; 32]], report: &mut Report) -> Op
     }
     let (sessions, broken) = sessions::group(decoded.into_iter());
     faults.extend(broken.into_iter().map(|(entry, what)| Fault::in_entry(entry, size, what)));
-    let key = check_signer(&signed, &sessions, expected_keys, &mut faults);
+    let key = check_signer(signed, &sessions, expected_keys, &mut faults);
+    let witnesses = cosigned::check(&raw, &sessions);
+    faults.extend(witnesses.faults);
+    report.notes.extend(witnesses.notes.into_iter().map(|what| Note { log: path.clone(), what }));
 
     for session in sessions.iter().filter(|s| s.close.is_none()) {
         let what = format!(
@@ -151,7 +154,7 @@ fn verify_one(dir: &Path, expected_keys: &[[u8; 32]], report: &mut Report) -> Op
         root: head.root().to_string(),
         entries: raw.entries.len() as u64,
         sessions: sessions.len() as u64,
-        witnesses: Vec::new(),
+        witnesses: witnesses.names,
     });
     Some(CheckedLog { path, head, key, leaves: raw.leaves, sessions })
 }

@@ -13,13 +13,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
-use mpc_core::checkpoint::SignedCheckpoint;
-use mpc_core::transcript::{Close, Entry, Outcome, TranscriptSink};
+use mpc_core::checkpoint::{Offer, Seen, SignedCheckpoint};
+use mpc_core::tag::SessionId;
+use mpc_core::transcript::{Close, Entry, Outcome, SessionOpen, TranscriptSink};
 
 use super::error::LogError;
 use super::files::{Disk, Files};
-use super::sessions;
 use super::store::LogStore;
+use super::{cosigned, exchange, sessions};
 
 /// Entries that may wait for the writer.
 const QUEUE_ENTRIES: usize = 1024;
@@ -31,6 +32,8 @@ const GROUP_ENTRIES: usize = 256;
 enum Request {
     Append { leaf: Vec<u8>, urgent: bool },
     Flush(SyncSender<Result<SignedCheckpoint, LogError>>),
+    KeepCosigned(SessionId, SignedCheckpoint, SyncSender<Result<SignedCheckpoint, LogError>>),
+    Offer(SessionId, Seen, SyncSender<Result<Offer, LogError>>),
     Stop(SyncSender<Result<SignedCheckpoint, LogError>>),
 }
 
@@ -38,9 +41,17 @@ struct Shared {
     name: String,
     key: [u8; 32],
     failure: Mutex<Option<LogError>>,
-    /// Whether a session that began in this process is still open. Held while an entry is queued, so that the order
+    /// The sessions that began in this process. Held while an entry is queued, so that the order
     /// in the log is the order of these checks.
-    sessions: Mutex<HashMap<[u8; 32], bool>>,
+    sessions: Mutex<HashMap<[u8; 32], State>>,
+}
+
+/// How far a session that began in this process has come.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum State {
+    Open,
+    Closed,
+    Witnessed,
 }
 
 impl Shared {
@@ -189,16 +200,14 @@ impl LogHandle {
         }
         let mut sessions = self.shared.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let session = entry.session();
-        let fits = match (entry, sessions.get(&session.0)) {
-            (Entry::SessionOpen(_), known) => known.is_none(),
-            (_, known) => known == Some(&true),
+        let state = match (entry, sessions.get(&session.0)) {
+            (Entry::SessionOpen(_), None) => State::Open,
+            (Entry::Commitment(_) | Entry::Batch(_), Some(State::Open)) => State::Open,
+            (Entry::Close(_), Some(State::Open)) => State::Closed,
+            // Written by the store itself, together with the file that it fixes.
+            _ => return Err(LogError::SessionNotOpen { session }),
         };
-        if !fits {
-            return Err(LogError::SessionNotOpen { session });
-        }
-        if matches!(entry, Entry::SessionOpen(_) | Entry::Close(_)) {
-            sessions.insert(session.0, matches!(entry, Entry::SessionOpen(_)));
-        }
+        sessions.insert(session.0, state);
         let urgent = !matches!(entry, Entry::Batch(_));
         self.queue.send(Request::Append { leaf, urgent }).map_err(|_| LogError::WriterEnded)
     }
@@ -221,13 +230,47 @@ impl LogHandle {
 
     fn is_closed(&self, entry: &Entry) -> bool {
         let sessions = self.shared.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.get(&entry.session().0) == Some(&false)
+        matches!(sessions.get(&entry.session().0), Some(State::Closed | State::Witnessed))
     }
 
-    fn ask(
+    /// Keeps what the peers of a closed session cosigned, and returns the checkpoint that covers the entry which fixes
+    /// it; durable then. `open` is the session's open entry, `cosigned` this log's head after the session with the
+    /// peers' lines in roster order.
+    ///
+    /// # Errors
+    /// [`LogError::NotCosigned`] if a verifier would refuse it, [`LogError::SessionNotOpen`] if the session is not closed
+    /// or already has its cosignatures, and the failure that stopped the log.
+    pub fn keep_cosigned(
         &self,
-        request: impl FnOnce(SyncSender<Result<SignedCheckpoint, LogError>>) -> Request,
+        open: &SessionOpen,
+        cosigned: SignedCheckpoint,
     ) -> Result<SignedCheckpoint, LogError> {
+        let session = open.session;
+        cosigned::check_signers(open, &cosigned).map_err(|what| LogError::NotCosigned { session, what })?;
+        {
+            let mut sessions = self.shared.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            if sessions.get(&session.0) != Some(&State::Closed) {
+                return Err(LogError::SessionNotOpen { session });
+            }
+            sessions.insert(session.0, State::Witnessed);
+        }
+        self.ask(|reply| Request::KeepCosigned(session, cosigned, reply))
+    }
+
+    /// What a peer of the closed `session` is shown to cosign this log, which it `seen` last in some older state. Commits
+    /// what is waiting; reads the whole log.
+    ///
+    /// # Errors
+    /// [`LogError::Refused`] if the peer saw a state that this log does not add to: then this log was rolled back or
+    /// replaced. [`LogError::SessionNotOpen`] if the log has no such session, and the failure that stopped the log.
+    pub fn offer(&self, session: SessionId, seen: Seen) -> Result<Offer, LogError> {
+        self.ask(|reply| Request::Offer(session, seen, reply))
+    }
+
+    fn ask<T>(
+        &self,
+        request: impl FnOnce(SyncSender<Result<T, LogError>>) -> Request,
+    ) -> Result<T, LogError> {
         let (reply, answer) = sync_channel(1);
         self.queue.send(request(reply)).map_err(|_| LogError::WriterEnded)?;
         answer.recv().map_err(|_| LogError::WriterEnded)?
@@ -267,6 +310,23 @@ fn serve(mut store: LogStore, requests: &Receiver<Request>, shared: &Shared) {
                 (waiting >= GROUP_ENTRIES, None, false)
             }
             Ok(Request::Flush(reply)) => (true, Some(reply), false),
+            Ok(Request::KeepCosigned(session, cosigned, reply)) => {
+                let head = shared.failure().map_or_else(|| store.keep_cosigned(session, &cosigned), Err);
+                if let Err(error) = &head {
+                    shared.fail(error.clone());
+                }
+                let _ = reply.send(head);
+                continue;
+            }
+            Ok(Request::Offer(session, seen, reply)) => {
+                let committed = shared.failure().map_or_else(|| store.commit(), Err);
+                if let Err(error) = &committed {
+                    shared.fail(error.clone());
+                }
+                // A refused offer is the peer's business, and leaves the log as it is.
+                let _ = reply.send(committed.and_then(|_| exchange::make_offer(&store, session, &seen)));
+                continue;
+            }
             Ok(Request::Stop(reply)) => (true, Some(reply), true),
             Err(RecvTimeoutError::Timeout) => (true, None, false),
             Err(RecvTimeoutError::Disconnected) => (true, None, true),

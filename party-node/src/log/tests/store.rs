@@ -23,7 +23,7 @@ pub(super) fn assert_whole(dir: &Path, size: u64) {
     let listing = Listing::of(dir).unwrap();
     let raw = read(dir, &listing);
     assert_eq!(raw.faults, []);
-    assert_eq!(listing.strays(size), []);
+    assert_eq!(listing.strays(size, &raw.cosigned), []);
     let head = raw.checkpoint.unwrap();
     head.verify(&key_of("bank").verifying_key()).unwrap();
     assert_eq!(head.checkpoint().size(), size);

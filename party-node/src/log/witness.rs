@@ -1,0 +1,112 @@
+//! What this node has seen of its peers' logs: the memory behind its cosignatures.
+//!
+//! One file per peer, named by its key, holds the last head of the peer's log that this node checked, signed by the peer.
+//! It is durable before the cosignature leaves, so that after any crash the node knows every head it cosigned, and
+//! refuses one that does not add to it. A lost file would let a peer roll back unnoticed; so the folder belongs beside the
+//! log, in the same backups.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use ed25519_dalek::VerifyingKey;
+use mpc_core::checkpoint::{MAX_CHECKPOINT_BYTES, OfferError, Seen, SignedCheckpoint};
+use mpc_core::transcript::Member;
+
+use super::error::LogError;
+use super::files::{Disk, Files};
+use super::layout::TEMPORARY;
+use super::verify::hex;
+
+/// Why a peer's log is not cosigned.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum WitnessError {
+    /// The offer does not hold, or is of a fork or an older state.
+    #[error("the log of {peer} is not cosigned: {reason}")]
+    Refused {
+        /// Whose log.
+        peer: String,
+        /// What is wrong; a fork or a rollback shows both heads.
+        reason: OfferError,
+    },
+    /// The session as the peer logged it is not as it was.
+    #[error("the log of {peer} is not cosigned: {what}")]
+    Entries {
+        /// Whose log.
+        peer: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The memory cannot be read or written.
+    #[error(transparent)]
+    Memory(#[from] LogError),
+}
+
+/// What this node has seen of its peers' logs.
+pub struct WitnessStore {
+    dir: PathBuf,
+    files: Box<dyn Files>,
+}
+
+impl WitnessStore {
+    /// Opens or begins the memory in `dir`. One process uses it at a time: the one that holds the log's lock.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub fn open(dir: &Path) -> Result<Self, LogError> {
+        Self::open_with(dir, Box::new(Disk))
+    }
+
+    /// As [`WitnessStore::open`], with the file operations to use.
+    pub(super) fn open_with(dir: &Path, mut files: Box<dyn Files>) -> Result<Self, LogError> {
+        fs::create_dir_all(dir).map_err(LogError::io("create", dir))?;
+        if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
+            files.sync_dir(parent).map_err(LogError::io("sync", parent))?;
+        }
+        Ok(Self { dir: dir.to_owned(), files })
+    }
+
+    /// Where the memory of the node with the log in `log_dir` is kept.
+    #[must_use]
+    pub fn folder(log_dir: &Path) -> PathBuf {
+        let mut name = log_dir.file_name().unwrap_or_default().to_owned();
+        name.push("-witness");
+        log_dir.with_file_name(name)
+    }
+
+    /// The last head of the peer's log that this node has checked: the message that begins the exchange.
+    ///
+    /// # Errors
+    /// [`LogError::Io`]; [`LogError::Damaged`] if the memory is not what the peer signed.
+    pub fn seen(&self, peer: &Member) -> Result<Seen, LogError> {
+        let path = self.path(peer);
+        let damaged = |what: String| LogError::Damaged { dir: self.dir.clone(), what };
+        let file = match fs::File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Seen(None)),
+            Err(e) => return Err(LogError::io("read", &path)(e)),
+        };
+        let mut text = Vec::new();
+        let limit = MAX_CHECKPOINT_BYTES as u64 + 1;
+        file.take(limit).read_to_end(&mut text).map_err(LogError::io("read", &path))?;
+        let wrong = |e: &dyn std::fmt::Display| damaged(format!("what was seen of {}: {e}", peer.name));
+        let head = SignedCheckpoint::parse(&text).map_err(|e| wrong(&e))?;
+        let key = VerifyingKey::from_bytes(&peer.key).map_err(|e| wrong(&e))?;
+        head.verify(&key).map_err(|e| wrong(&e))?;
+        Ok(Seen(Some(head)))
+    }
+
+    /// Remembers a head that was checked; durable when this returns.
+    pub(super) fn remember(&mut self, peer: &Member, head: &SignedCheckpoint) -> Result<(), LogError> {
+        let (path, temporary) = (self.path(peer), self.dir.join(TEMPORARY));
+        let text = head.to_string();
+        self.files.write_synced(&temporary, text.as_bytes()).map_err(LogError::io("write", &path))?;
+        self.files.rename(&temporary, &path).map_err(LogError::io("put in place", &path))?;
+        self.files.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))
+    }
+
+    fn path(&self, peer: &Member) -> PathBuf {
+        self.dir.join(hex(&peer.key))
+    }
+}

@@ -177,7 +177,7 @@ fn texts() -> Vec<Seed> {
         ("config", "valid-party", party.into_bytes()),
         ("config", "valid-dealer", dealer.into_bytes()),
         ("csv", "valid-mean", with(0, table)),
-        ("csv", "valid-value-batch", with(0x82, table)),
+        ("csv", "valid-value-batch", with(0x80, table)),
         ("csv", "valid-plain", with(1, "id,income,debt\na,1,0\nb,2,1\n")),
         ("csv", "refused-missing", with(1, table)),
         ("weights", "valid-two", b"name,weight\nbias,-1.5\nbank.income,0.25\n".to_vec()),

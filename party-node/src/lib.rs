@@ -5,6 +5,8 @@ pub mod config;
 pub mod data;
 pub mod demo;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod identity;
 pub mod job;
 pub mod log;

@@ -59,9 +59,7 @@ fn fit(rows: &[&[f64]], bad: &[f64]) -> Vec<f64> {
                 }
             }
         }
-        for i in 0..n {
-            hessian[i][i] += 1.0;
-        }
+        hessian.iter_mut().enumerate().for_each(|(i, row)| row[i] += 1.0);
         let step = solve(hessian, gradient);
         weights.iter_mut().zip(&step).for_each(|(w, s)| *w += s);
         if step.iter().all(|s| s.abs() < 1e-9) {

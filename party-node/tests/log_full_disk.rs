@@ -3,6 +3,8 @@
 //! This test's own program is the node: started again under `ulimit -f`, it appends and flushes until a write fails
 //! (the signal ignored, so the write returns an error) or until the system kills it in the middle of a write.
 #![cfg(unix)]
+// Clippy knows test functions, not their helpers.
+#![allow(clippy::unwrap_used)]
 
 use std::io::{self, Write as _};
 use std::path::Path;

@@ -44,7 +44,8 @@ fn sessions(cluster: &Cluster, node: &str) -> u64 {
     cluster.verify(&[node])["logs"][0]["sessions"].as_u64().unwrap()
 }
 
-/// Hits `victim` at `moment` after the start and checks everyone else; gives the slowest time from blow to end.
+/// Hits `victim` at `moment` after the start and checks everyone else; gives the slowest time from blow to end of those
+/// who failed because of it, if anyone did.
 fn round(
     cluster: &Cluster,
     random: &mut Random,
@@ -164,18 +165,28 @@ fn recovers(cluster: &Cluster) {
 fn a_process_killed_at_any_moment_is_named_by_all_others_in_time() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (cluster, mut random, whole) = prepared("killed");
+    let nodes = cluster.nodes();
     let mut slowest = Vec::new();
     for step in 0..ROUNDS {
-        for victim in cluster.nodes() {
+        for victim in &nodes {
             // One moment in each part of the run, so that all of it is visited.
             let part = (step as f64 + random.fraction()) / ROUNDS as f64;
             let took = round(&cluster, &mut random, victim, Blow::Kill, whole.mul_f64(part));
             slowest.extend(took);
         }
     }
+    // Runs are not all as long as the first one: some more in the middle, if too few of them hit a session.
+    for extra in 0..2 * ROUNDS {
+        if slowest.len() >= ROUNDS {
+            break;
+        }
+        let part = 0.3 + 0.4 * random.fraction();
+        let victim = nodes[extra % nodes.len()];
+        slowest.extend(round(&cluster, &mut random, victim, Blow::Kill, whole.mul_f64(part)));
+    }
     slowest.sort();
     println!("from kill to the last end: {slowest:.3?}");
-    assert!(slowest.len() >= ROUNDS, "most kills must hit a session: {slowest:?}");
+    assert!(slowest.len() >= ROUNDS, "too few kills hit a session: {slowest:?}");
     recovers(&cluster);
 }
 

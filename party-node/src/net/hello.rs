@@ -119,7 +119,7 @@ impl Confirm {
         let digest = d.array()?;
         d.finish()?;
         let row_order = match present {
-            0 => None,
+            0 if digest == [0; 32] => None,
             1 => Some(digest),
             _ => return Err(WireError::Invalid("row-order flag")),
         };

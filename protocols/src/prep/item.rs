@@ -5,7 +5,7 @@
 //! share from their seed and party 0 receives a *correction*, which is its share.
 
 use mpc_core::bits::packed_bytes;
-use mpc_core::ring::Ring;
+use mpc_core::ring::{Ring, Z64};
 use mpc_core::wire::{Decoder, Encoder, WireError};
 
 use crate::prefix::TreeShape;
@@ -97,6 +97,8 @@ pub enum Item {
 
 /// The most elements of any component of an item: 2^28.
 const MAX_ELEMENTS: usize = 1 << 28;
+/// The most bytes of one item's correction: 2 GiB. A dealer makes an item whole.
+const MAX_CORRECTION_BYTES: u64 = 1 << 31;
 /// The most items of a demand.
 const MAX_ITEMS: usize = 1 << 20;
 
@@ -211,6 +213,11 @@ impl Item {
 
     /// Whether all sizes are within limits, so that nothing overflows or exhausts memory on a peer's word.
     fn is_sane(&self) -> bool {
+        self.has_sane_parameters() && self.correction_bytes::<Z64>() <= MAX_CORRECTION_BYTES
+    }
+
+    /// Whether parameters are in range, so that sizes can be computed without overflow.
+    fn has_sane_parameters(&self) -> bool {
         let within = |factors: &[usize]| {
             factors.iter().try_fold(1usize, |a, &b| a.checked_mul(b)).is_some_and(|p| p <= MAX_ELEMENTS)
         };
@@ -351,7 +358,6 @@ impl Demand {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mpc_core::ring::Z64;
     use proptest::prelude::*;
 
     #[test]
@@ -398,6 +404,14 @@ mod tests {
             Item::Truncation { len: 1, bits: 63 },
             Item::Comparison(Comparison { fan_in: 9, ..Comparison::new(1) }),
             Item::Comparison(Comparison { product: true, ..Comparison::new(1) }),
+            // Every parameter is in range, but the products of 64 trees of fan-in 8 would take 15 GB.
+            Item::Comparison(Comparison {
+                trees: 64,
+                block: 8,
+                fan_in: 8,
+                arithmetic: true,
+                ..Comparison::new(1 << 22)
+            }),
         ] {
             let d = Demand { items: vec![item] };
             assert_eq!(d.check(), Err(DemandError::Insane));

@@ -122,8 +122,17 @@ fn round(
         .filter(|n| cluster.path(&format!("{n}/log/checkpoint")).exists())
         .collect();
     let report = cluster.verify(&logs);
-    assert_eq!(report["ok"], true, "{scene}: {report:#} {}", listing(&ended));
+    let problems = report["problems"].as_array().expect("a report lists problems");
+    let explained = problems.iter().all(|p| is_torn_write(p, victim));
+    assert!(explained, "{scene}: {report:#} {}", listing(&ended));
     slowest
+}
+
+/// A process that is killed while it writes its log leaves files beyond the last checkpoint. They are said to be that, and
+/// are gone after its next start, which [`recovers`] holds.
+fn is_torn_write(problem: &Value, victim: &str) -> bool {
+    let text = |key: &str| problem[key].as_str().unwrap_or_default();
+    text("log").contains(victim) && text("what").contains("left by an interrupted write")
 }
 
 /// Scores are there, and complete, only if the bank said so or was hit at the very end.

@@ -19,7 +19,7 @@ use crate::log::LogHandle;
 use crate::net::SessionHandle;
 
 /// After the network noticed a failure, the lane has this long to say in which step it was.
-const LAST_WORD: Duration = Duration::from_millis(200);
+const LAST_WORD: Duration = Duration::from_millis(80);
 /// The watcher looks at least this often whether the session is over.
 const WATCH: Duration = Duration::from_secs(3600);
 

@@ -101,12 +101,31 @@ impl Listing {
 
     /// A fault for everything that such a log does not consist of.
     pub(super) fn strays(&self, size: u64, cosigned: &BTreeMap<String, Cosigned>) -> Vec<Fault> {
-        let what = format!("does not belong to a log of {size} entries");
-        let files =
-            self.unexpected(size, cosigned).into_iter().map(|file| Fault::in_file(file, what.as_str()));
+        let what = |file: &str| {
+            let foreign = format!("does not belong to a log of {size} entries");
+            if file == layout::TEMPORARY || layout::parse(file).is_some_and(|tile| is_at_edge(tile, size)) {
+                foreign
+                    + ": left by an interrupted write, or added; a node removes its own when it opens the log"
+            } else {
+                foreign
+            }
+        };
+        let files = self.unexpected(size, cosigned).into_iter().map(|file| {
+            let what = what(&file);
+            Fault::in_file(file, what)
+        });
         let dirs = self.empty_dirs.iter().map(|dir| Fault::in_file(dir.as_str(), "is an empty directory"));
         files.chain(dirs).collect()
     }
+}
+
+/// Whether a tile is where a log of `size` entries grows: its writer may have been interrupted there.
+fn is_at_edge(tile: Tile, size: u64) -> bool {
+    let level = match tile.kind {
+        TileKind::Entries => 0,
+        TileKind::Hashes { level } => u32::from(level),
+    };
+    tile.index >= size.checked_shr(8 * level).unwrap_or(0) / TILE_WIDTH
 }
 
 /// Whether a log of `size` entries has this very tile.

@@ -19,7 +19,7 @@ use super::runtime::NetThread;
 /// How long the last messages may take to be acknowledged when a session ends well.
 const DELIVERY_MS: u64 = 2_000;
 /// How long the closing words may take to leave when the process ends.
-const FAREWELL_MS: u64 = 250;
+const FAREWELL_MS: u64 = 100;
 
 /// What all parts of a session share. Dropping it without a close tells the peers that this node gave up.
 pub(crate) struct Core {

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use mpc_core::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
@@ -20,6 +21,10 @@ use super::error::LogError;
 use super::files::{Disk, Files};
 use super::layout::{self, CHECKPOINT, LOCK, TEMPORARY, TILE_WIDTH, Tile, TileKind};
 use super::read::{Cosigned, Listing, RawLog, read};
+
+/// How long an open log is waited for, and how often it is looked at.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_LOOK: Duration = Duration::from_millis(10);
 
 /// One node's log, open for writing.
 pub struct LogStore {
@@ -374,9 +379,14 @@ fn lock(dir: &Path) -> Result<File, LogError> {
     let path = dir.join(LOCK);
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(LogError::io("open", &path))?;
-    file.try_lock().map_err(|e| match e {
-        TryLockError::WouldBlock => LogError::Locked { dir: dir.to_owned() },
-        TryLockError::Error(e) => LogError::io("lock", &path)(e),
-    })?;
-    Ok(file)
+    // A process that is ending, or a child between its fork and its start, may hold the lock for a moment longer.
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(LOCK_LOOK),
+            Err(TryLockError::WouldBlock) => return Err(LogError::Locked { dir: dir.to_owned() }),
+            Err(TryLockError::Error(e)) => return Err(LogError::io("lock", &path)(e)),
+        }
+    }
 }

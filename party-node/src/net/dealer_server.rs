@@ -64,7 +64,7 @@ impl Drop for Base {
     fn drop(&mut self) {
         self.endpoint.close(VarInt::from_u32(close_code::ABORT), b"");
         let endpoint = self.endpoint.clone();
-        let limit = Duration::from_millis(250);
+        let limit = Duration::from_millis(100);
         let _ = self.net.run(async move { tokio::time::timeout(limit, endpoint.wait_idle()).await.is_ok() });
     }
 }

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long after the first party the others may take to say that they are done.
 const DONE_TOGETHER_MS: u64 = 10_000;
 /// How long closing words may take to leave.
-const FAREWELL: Duration = Duration::from_millis(250);
+const FAREWELL: Duration = Duration::from_millis(100);
 
 type Outgoing = ByteQueue<(u32, Bytes)>;
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use mpc_core::fixed::FracBits;
+use mpc_core::hex::hex;
 use mpc_core::party::{MAX_PARTIES, PartyId};
 use sha2::{Digest, Sha256};
 
@@ -138,7 +139,7 @@ impl Program {
     /// The digest as lower-case hexadecimal digits.
     #[must_use]
     pub fn digest_hex(&self) -> String {
-        self.digest().iter().map(|b| format!("{b:02x}")).collect()
+        hex(&self.digest())
     }
 
     /// Writes the canonical encoding to a file.

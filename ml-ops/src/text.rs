@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use mpc_core::hex::hex;
 use mpc_core::ring::Ring;
 use mpc_core::ring::Z64;
 use mpc_core::tensor::Tensor;
@@ -76,8 +77,7 @@ fn constant(values: &Tensor<Z64>, scale: u32) -> String {
         return shown.join(" ");
     }
     let digest = Sha256::digest(values.to_bytes());
-    let hex: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
-    format!("sha256:{hex}…")
+    format!("sha256:{}…", hex(&digest[..8]))
 }
 
 /// A number as people read it: plain where that is short, scientific where it is not.

@@ -11,6 +11,8 @@
 //! **Security**: every opened wire is masked by a bit of its own that no other node and no other tree uses; each dealt
 //! product is an independent sharing. What is opened is therefore uniform and independent of the inputs.
 
+use std::collections::BTreeSet;
+
 use mpc_core::bits::BitTensor;
 use mpc_core::share::{BitSharing, Sharing};
 
@@ -39,8 +41,9 @@ impl NodeShape {
         if with_product {
             terms.push((0..arity).map(p).sum());
         }
-        let used = |set: u32| set.count_ones() >= 2 && terms.iter().any(|t| t & set == set);
-        let products = (0..1u32 << Self::wire_count(arity, with_product)).filter(|&s| used(s)).collect();
+        let needed: BTreeSet<u32> =
+            terms.iter().flat_map(|&t| subsets(t)).filter(|s| s.count_ones() >= 2).collect();
+        let products = needed.into_iter().collect();
         Self { arity, with_product, terms, products }
     }
 
@@ -212,8 +215,7 @@ impl<S: Sharing> TreeEvaluation<S> {
         holder: S::Holder,
     ) {
         // All subsets S of the term, with the public product of the opened wires outside S.
-        let mut set = term;
-        loop {
+        for set in subsets(term) {
             let outside = public_product(d, term & !set);
             match (set.count_ones(), outside) {
                 (0, Some(k)) => out.xor_public(lane, &k, holder),
@@ -227,10 +229,6 @@ impl<S: Sharing> TreeEvaluation<S> {
                     xor_coefficient(out, lane, &self.masks.products, product + place, k.as_deref());
                 }
             }
-            if set == 0 {
-                break;
-            }
-            set = (set - 1) & term;
         }
     }
 
@@ -244,6 +242,11 @@ impl<S: Sharing> TreeEvaluation<S> {
         debug_assert!(self.is_done());
         self.pairs.g
     }
+}
+
+/// All subsets of a set, itself first and the empty one last.
+fn subsets(set: u32) -> impl Iterator<Item = u32> {
+    std::iter::successors(Some(set), move |&s| s.checked_sub(1).map(|s| s & set))
 }
 
 fn opened_lanes(opened: &BitTensor, first: usize, count: usize) -> Vec<&[u64]> {

@@ -172,7 +172,8 @@ impl<S: Sharing> Session<S> {
 
     /// Opens values that are hidden by one-time pads, ring elements and bits together, in one round.
     ///
-    /// Every party sends its shares to every other: Σ elements · ring width + packed bits.
+    /// Every party sends its shares to every other: Σ elements · ring width, then each bit tensor packed without
+    /// gaps.
     ///
     /// # Errors
     /// [`ProtocolError::Channel`].
@@ -182,14 +183,15 @@ impl<S: Sharing> Session<S> {
         bits: [PaddedBits<S::Bits>; B],
     ) -> Result<OpenedValues<S::Ring, A, B>, ProtocolError> {
         let elements: usize = ring.iter().map(|p| p.sharing().len()).sum();
-        let bit_count: usize = bits.iter().map(|p| p.sharing().lanes() * p.sharing().len()).sum();
-        let length = elements * S::Ring::BYTES + packed_bytes(1, bit_count);
+        let packed = |p: &PaddedBits<S::Bits>| packed_bytes(p.sharing().lanes(), p.sharing().len());
+        let length = elements * S::Ring::BYTES + bits.iter().map(packed).sum::<usize>();
         let mut payload = Vec::with_capacity(length);
         for p in &ring {
             payload.extend_from_slice(bytemuck::cast_slice(p.sharing().value_share().as_slice()));
         }
-        let own_bits = gather(&bits, bit_count);
-        own_bits.pack_into(&mut payload);
+        for p in &bits {
+            p.sharing().value_share().pack_into(&mut payload);
+        }
         let payload = Bytes::from(payload);
 
         let me = self.me;
@@ -199,32 +201,31 @@ impl<S: Sharing> Session<S> {
         let received = self.exchange(send, expect)?;
 
         let mut opened = ring.map(|p| p.sharing().value_share().clone());
-        let mut opened_bits = own_bits;
+        let mut opened_bits = bits.map(|p| p.sharing().value_share().clone());
         for from in me.others(self.n) {
             let message =
                 received[from].as_ref().expect("the channel returns what was expected of every party");
-            let (words, packed) = message.split_at(elements * S::Ring::BYTES);
-            let mut at = 0;
+            let mut rest = &message[..];
             for t in &mut opened {
-                let end = at + t.len() * S::Ring::BYTES;
-                add_bytes(t, &words[at..end]);
-                at = end;
+                let (theirs, after) = rest.split_at(t.len() * S::Ring::BYTES);
+                add_bytes(t, theirs);
+                rest = after;
             }
-            let theirs = BitTensor::unpack(1, bit_count, packed).ok_or(ProtocolError::Channel(
-                ChannelError::Malformed {
-                    peer: Peer::Party(from),
-                    what: "padding of opened bits is not zero",
-                },
-            ))?;
-            opened_bits.xor_assign(&theirs);
+            for b in &mut opened_bits {
+                let (theirs, after) = rest.split_at(packed_bytes(b.lanes(), b.len()));
+                let what = "padding of opened bits is not zero";
+                let malformed = ChannelError::Malformed { peer: Peer::Party(from), what };
+                b.xor_assign(&BitTensor::unpack(b.lanes(), b.len(), theirs).ok_or(malformed)?);
+                rest = after;
+            }
         }
         for t in &opened {
             self.opened.update(bytemuck::cast_slice(t.as_slice()));
         }
         let mut packed = vec![];
-        opened_bits.pack_into(&mut packed);
+        opened_bits.iter().for_each(|b| b.pack_into(&mut packed));
         self.opened.update(&packed);
-        Ok((opened, scatter(&bits, &opened_bits)))
+        Ok((opened, opened_bits))
     }
 
     /// Compares the digest of everything opened so far with all parties: one round of 32 bytes to each. Nothing is
@@ -250,69 +251,7 @@ impl<S: Sharing> Session<S> {
 }
 
 fn add_bytes<R: Ring>(t: &mut Tensor<R>, bytes: &[u8]) {
-    let theirs: Vec<R> = bytemuck::allocation::pod_collect_to_vec(bytes);
-    for (a, b) in t.as_mut_slice().iter_mut().zip(theirs) {
-        *a += b;
-    }
-}
-
-/// All lanes of all tensors behind one another in one lane, so that a round's bits pack without gaps.
-fn gather<B: BitSharing>(parts: &[PaddedBits<B>], bit_count: usize) -> BitTensor {
-    if let [only] = parts
-        && (only.sharing().len().is_multiple_of(64) || only.sharing().lanes() == 1)
-    {
-        return BitTensor::from_words(1, bit_count, only.sharing().value_share().words().to_vec());
-    }
-    let mut out = BitTensor::zeros(1, bit_count);
-    let mut at = 0;
-    for part in parts {
-        let t = part.sharing().value_share();
-        for lane in 0..t.lanes() {
-            append(out.lane_mut(0), at, t.lane(lane), t.len());
-            at += t.len();
-        }
-    }
-    out
-}
-
-/// The inverse of [`gather`].
-fn scatter<B: BitSharing, const N: usize>(parts: &[PaddedBits<B>; N], all: &BitTensor) -> [BitTensor; N] {
-    let mut at = 0;
-    std::array::from_fn(|i| {
-        let (lanes, len) = (parts[i].sharing().lanes(), parts[i].sharing().len());
-        let mut out = BitTensor::zeros(lanes, len);
-        for lane in 0..lanes {
-            extract(out.lane_mut(lane), all.lane(0), at, len);
-            at += len;
-        }
-        out
-    })
-}
-
-/// Writes `len` bits of `src` to `out` from bit `at` on; `out` is zero there.
-fn append(out: &mut [u64], at: usize, src: &[u64], len: usize) {
-    let (first, shift) = (at / 64, at % 64);
-    for (i, &word) in src.iter().enumerate() {
-        let left = len - 64 * i;
-        let word = if left < 64 { word & ((1 << left) - 1) } else { word };
-        out[first + i] |= word << shift;
-        if shift != 0 && shift + left.min(64) > 64 {
-            out[first + i + 1] |= word >> (64 - shift);
-        }
-    }
-}
-
-/// Reads `len` bits from bit `at` of `src` on.
-fn extract(out: &mut [u64], src: &[u64], at: usize, len: usize) {
-    let (first, shift) = (at / 64, at % 64);
-    for (i, word) in out.iter_mut().enumerate() {
-        *word = src[first + i] >> shift;
-        if shift != 0 && first + i + 1 < src.len() {
-            *word |= src[first + i + 1] << (64 - shift);
-        }
-        let left = len - 64 * i;
-        if left < 64 {
-            *word &= (1 << left) - 1;
-        }
+    for (a, b) in t.as_mut_slice().iter_mut().zip(bytes.chunks_exact(R::BYTES)) {
+        *a += bytemuck::pod_read_unaligned(b);
     }
 }

@@ -11,8 +11,9 @@
 //! 4. One inner product of length 3, plus the constant, and one truncation.
 //!
 //! **Error**: at most 4.72e-5 from the fit plus 1.5 units of 2^−min(f,16) (7.0e-5 at f = 16): one from the last truncation,
-//! 0.1 from those of x² and x³ times their coefficients, 0.25 from rounding the input where f > 16; for every |x| < 2^(61−f). Above f = 16 the input is
-//! first rounded to 16 bits (one more round). **Security**: that of the parts; every opening has a pad of its own.
+//! 0.1 from those of x² and x³ times their coefficients, 0.25 from rounding the input where f > 16; for every
+//! |x| < 2^(61−f). Above f = 16 the input is first rounded to 16 bits (one more round). **Security**: that of the parts; every
+//! opening has a pad of its own.
 //! **Cost** per element at f = 16: 6 rounds, 64 + 2·64 + 10·34 + 6·64 + 64 = 980 bits to each party.
 
 use mpc_core::bits::BitTensor;

@@ -18,9 +18,18 @@ pub(super) fn notice() -> Notice {
     Notice::new(|line| eprintln!("\r{line}\x1b[K"))
 }
 
+/// A peer of the configuration as the network knows it.
+pub(super) fn member(peer: &Peer) -> Member {
+    Member { name: peer.name.clone(), address: peer.address.clone(), key: peer.public_key }
+}
+
+/// A peer of the configuration as the log names it.
+pub(super) fn log_member(peer: &Peer) -> LogMember {
+    LogMember { name: peer.name.clone(), key: *peer.public_key.as_bytes() }
+}
+
 /// How to meet the others.
 pub(super) fn options(config: &Config, program: &Program) -> ConnectOptions {
-    let member = |p: &Peer| Member { name: p.name.clone(), address: p.address.clone(), key: p.public_key };
     let mut options =
         ConnectOptions::new(config.me, config.node.roster.parties().iter().map(member).collect());
     options.dealer = Some(member(&config.dealer));
@@ -40,11 +49,11 @@ pub(super) fn options(config: &Config, program: &Program) -> ConnectOptions {
 pub(super) fn agreement(
     config: &Config,
     session: SessionId,
+    nonces: Vec<[u8; 32]>,
     (program, parameters): ([u8; 32], [u8; 32]),
 ) -> Agreement {
-    let member = |p: &Peer| LogMember { name: p.name.clone(), key: *p.public_key.as_bytes() };
-    let parties = config.node.roster.parties().iter().map(member).collect();
-    Agreement { session, program, parameters, parties, dealer: Some(member(&config.dealer)) }
+    let parties = config.node.roster.parties().iter().map(log_member).collect();
+    Agreement { session, program, parameters, parties, dealer: Some(log_member(&config.dealer)), nonces }
 }
 
 /// HMAC-SHA256 over the row keys in order, each with its length.

@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use mpc_core::channel::{ChannelError, Peer};
+use mpc_core::hex::hex;
 use mpc_core::party::PartyId;
 use mpc_core::prg::Seed;
 use mpc_core::ring::Z64;
@@ -14,15 +15,16 @@ use mpc_core::transcript::{CorrectionRecorder, LogKey, Member as LogMember, Outc
 use protocols::prep::Demand;
 use protocols::prep::dealer::Dealer;
 
+use super::agreement::{log_member, member};
 use super::errors::{Failure, from_channel, from_net};
 use super::report::{DealerReport, LogHead};
-use super::transcript::{Agreement, Transcript, hex, log_error};
+use super::transcript::{Agreement, Transcript, log_error};
 use super::{close_log, link_profile, load_identity, open_log};
 use crate::config::DealerConfig;
 use crate::error::CliError;
 use crate::identity::Identity;
 use crate::log::LogWriter;
-use crate::net::{DealerOptions, DealerServer, DealerSession, Listener, Member, Notice};
+use crate::net::{DealerOptions, DealerServer, DealerSession, Listener, Notice};
 
 /// The party that corrections go to.
 const CORRECTED: Peer = Peer::Party(PartyId::new(0));
@@ -61,11 +63,6 @@ pub fn run_dealer(
 }
 
 fn options(config: &DealerConfig) -> DealerOptions {
-    let member = |p: &crate::config::Peer| Member {
-        name: p.name.clone(),
-        address: p.address.clone(),
-        key: p.public_key,
-    };
     let mut options = DealerOptions::new(config.node.roster.parties().iter().map(member).collect());
     options.link = link_profile(config.node.link);
     options.session_timeout_ms = config.node.connect_timeout_ms;
@@ -91,7 +88,8 @@ fn next(
     let transcript =
         Transcript::open(log.handle(), &config.node, Peer::Dealer, agreement(config, identity, &session))
             .and_then(|t| t.flush().map(|()| t))
-            .inspect_err(|e| session.abort(Some(Peer::Dealer), e.message()))?;
+            // Of an error of its own the parties learn the kind alone: its text may name local files.
+            .inspect_err(|e| session.abort(Some(Peer::Dealer), e.code()))?;
     let key = LogKey::new(*session.logs[PartyId::new(0)].expose());
     let mut recorder =
         CorrectionRecorder::new(session.session_id, 0, key, Peer::Dealer, CORRECTED, Box::new(log.handle()));
@@ -115,13 +113,13 @@ fn next(
 }
 
 fn agreement(config: &DealerConfig, identity: &Identity, session: &DealerSession) -> Agreement {
-    let member = |p: &crate::config::Peer| LogMember { name: p.name.clone(), key: *p.public_key.as_bytes() };
     Agreement {
         session: session.session_id,
         program: session.program_digest,
         parameters: session.parameters_digest,
-        parties: config.node.roster.parties().iter().map(member).collect(),
+        parties: config.node.roster.parties().iter().map(log_member).collect(),
         dealer: Some(LogMember { name: config.node.name.clone(), key: *identity.public_key().as_bytes() }),
+        nonces: Vec::new(),
     }
 }
 

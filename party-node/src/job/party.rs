@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use ml_ops::{EncodedInputs, Execution, InputKind, Plan, Program, encode_inputs};
 use mpc_core::channel::Peer;
+use mpc_core::hex::hex;
 use mpc_core::party::PerParty;
 use mpc_core::prg::Seed;
 use mpc_core::ring::Z64;
@@ -30,7 +31,7 @@ use super::lane::Lane;
 use super::outputs::write_outputs;
 use super::report::{RunReport, Seconds, security_line};
 use super::shared::Shared;
-use super::transcript::{Agreement, Transcript, hex};
+use super::transcript::{Agreement, Transcript};
 use super::{Prepared, check_own_key, close_log, load_identity, open_log, prepare};
 use crate::config::Config;
 use crate::error::CliError;
@@ -68,7 +69,7 @@ pub fn run_party(config: &Config, progress: &mut dyn Progress) -> Result<RunRepo
     clock.seconds.connect = clock.lap();
 
     progress.phase("computing");
-    let agreed = agreement(config, connected.session_id, digests);
+    let agreed = agreement(config, connected.session_id, connected.nonces.clone().into_vec(), digests);
     let run = Run { config, program: Arc::new(program), plan, inputs };
     run.session(connected, agreed, encoded, log, clock, progress)
 }
@@ -104,14 +105,13 @@ impl Run<'_> {
         mut clock: Clock,
         progress: &mut dyn Progress,
     ) -> Result<RunReport, CliError> {
-        let Connected { session_id: id, nonces, keys, channel, dealer, handle, .. } = connected;
+        let Connected { session_id: id, keys, channel, dealer, handle, .. } = connected;
         let session = hex(&id.0);
         let me = Peer::Party(self.config.me);
         let dealer = dealer.ok_or_else(|| {
             CliError::outcome("internal", "the session has no dealer, though it asked for one")
         })?;
-        let nonces = nonces.into_vec();
-        let opened = Transcript::open_with_nonces(log.handle(), &self.config.node, me, agreement, nonces);
+        let opened = Transcript::open(log.handle(), &self.config.node, me, agreement);
         let mut transcript = opened.inspect_err(|e| give_up(&handle, me, None, e))?;
         self.commit_inputs(&mut transcript, &encoded).inspect_err(|e| give_up(&handle, me, None, e))?;
 

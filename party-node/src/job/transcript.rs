@@ -1,14 +1,15 @@
 //! What a node writes into its log about a session, besides the digests of messages: the open entry, blinded
 //! commitments to its private values, and the close.
 //!
-//! A commitment ([`Commitment::new`]) is a hash over its place, a blind and the value. Blinds are expanded from a seed of their own, whose commitment is in the
-//! open entry and from which nothing else derives. They are kept beside the log (never in it) in a file for the owner
+//! A commitment ([`Commitment::new`]) is a hash over its place, a blind and the value. Blinds are expanded from a seed of
+//! their own, whose commitment is in the open entry and from which nothing else derives. They are kept beside the log (never in it) in a file for the owner
 //! alone, because a commitment that nobody can open proves nothing later; the seed is forgotten with the session.
 
 use std::path::{Path, PathBuf};
 
 use hkdf::Hkdf;
 use mpc_core::channel::Peer;
+use mpc_core::hex::hex;
 use mpc_core::tag::SessionId;
 use mpc_core::transcript::{Close, Commitment, CommitmentKind, Entry, Member, Outcome, SessionOpen};
 use serde::Serialize;
@@ -28,6 +29,8 @@ pub(super) struct Agreement {
     pub(super) parameters: [u8; 32],
     pub(super) parties: Vec<Member>,
     pub(super) dealer: Option<Member>,
+    /// Every party's nonce, from which an auditor computes the session's id again. The dealer is not shown them.
+    pub(super) nonces: Vec<[u8; 32]>,
 }
 
 /// Writes one session into the log.
@@ -61,17 +64,6 @@ impl Transcript {
         me: Peer,
         agreement: Agreement,
     ) -> Result<Self, CliError> {
-        Self::open_with_nonces(log, node, me, agreement, Vec::new())
-    }
-
-    /// Opens the session in the log of a party. The nonces let an auditor compute the session's id again.
-    pub(super) fn open_with_nonces(
-        log: LogHandle,
-        node: &NodeConfig,
-        me: Peer,
-        agreement: Agreement,
-        nonces: Vec<[u8; 32]>,
-    ) -> Result<Self, CliError> {
         let mut seed = Zeroizing::new([0; 32]);
         getrandom::fill(seed.as_mut_slice()).map_err(|e| {
             CliError::outcome("no_randomness", format_args!("the system gave no randomness: {e}"))
@@ -90,7 +82,7 @@ impl Transcript {
             me,
             parties: agreement.parties,
             dealer: agreement.dealer,
-            nonces,
+            nonces: agreement.nonces,
             seed_commitment,
         };
         log.append(&Entry::SessionOpen(open)).map_err(log_error)?;
@@ -151,9 +143,4 @@ fn openings_folder(log_dir: &Path) -> PathBuf {
 /// What is wrong with the log, as the command line shows it.
 pub(super) fn log_error(error: LogError) -> CliError {
     CliError::outcome("log_failed", error)
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

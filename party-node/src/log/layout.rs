@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use mpc_core::hex::hex;
 use mpc_core::tag::SessionId;
 
 /// Hashes or entries in a full tile.
@@ -19,7 +20,7 @@ const COSIGNED: &str = "cosigned/";
 
 /// The cosigned checkpoint of a session.
 pub(super) fn cosigned(session: &SessionId) -> String {
-    session.0.iter().fold(COSIGNED.to_owned(), |path, byte| path + &format!("{byte:02x}"))
+    COSIGNED.to_owned() + &hex(&session.0)
 }
 
 /// Whether a path is that of a cosigned checkpoint.

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use mpc_core::hex::hex;
 use mpc_core::transcript::Entry;
 use serde::Serialize;
 
 use super::error::LogError;
 use super::read::{Listing, read};
-use super::verify::hex;
 
 /// A log's content.
 #[derive(Debug, Clone, Serialize)]

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use ed25519_dalek::VerifyingKey;
 use mpc_core::checkpoint::{Checkpoint, SignedCheckpoint};
+use mpc_core::hex::hex;
 use mpc_core::merkle::TreeHash;
 use mpc_core::transcript::Entry;
 use serde::Serialize;
@@ -208,11 +209,6 @@ fn check_signer(
 
 fn problem(log: &str, fault: &Fault) -> Problem {
     Problem { log: log.to_owned(), file: fault.file.clone(), entry: fault.entry, what: fault.line() }
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// The report for people: a line per log, per note and per problem, and the verdict.

@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 
 use ed25519_dalek::VerifyingKey;
 use mpc_core::checkpoint::{MAX_CHECKPOINT_BYTES, OfferError, Seen, SignedCheckpoint};
+use mpc_core::hex::hex;
 use mpc_core::transcript::Member;
 
 use super::error::LogError;
 use super::files::{Disk, Files};
 use super::layout::TEMPORARY;
-use super::verify::hex;
 
 /// Why a peer's log is not cosigned.
 #[derive(Debug, Clone, thiserror::Error)]

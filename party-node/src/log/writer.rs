@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
 use mpc_core::checkpoint::{Offer, Seen, SignedCheckpoint};
+use mpc_core::hex::hex;
 use mpc_core::tag::SessionId;
 use mpc_core::transcript::{Close, Entry, Outcome, SessionOpen, TranscriptSink};
 
@@ -191,7 +192,7 @@ impl LogHandle {
         if let Entry::SessionOpen(open) = entry {
             let me = open.member(open.me);
             if !me.is_some_and(|m| m.name == self.shared.name && m.key == self.shared.key) {
-                let show = |name: &str, key: [u8; 32]| format!("{name} (key {})", super::verify::hex(&key));
+                let show = |name: &str, key: [u8; 32]| format!("{name} (key {})", hex(&key));
                 return Err(LogError::OtherIdentity {
                     expected: show(&self.shared.name, self.shared.key),
                     got: me.map_or_else(String::new, |m| show(&m.name, m.key)),

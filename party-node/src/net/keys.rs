@@ -8,6 +8,7 @@
 //! reveal nothing about the others.
 
 use hkdf::Hkdf;
+use mpc_core::hex::hex;
 use mpc_core::party::PartyId;
 use mpc_core::tag::SessionId;
 use sha2::{Digest, Sha256};
@@ -107,5 +108,5 @@ pub fn roster_digest(parties: &[PublicKey], dealer: Option<&PublicKey>) -> [u8; 
 
 /// A digest's beginning in hexadecimal, for messages.
 pub(crate) fn short(digest: &[u8; 32]) -> String {
-    digest.iter().take(8).map(|b| format!("{b:02x}")).chain(["…".to_owned()]).collect()
+    hex(&digest[..8]) + "…"
 }

@@ -23,11 +23,13 @@ use sha2::{Digest as _, Sha256};
 use crate::merkle::TreeHash;
 
 mod cosignature;
+mod growth;
 mod offer;
 mod proof;
 
-pub use cosignature::CosignatureReply;
-pub use offer::{MAX_OFFER_BYTES, Offer, OfferError, OfferedLeaf, Seen};
+pub use cosignature::{Answer, CosignatureReply, MAX_ANSWER_BYTES};
+pub use growth::{Growth, MAX_GROWTH_BYTES, OfferError, Seen};
+pub use offer::{MAX_OFFER_BYTES, Offer, OfferedLeaf};
 pub use proof::{ConsistencyProof, InclusionProof, MAX_PROOF_HASHES, ProofTextError};
 
 /// The longest name of a log or signer, in bytes.

@@ -43,6 +43,8 @@ pub mod node {
     pub const OUTPUT: u32 = 0xffff_fff1;
     /// The confirmation that ends a session.
     pub const CLOSE: u32 = 0xffff_fff2;
+    /// What nodes tell each other about their logs, on the control stream.
+    pub const LOG: u32 = 0xffff_fff3;
 }
 
 impl Tag {
@@ -79,6 +81,7 @@ impl fmt::Display for Tag {
             node::CONFIRM => write!(f, "confirmation of openings"),
             node::OUTPUT => write!(f, "output"),
             node::CLOSE => write!(f, "close"),
+            node::LOG => write!(f, "heads of logs"),
             n => write!(f, "node {n} round {}", self.round),
         }?;
         if self.iteration != 0 {

@@ -22,7 +22,7 @@ mod witness;
 mod writer;
 
 pub use error::LogError;
-pub use exchange::{answer_offer, check_reply};
+pub use exchange::{Snapshot, accept_growth, answer_offer, check_reply};
 pub use prove::{prove_consistency, prove_inclusion};
 pub use show::{ShownEntry, ShownLog, render_log, show};
 pub use store::LogStore;

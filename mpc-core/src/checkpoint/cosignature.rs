@@ -160,6 +160,52 @@ impl CosignatureReply {
     }
 }
 
+/// How a peer answers an offer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// It cosigned the head.
+    Cosigned(CosignatureReply),
+    /// It did not, and says why. The text is the peer's and not safe to print.
+    Refused(String),
+}
+
+/// The longest answer that is read, in bytes.
+pub const MAX_ANSWER_BYTES: usize = 1024;
+const MAX_REASON_BYTES: usize = 600;
+const REFUSAL_DOMAIN: &str = "subrosa/refused/v1";
+
+impl Answer {
+    /// The message. A reason is cut to 600 bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Cosigned(reply) => reply.encode(),
+            Self::Refused(reason) => {
+                let mut e = Encoder::new();
+                e.str(REFUSAL_DOMAIN);
+                let end =
+                    (0..=reason.len().min(MAX_REASON_BYTES)).rev().find(|&i| reason.is_char_boundary(i));
+                e.str(&reason[..end.unwrap_or(0)]);
+                e.finish()
+            }
+        }
+    }
+
+    /// Reads a message; no signature is verified.
+    ///
+    /// # Errors
+    /// A [`WireError`] for anything but the one encoding.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut d = Decoder::new(bytes);
+        if d.str(MAX_ANSWER_BYTES)? != REFUSAL_DOMAIN {
+            return CosignatureReply::decode(bytes).map(Self::Cosigned);
+        }
+        let reason = d.str(MAX_REASON_BYTES)?.to_owned();
+        d.finish()?;
+        Ok(Self::Refused(reason))
+    }
+}
+
 impl SignedCheckpoint {
     /// Adds a signature line after those there are.
     ///
@@ -279,6 +325,22 @@ mod tests {
             });
             assert!(!accepted, "bit {i}");
         }
+    }
+
+    #[test]
+    fn an_answer_is_a_cosignature_or_a_reason() {
+        let line = head().cosign("bureau", &key(2), 7).unwrap();
+        let cosigned = Answer::Cosigned(CosignatureReply::of(&line).unwrap());
+        let refused = Answer::Refused("log was forked".into());
+        for answer in [cosigned, refused] {
+            let bytes = answer.encode();
+            assert_eq!(Answer::decode(&bytes), Ok(answer));
+            assert!((0..bytes.len()).all(|end| Answer::decode(&bytes[..end]).is_err()));
+            assert!(Answer::decode(&[&bytes[..], &[0]].concat()).is_err());
+        }
+        let long = Answer::Refused("é".repeat(1000)).encode();
+        assert!(long.len() <= MAX_ANSWER_BYTES);
+        assert_eq!(Answer::decode(&long), Ok(Answer::Refused("é".repeat(300))));
     }
 
     #[test]

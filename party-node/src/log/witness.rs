@@ -2,7 +2,7 @@
 //!
 //! One file per peer, named by its key, holds the last head of the peer's log that this node checked, signed by the peer.
 //! It is durable before the cosignature leaves, so that after any crash the node knows every head it cosigned, and
-//! refuses one that does not add to it. A lost file would let a peer roll back unnoticed; so the folder belongs beside the
+//! refuses one that does not add to it. A head that was refused as a fork or a rollback is kept as `KEY.refused`. A lost file would let a peer roll back unnoticed; so the folder belongs beside the
 //! log, in the same backups.
 
 use std::fs;
@@ -80,7 +80,7 @@ impl WitnessStore {
     /// # Errors
     /// [`LogError::Io`]; [`LogError::Damaged`] if the memory is not what the peer signed.
     pub fn seen(&self, peer: &Member) -> Result<Seen, LogError> {
-        let path = self.path(peer);
+        let path = self.seen_head(peer);
         let damaged = |what: String| LogError::Damaged { dir: self.dir.clone(), what };
         let file = match fs::File::open(&path) {
             Ok(file) => file,
@@ -99,14 +99,42 @@ impl WitnessStore {
 
     /// Remembers a head that was checked; durable when this returns.
     pub(super) fn remember(&mut self, peer: &Member, head: &SignedCheckpoint) -> Result<(), LogError> {
-        let (path, temporary) = (self.path(peer), self.dir.join(TEMPORARY));
-        let text = head.to_string();
-        self.files.write_synced(&temporary, text.as_bytes()).map_err(LogError::io("write", &path))?;
-        self.files.rename(&temporary, &path).map_err(LogError::io("put in place", &path))?;
+        self.put(&self.seen_head(peer), head)
+    }
+
+    fn put(&mut self, path: &Path, head: &SignedCheckpoint) -> Result<(), LogError> {
+        let temporary = self.dir.join(TEMPORARY);
+        self.files
+            .write_synced(&temporary, head.to_string().as_bytes())
+            .map_err(LogError::io("write", path))?;
+        self.files.rename(&temporary, path).map_err(LogError::io("put in place", path))?;
         self.files.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))
     }
 
-    fn path(&self, peer: &Member) -> PathBuf {
+    /// The error for a head that is refused; keeps a fork's or a rollback's second head beside the first: together they
+    /// are evidence that the peer signed both.
+    pub(super) fn refuse(
+        &mut self,
+        peer: &Member,
+        head: &SignedCheckpoint,
+        reason: OfferError,
+    ) -> WitnessError {
+        let evident = matches!(reason, OfferError::Forked { .. } | OfferError::RolledBack { .. });
+        if evident && let Err(error) = self.put(&self.refused_head(peer), head) {
+            return error.into();
+        }
+        WitnessError::Refused { peer: peer.name.clone(), reason }
+    }
+
+    /// Where the last head of a peer's log that was checked is kept.
+    #[must_use]
+    pub fn seen_head(&self, peer: &Member) -> PathBuf {
         self.dir.join(hex(&peer.key))
+    }
+
+    /// Where a head of a peer's log that contradicts it is kept.
+    #[must_use]
+    pub fn refused_head(&self, peer: &Member) -> PathBuf {
+        self.dir.join(hex(&peer.key) + ".refused")
     }
 }

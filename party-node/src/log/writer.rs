@@ -13,15 +13,16 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
-use mpc_core::checkpoint::{Offer, Seen, SignedCheckpoint};
+use mpc_core::checkpoint::SignedCheckpoint;
 use mpc_core::hex::hex;
 use mpc_core::tag::SessionId;
 use mpc_core::transcript::{Close, Entry, Outcome, SessionOpen, TranscriptSink};
 
 use super::error::LogError;
+use super::exchange::Snapshot;
 use super::files::{Disk, Files};
 use super::store::LogStore;
-use super::{cosigned, exchange, sessions};
+use super::{cosigned, sessions};
 
 /// Entries that may wait for the writer.
 const QUEUE_ENTRIES: usize = 1024;
@@ -34,7 +35,7 @@ enum Request {
     Append { leaf: Vec<u8>, urgent: bool },
     Flush(SyncSender<Result<SignedCheckpoint, LogError>>),
     KeepCosigned(SessionId, SignedCheckpoint, SyncSender<Result<SignedCheckpoint, LogError>>),
-    Offer(SessionId, Seen, SyncSender<Result<Offer, LogError>>),
+    Snapshot(SessionId, SyncSender<Result<Snapshot, LogError>>),
     Stop(SyncSender<Result<SignedCheckpoint, LogError>>),
 }
 
@@ -258,14 +259,12 @@ impl LogHandle {
         self.ask(|reply| Request::KeepCosigned(session, cosigned, reply))
     }
 
-    /// What a peer of the closed `session` is shown to cosign this log, which it `seen` last in some older state. Commits
-    /// what is waiting; reads the whole log.
+    /// The log as it is now, as the peers of `session` are shown it. Commits what is waiting; reads the whole log.
     ///
     /// # Errors
-    /// [`LogError::Refused`] if the peer saw a state that this log does not add to: then this log was rolled back or
-    /// replaced. [`LogError::SessionNotOpen`] if the log has no such session, and the failure that stopped the log.
-    pub fn offer(&self, session: SessionId, seen: Seen) -> Result<Offer, LogError> {
-        self.ask(|reply| Request::Offer(session, seen, reply))
+    /// [`LogError::SessionNotOpen`] if the log has no such session, and the failure that stopped the log.
+    pub fn snapshot(&self, session: SessionId) -> Result<Snapshot, LogError> {
+        self.ask(|reply| Request::Snapshot(session, reply))
     }
 
     fn ask<T>(
@@ -319,13 +318,12 @@ fn serve(mut store: LogStore, requests: &Receiver<Request>, shared: &Shared) {
                 let _ = reply.send(head);
                 continue;
             }
-            Ok(Request::Offer(session, seen, reply)) => {
+            Ok(Request::Snapshot(session, reply)) => {
                 let committed = shared.failure().map_or_else(|| store.commit(), Err);
                 if let Err(error) = &committed {
                     shared.fail(error.clone());
                 }
-                // A refused offer is the peer's business, and leaves the log as it is.
-                let _ = reply.send(committed.and_then(|_| exchange::make_offer(&store, session, &seen)));
+                let _ = reply.send(committed.and_then(|_| Snapshot::of(&store, session)));
                 continue;
             }
             Ok(Request::Stop(reply)) => (true, Some(reply), true),

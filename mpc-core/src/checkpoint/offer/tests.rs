@@ -4,6 +4,7 @@ use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
 
 use super::*;
+use crate::checkpoint::{Seen, SignedCheckpoint};
 use crate::merkle::{consistency_proof, root};
 use crate::transcript::{Close, Outcome};
 
@@ -39,9 +40,11 @@ fn offer(entries: &[Vec<u8>], seen: usize) -> Offer {
     let mut before = Frontier::new();
     leaves[..5].iter().for_each(|&l| before.push(l));
     Offer {
-        head: head(entries),
-        seen_size: seen as u64,
-        consistency: consistency_proof(&leaves, seen).unwrap(),
+        growth: Growth {
+            head: head(entries),
+            seen_size: seen as u64,
+            consistency: consistency_proof(&leaves, seen).unwrap(),
+        },
         start: 5,
         peaks: before.peaks().to_vec(),
         leaves: entries[5..]
@@ -116,8 +119,8 @@ fn lies_about_leaves_and_starts_are_refused() {
     refused(&|o| o.start = u64::MAX);
     refused(&|o| o.peaks.clear());
     refused(&|o| o.peaks[0].0[0] ^= 1);
-    refused(&|o| o.consistency.clear());
-    assert!(matches!(refused(&|o| o.seen_size = 2), OfferError::OtherStart { expected: 3, got: 2 }));
+    refused(&|o| o.growth.consistency.clear());
+    assert!(matches!(refused(&|o| o.growth.seen_size = 2), OfferError::OtherStart { expected: 3, got: 2 }));
     assert!(matches!(
         refused(&|o| o.leaves[2] = OfferedLeaf::Entry(entry(SessionId([1; 32]), 7))),
         OfferError::Entry { entry: 7, .. }
@@ -125,8 +128,8 @@ fn lies_about_leaves_and_starts_are_refused() {
     let other = SigningKey::from_bytes(&[2; 32]);
     assert!(offer(&entries, 0).check(&other.verifying_key(), None, SESSION).is_err());
     let signed_twice = |o: &mut Offer| {
-        let line = o.head.checkpoint().cosign("x", &other, 7).unwrap();
-        o.head = o.head.clone().with_signature(line).unwrap();
+        let line = o.growth.head.checkpoint().cosign("x", &other, 7).unwrap();
+        o.growth.head = o.growth.head.clone().with_signature(line).unwrap();
     };
     assert!(matches!(refused(&signed_twice), OfferError::Checkpoint(_)));
 }
@@ -165,6 +168,18 @@ fn every_cut_and_flip_of_a_message_is_refused_or_reads_as_another() {
         bad[i / 8] ^= 1 << (i % 8);
         assert!(!passes(&bad), "bit {i}");
     }
+    let bytes = offer(&entries, 3).growth.encode();
+    let grown = |bytes: &[u8]| {
+        Growth::decode(bytes).is_ok_and(|g| g.check(&public(), Some(seen.checkpoint())).is_ok())
+    };
+    assert!(grown(&bytes));
+    (0..bytes.len()).for_each(|end| assert!(!grown(&bytes[..end]), "cut at {end}"));
+    assert!(!grown(&[&bytes[..], &[0]].concat()));
+    for i in 0..bytes.len() * 8 {
+        let mut bad = bytes.clone();
+        bad[i / 8] ^= 1 << (i % 8);
+        assert!(!grown(&bad), "bit {i}");
+    }
     let bytes = Seen(Some(seen.clone())).encode();
     for i in 0..bytes.len() * 8 {
         let mut bad = bytes.clone();
@@ -188,5 +203,6 @@ proptest! {
             let _ = offer.check(&public(), None, SESSION);
         }
         let _ = Seen::decode(&bytes);
+        let _ = Growth::decode(&bytes);
     }
 }

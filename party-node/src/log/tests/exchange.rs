@@ -12,7 +12,8 @@ use tempfile::TempDir;
 
 use super::super::files::{Disk, Files};
 use super::super::{
-    LogError, LogHandle, LogWriter, WitnessError, WitnessStore, answer_offer, check_reply, render, verify,
+    LogError, LogHandle, LogWriter, WitnessError, WitnessStore, accept_growth, answer_offer, check_reply,
+    render, verify,
 };
 use super::session::{NAMES, Plan, key_of};
 use super::verifier::{assert_ok, copy, temp};
@@ -72,12 +73,13 @@ fn show(
 ) -> (Offer, Result<CosignatureReply, WitnessError>) {
     let members = opened(plan, to).parties;
     let seen = Seen::decode(&nodes[to].store.seen(&members[from]).unwrap().encode()).unwrap();
-    let offer = nodes[from].handle().offer(plan.session(), seen).unwrap();
-    let offer = Offer::decode(&offer.encode()).unwrap();
-    let own = nodes[to].handle().offer(plan.session(), Seen(None)).unwrap();
+    let shown = nodes[from].handle().snapshot(plan.session()).unwrap();
+    shown.check(&seen).unwrap();
+    let offer = Offer::decode(&shown.offer(&seen).encode()).unwrap();
+    let own = nodes[to].handle().snapshot(plan.session()).unwrap();
     let name = nodes[to].name;
     let by = (name, &key_of(name), TIME_S);
-    let reply = answer_offer(&mut nodes[to].store, &members[from], plan.session(), &offer, &own, by);
+    let reply = answer_offer(&mut nodes[to].store, &members[from], &offer, &own, by);
     (offer, reply.map(|r| CosignatureReply::decode(&r.encode()).unwrap()))
 }
 
@@ -88,8 +90,8 @@ fn exchange(plan: &Plan, nodes: &mut [Node]) {
         let mut cosigned = None;
         for to in (0..nodes.len()).filter(|&to| to != from) {
             let (offer, reply) = show(plan, nodes, from, to);
-            let line = check_reply(&open.parties[to], &offer.head, &reply.unwrap()).unwrap();
-            let note = cosigned.take().unwrap_or(offer.head);
+            let line = check_reply(&open.parties[to], &offer.growth.head, &reply.unwrap()).unwrap();
+            let note = cosigned.take().unwrap_or(offer.growth.head);
             cosigned = Some(note.with_signature(line).unwrap());
         }
         nodes[from].handle().keep_cosigned(&open, cosigned.unwrap()).unwrap();
@@ -133,7 +135,8 @@ fn a_log_put_back_is_refused_by_its_peers_and_learns_it_with_both_heads() {
     let member = opened(&plan, 1).parties[0].clone();
     let before = all[1].store.seen(&member).unwrap();
     // Bank's log has as many entries as bureau saw of it, or fewer: its own node notices first.
-    let error = all[0].handle().offer(plan.session(), before.clone()).unwrap_err();
+    let put_back = all[0].handle().snapshot(plan.session()).unwrap();
+    let error = put_back.check(&before).unwrap_err();
     assert!(
         matches!(
             &error,
@@ -143,14 +146,23 @@ fn a_log_put_back_is_refused_by_its_peers_and_learns_it_with_both_heads() {
     );
     let seen_root = before.0.as_ref().unwrap().checkpoint().root().to_string();
     assert!(error.to_string().contains(&seen_root), "{error}");
-    // A bank that hides it is refused by bureau.
-    let offer = all[0].handle().offer(plan.session(), Seen(None)).unwrap();
-    let own = all[1].handle().offer(plan.session(), Seen(None)).unwrap();
+    // A bank that hides it is refused by bureau, before a session and after one.
+    let own = all[1].handle().snapshot(plan.session()).unwrap();
     let by = ("bureau", &key_of("bureau"), TIME_S);
-    let error = answer_offer(&mut all[1].store, &member, plan.session(), &offer, &own, by).unwrap_err();
-    let shown_root = offer.head.checkpoint().root().to_string();
-    let text = error.to_string();
-    assert!(text.contains("bank") && text.contains(&seen_root) && text.contains(&shown_root), "{text}");
+    let shown_root = put_back.head().checkpoint().root().to_string();
+    for (offer, growth) in [&Seen(None), &before].map(|seen| (put_back.offer(seen), put_back.growth(seen))) {
+        let after = answer_offer(&mut all[1].store, &member, &offer, &own, by).unwrap_err();
+        fs::remove_file(all[1].store.refused_head(&member)).unwrap();
+        for error in [after, accept_growth(&mut all[1].store, &member, &growth).unwrap_err()] {
+            let text = error.to_string();
+            assert!(
+                text.contains("bank") && text.contains(&seen_root) && text.contains(&shown_root),
+                "{text}"
+            );
+        }
+        let evidence = fs::read_to_string(all[1].store.refused_head(&member)).unwrap();
+        assert_eq!(evidence, put_back.head().to_string());
+    }
     assert!(newest.checkpoint().size() > before.0.as_ref().unwrap().checkpoint().size());
     assert_eq!(all[1].store.seen(&member).unwrap(), before, "a refused head was remembered");
 }
@@ -164,11 +176,11 @@ fn a_session_told_differently_is_not_cosigned() {
         node.handle().append(&Entry::SessionOpen(opened(&plan, p))).unwrap();
     }
     let member = opened(&plan, 1).parties[0].clone();
-    let offer = |all: &[Node], p: usize| all[p].handle().offer(plan.session(), Seen(None)).unwrap();
+    let snapshot = |all: &[Node], p: usize| all[p].handle().snapshot(plan.session()).unwrap();
     let answer = |all: &mut [Node]| {
-        let (theirs, own) = (offer(all, 0), offer(all, 1));
+        let (theirs, own) = (snapshot(all, 0).offer(&Seen(None)), snapshot(all, 1));
         let by = ("bureau", &key_of("bureau"), TIME_S);
-        answer_offer(&mut all[1].store, &member, plan.session(), &theirs, &own, by)
+        answer_offer(&mut all[1].store, &member, &theirs, &own, by)
     };
     let error = answer(&mut all).unwrap_err().to_string();
     assert!(error.contains("not closed"), "{error}");
@@ -196,7 +208,7 @@ fn a_session_told_differently_is_not_cosigned() {
     assert!(error.contains("bank") && error.contains("is missing in"), "{error}");
     assert_eq!(all[1].store.seen(&member).unwrap(), Seen(None));
     // A reply over another head does not become a line.
-    let head = offer(&all, 1).head;
+    let head = snapshot(&all, 1).head().clone();
     let wrong = CosignatureReply { time_s: TIME_S, signature: [7; 64] };
     assert!(check_reply(&member, &head, &wrong).is_err());
 }
@@ -297,6 +309,6 @@ fn no_cosignature_leaves_before_its_head_is_remembered() {
         all[1].store = WitnessStore::open(&folder).unwrap();
         let (offer, reply) = show(&plan, &mut all, 0, 1);
         assert!(reply.is_ok());
-        assert_eq!(all[1].store.seen(&member).unwrap(), Seen(Some(offer.head)));
+        assert_eq!(all[1].store.seen(&member).unwrap(), Seen(Some(offer.growth.head)));
     }
 }

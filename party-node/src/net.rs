@@ -18,6 +18,7 @@
 //! name.
 
 pub mod channel;
+pub mod control_stream;
 pub mod dealer_link;
 pub mod dealer_server;
 pub mod dealer_session;
@@ -45,6 +46,7 @@ mod runtime;
 mod tls;
 
 pub use channel::{QuicChannel, SessionHandle};
+pub use control_stream::ControlStream;
 pub use dealer_link::{DealerLink, QuicCorrections};
 pub use dealer_server::{DealerOptions, DealerServer};
 pub use dealer_session::{CorrectionSink, DealerSession};

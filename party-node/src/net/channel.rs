@@ -9,6 +9,8 @@ use mpc_core::party::{PartyId, PerParty};
 use mpc_core::tag::{SessionId, Tag, node};
 use quinn::Endpoint;
 
+use super::control_stream::ControlStream;
+use super::dealer_link::GOODBYE;
 use super::error::Names;
 use super::frame::{FRAME_MAX_BYTES, Frame};
 use super::links::Links;
@@ -35,6 +37,12 @@ impl Core {
         let endpoint = self.endpoint.clone();
         let limit = Duration::from_millis(FAREWELL_MS);
         let _ = self.net.run(async move { tokio::time::timeout(limit, endpoint.wait_idle()).await.is_ok() });
+    }
+}
+
+impl AsRef<NetThread> for Core {
+    fn as_ref(&self) -> &NetThread {
+        &self.net
     }
 }
 
@@ -188,7 +196,7 @@ pub struct SessionHandle {
     pub(crate) core: Arc<Core>,
     pub(crate) lane: Arc<Mutex<Lane>>,
     pub(crate) session: SessionId,
-    pub(crate) dealer: Option<Arc<super::dealer_link::Goodbye>>,
+    pub(crate) controls: Arc<Vec<ControlStream>>,
 }
 
 impl SessionHandle {
@@ -222,12 +230,29 @@ impl SessionHandle {
         self.core.links.wire_bytes()
     }
 
-    /// Ends the session in good order: exchanges a confirmation with every peer, waits until the peers have
-    /// acknowledged everything, says goodbye to the dealer and closes the connections. No exchange may be under way.
+    /// The control streams to all other parties, in order, and to the dealer.
+    #[must_use]
+    pub fn controls(&self) -> &[ControlStream] {
+        &self.controls
+    }
+
+    /// Ends the session in good order: [`Self::conclude`] and [`Self::leave`].
+    ///
+    /// # Errors
+    /// As [`Self::conclude`].
+    pub fn close(&self) -> Result<(), ChannelError> {
+        self.conclude()?;
+        self.leave();
+        Ok(())
+    }
+
+    /// Agrees on the end of the computation: exchanges a confirmation with every peer, waits until the peers have
+    /// acknowledged everything, and tells the dealer. No exchange may be under way. After that the session cannot fail;
+    /// the control streams stay open until [`Self::leave`].
     ///
     /// # Errors
     /// If the session failed, or fails now: then not all parties consider it closed.
-    pub fn close(&self) -> Result<(), ChannelError> {
+    pub fn conclude(&self) -> Result<(), ChannelError> {
         let links = &self.core.links;
         let mut lane = lock(&self.lane);
         let tag = Tag { lane: lane.lane, node: node::CLOSE, iteration: 0, round: 0 };
@@ -250,9 +275,9 @@ impl SessionHandle {
                 deliveries.extend(duplex.delivered.take());
             }
         }
-        if let Some(dealer) = &self.dealer {
+        if let Some(dealer) = self.controls.iter().find(|c| c.peer() == Peer::Dealer) {
             links.done(Peer::Dealer);
-            deliveries.push(dealer.say(&self.core.net));
+            dealer.say(GOODBYE);
         }
         let _ = self.core.net.run(async move {
             let all = async {
@@ -262,9 +287,23 @@ impl SessionHandle {
             };
             tokio::time::timeout(Duration::from_millis(DELIVERY_MS), all).await.is_ok()
         });
-        links.close()?;
+        links.conclude()
+    }
+
+    /// Waits for a moment until the last control messages have arrived, and closes all connections.
+    pub fn leave(&self) {
+        let last_words: Vec<_> = self.controls.iter().map(ControlStream::finish).collect();
+        let _ = self.core.net.run(async move {
+            let all = async {
+                for word in last_words {
+                    word.await;
+                }
+            };
+            tokio::time::timeout(Duration::from_millis(DELIVERY_MS), all).await.is_ok()
+        });
+        // A session that failed is closed already.
+        let _ = self.core.links.close();
         self.core.farewell();
-        Ok(())
     }
 
     /// Waits, for at most a quarter of a second, until an abort has left; for use right before the process ends.

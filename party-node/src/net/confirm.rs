@@ -33,6 +33,8 @@ pub(crate) struct Streams {
 pub(crate) struct Agreed {
     /// Lane 0 with every other party, in party order.
     pub(crate) lanes: Vec<Streams>,
+    /// The handshake's stream with every other party, likewise.
+    pub(crate) controls: Vec<Streams>,
     /// The control stream with the dealer.
     pub(crate) dealer: Option<Streams>,
 }
@@ -54,7 +56,7 @@ pub(crate) async fn confirm(
         tasks.spawn(async move {
             let late = Err(absent(&meeting, Peer::Party(p)));
             let result = timeout_at(deadline, confirm_party(&meeting, p, greeted, session, rows)).await;
-            result.unwrap_or(late).map(|s| (Peer::Party(p), s)).map_err(|e| (Peer::Party(p), e))
+            result.unwrap_or(late).map(|s| Confirmed::Party(p, s)).map_err(|e| (Peer::Party(p), e))
         });
     }
     if let (Some(greeted), Some(hello)) = (present.dealer, dealer_hello) {
@@ -63,20 +65,28 @@ pub(crate) async fn confirm(
             let late = Err(absent(&meeting, Peer::Dealer));
             let result = timeout_at(deadline, ask_dealer(greeted, &hello)).await;
             let result = result.map(|r| r.map_err(|e| e.into_net_error(&meeting.names, Peer::Dealer)));
-            result.unwrap_or(late).map(|s| (Peer::Dealer, s)).map_err(|e| (Peer::Dealer, e))
+            result.unwrap_or(late).map(Confirmed::Dealer).map_err(|e| (Peer::Dealer, e))
         });
     }
-    let mut lanes: Vec<(usize, Streams)> = Vec::new();
+    let mut parties: Vec<(usize, [Streams; 2])> = Vec::new();
     let mut dealer = None;
     while let Some(joined) = tasks.join_next().await {
         let me = Peer::Party(meeting.me);
         match joined.map_err(|e| (me, NetError::Setup(e.to_string())))?? {
-            (Peer::Party(p), streams) => lanes.push((p.index(), streams)),
-            (Peer::Dealer, streams) => dealer = Some(streams),
+            Confirmed::Party(p, streams) => parties.push((p.index(), streams)),
+            Confirmed::Dealer(streams) => dealer = Some(streams),
         }
     }
-    lanes.sort_by_key(|(p, _)| *p);
-    Ok(Agreed { lanes: lanes.into_iter().map(|(_, s)| s).collect(), dealer })
+    parties.sort_by_key(|(p, _)| *p);
+    let (lanes, controls) = parties.into_iter().map(|(_, [lane, control])| (lane, control)).unzip();
+    Ok(Agreed { lanes, controls, dealer })
+}
+
+/// Whose streams.
+enum Confirmed {
+    /// Lane 0 and the control stream.
+    Party(PartyId, [Streams; 2]),
+    Dealer(Streams),
 }
 
 fn absent(meeting: &Meeting, peer: Peer) -> NetError {
@@ -93,7 +103,7 @@ async fn confirm_party(
     greeted: Greeted,
     session: SessionId,
     rows: Option<RowTest>,
-) -> Result<Streams, NetError> {
+) -> Result<[Streams; 2], NetError> {
     let named = |e: ControlError| e.into_net_error(&meeting.names, Peer::Party(p));
     let Greeted { connection, mut send, mut recv, .. } = greeted;
     let ours = Confirm { session: session.0, row_order: rows.as_ref().map(RowTest::blinded) };
@@ -119,6 +129,7 @@ async fn confirm_party(
         return Err(error);
     }
     let lost = |e| named(ControlError::Lost(e));
+    let control = Streams { connection: connection.clone(), send, recv };
     let (send, recv) = if meeting.me < p {
         let (mut send, recv) = connection.open_bi().await.map_err(lost)?;
         // A stream exists for the other side only once something is written to it.
@@ -133,7 +144,7 @@ async fn confirm_party(
         }
         (send, recv)
     };
-    Ok(Streams { connection, send, recv })
+    Ok([Streams { connection, send, recv }, control])
 }
 
 /// Answers the peer's hidden row ids and reads its answer to ours.

@@ -45,6 +45,8 @@ pub(crate) fn lost(names: &Names, peer: Peer, reason: &ConnectionError) -> NetEr
     }
 }
 
+/// What is allocated at once while a message comes.
+const PIECE_BYTES: usize = 1 << 16;
 /// How long to wait for the reason when a peer drops a stream: it closes the connection next.
 const REASON_WAIT_MS: u64 = 500;
 
@@ -57,7 +59,8 @@ pub(crate) async fn write_message(
     write_all(connection, stream, &[length.as_slice(), message].concat()).await
 }
 
-/// Reads one message of at most `max` bytes; nothing is allocated for a longer one.
+/// Reads one message of at most `max` bytes. Nothing is allocated for a longer one, and memory follows what has come, not
+/// what was announced.
 pub(crate) async fn read_message(
     connection: &Connection,
     stream: &mut RecvStream,
@@ -69,8 +72,12 @@ pub(crate) async fn read_message(
     if length > max {
         return Err(ControlError::Malformed(format!("message of {length} bytes, at most {max} are due")));
     }
-    let mut message = vec![0; length];
-    read_exact(connection, stream, &mut message).await?;
+    let mut message = Vec::new();
+    while message.len() < length {
+        let have = message.len();
+        message.resize(length.min(have + PIECE_BYTES), 0);
+        read_exact(connection, stream, &mut message[have..]).await?;
+    }
     Ok(message)
 }
 

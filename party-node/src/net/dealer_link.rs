@@ -3,26 +3,24 @@
 //! The dealer sends ahead of use. What has come and is not consumed yet is bounded by the queue here and by the
 //! stream's flow-control window; then the dealer waits.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mpc_core::channel::{ChannelError, CorrectionSource, Peer};
-use quinn::{Connection, SendStream};
-use tokio::sync::oneshot;
+use quinn::Connection;
 
 use super::frame::FRAME_MAX_BYTES;
 use super::keys::SecretBytes;
 use super::links::{Links, ended};
 use super::pump::{read_header, read_payload};
 use super::queue::{Blocked, ByteQueue};
-use super::runtime::NetThread;
 
 /// Corrections that may wait at party 0.
 pub(crate) const PREFETCH_BYTES: usize = 8 << 20;
 /// What a queued piece costs beyond its bytes.
 const PIECE_COST_BYTES: usize = 256;
-/// The word that tells the dealer that a party is done with the session.
+/// The control message that tells the dealer that a party is done with the session.
 pub(crate) const GOODBYE: &[u8] = b"done";
 
 /// What the dealer gives to this party.
@@ -141,30 +139,5 @@ async fn forward(connection: &Connection, queue: &ByteQueue<Piece>) -> Result<()
                 return Ok(());
             }
         }
-    }
-}
-
-/// The stream on which a party says goodbye to the dealer.
-pub(crate) struct Goodbye(Mutex<Option<SendStream>>);
-
-impl Goodbye {
-    pub(crate) const fn new(stream: SendStream) -> Self {
-        Self(Mutex::new(Some(stream)))
-    }
-
-    /// Says it; the receiver fires when the dealer has it.
-    pub(crate) fn say(&self, net: &NetThread) -> oneshot::Receiver<()> {
-        let (tell, delivered) = oneshot::channel();
-        let stream = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        net.handle().spawn(async move {
-            if let Some(mut stream) = stream
-                && stream.write_all(GOODBYE).await.is_ok()
-                && stream.finish().is_ok()
-            {
-                let _ = stream.stopped().await;
-            }
-            let _ = tell.send(());
-        });
-        delivered
     }
 }

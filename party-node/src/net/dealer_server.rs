@@ -60,6 +60,12 @@ pub(crate) struct Base {
     pub(crate) net: NetThread,
 }
 
+impl AsRef<NetThread> for Base {
+    fn as_ref(&self) -> &NetThread {
+        &self.net
+    }
+}
+
 impl Drop for Base {
     fn drop(&mut self) {
         self.endpoint.close(VarInt::from_u32(close_code::ABORT), b"");

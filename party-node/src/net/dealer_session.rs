@@ -1,16 +1,17 @@
 //! One session at the dealer: seeds for everyone, a stream of corrections to party 0, and the wait for the end.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use mpc_core::channel::{ChannelError, Peer};
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::tag::SessionId;
-use quinn::{Connection, RecvStream};
+use quinn::Connection;
 use tokio::sync::oneshot;
 
-use super::control::read_exact;
+use super::control::ControlError;
+use super::control_stream::ControlStream;
 use super::dealer_link::GOODBYE;
 use super::dealer_server::Base;
 use super::error::{Names, NetError};
@@ -28,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const DONE_TOGETHER_MS: u64 = 10_000;
 /// How long closing words may take to leave.
 const FAREWELL: Duration = Duration::from_millis(100);
+
+/// How long a party may take to acknowledge the last control message.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 type Outgoing = ByteQueue<(u32, Bytes)>;
 
@@ -47,6 +51,8 @@ pub struct DealerSession {
     pub logs: PerParty<SecretBytes>,
     sink: CorrectionSink,
     delivered: Mutex<Option<oneshot::Receiver<()>>>,
+    controls: Vec<ControlStream>,
+    listening: Once,
     base: Arc<Base>,
 }
 
@@ -62,6 +68,7 @@ impl DealerSession {
         let outgoing = Arc::new(Outgoing::new(OUTGOING_LIMIT_BYTES));
         links.stop_on_failure(outgoing.clone());
         let (tell, delivered) = oneshot::channel();
+        let mut controls = Vec::with_capacity(n);
         {
             let _in_runtime = base.net.handle().enter();
             if let Some(first) = quorum.parties.first() {
@@ -70,7 +77,8 @@ impl DealerSession {
             for (i, party) in quorum.parties.into_iter().enumerate() {
                 let p = Peer::Party(PartyId::new(i));
                 links.watch(p, &party.connection);
-                tokio::spawn(await_goodbye(links.clone(), p, party.connection, party.recv));
+                let ends = (party.send, party.recv);
+                controls.push(ControlStream::new(p, party.connection, links.clone(), base.clone(), ends));
             }
         }
         let derive = |label: &str| PerParty::from_fn(n, |p| exported[p.index()].derive(&session, label));
@@ -83,14 +91,34 @@ impl DealerSession {
             logs: derive("log"),
             sink: CorrectionSink { outgoing, links },
             delivered: Mutex::new(Some(delivered)),
+            controls,
+            listening: Once::new(),
             base,
         })
     }
 
-    /// Where corrections go, in the order of the demand.
+    /// The control streams to all parties, in order. Until [`Self::sink`] or [`Self::conclude`] is called the next
+    /// message on them is the caller's to ask for, and again after [`Self::conclude`].
+    #[must_use]
+    pub fn controls(&self) -> &[ControlStream] {
+        &self.controls
+    }
+
+    /// Where corrections go, in the order of the demand. From here on the next control message of a party is its word
+    /// that it is done.
     #[must_use]
     pub fn sink(&self) -> CorrectionSink {
+        self.listen();
         self.sink.clone()
+    }
+
+    fn listen(&self) {
+        self.listening.call_once(|| {
+            for control in &self.controls {
+                let (links, peer) = (self.sink.links.clone(), control.peer());
+                control.listen(GOODBYE.len(), move |heard| goodbye(&links, peer, heard));
+            }
+        });
     }
 
     /// The names of everyone, for [`Names::render`].
@@ -123,11 +151,23 @@ impl DealerSession {
         self.farewell();
     }
 
-    /// All corrections are sent: waits until party 0 has them and every party has said that it is done.
+    /// [`Self::conclude`] and [`Self::leave`].
+    ///
+    /// # Errors
+    /// As [`Self::conclude`].
+    pub fn finish(self) -> Result<(), ChannelError> {
+        self.conclude()?;
+        self.leave();
+        Ok(())
+    }
+
+    /// All corrections are sent: waits until party 0 has them and every party has said that it is done. After that the
+    /// session cannot fail.
     ///
     /// # Errors
     /// If a party aborts or is lost before.
-    pub fn finish(self) -> Result<(), ChannelError> {
+    pub fn conclude(&self) -> Result<(), ChannelError> {
+        self.listen();
         self.sink.outgoing.finish();
         let delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(delivered) = delivered {
@@ -135,7 +175,22 @@ impl DealerSession {
             let _ = self.base.net.run(async move { delivered.await.is_ok() });
         }
         self.sink.links.wait_done(self.seeds.parties(), DONE_TOGETHER_MS)?;
-        self.sink.links.close()
+        self.sink.links.conclude()
+    }
+
+    /// Waits for a moment until the last control messages have arrived, and closes all connections.
+    pub fn leave(self) {
+        let last_words: Vec<_> = self.controls.iter().map(ControlStream::finish).collect();
+        let _ = self.base.net.run(async move {
+            let all = async {
+                for word in last_words {
+                    word.await;
+                }
+            };
+            tokio::time::timeout(LAST_WORDS, all).await.is_ok()
+        });
+        // A session that failed is closed already.
+        let _ = self.sink.links.close();
     }
 
     /// Waits for a moment until what the parties are told has left.
@@ -211,12 +266,11 @@ async fn pump(queue: Arc<Outgoing>, connection: Connection, tell: oneshot::Sende
 }
 
 /// A party that is done says so; everything else that ends its connection is a failure, which [`Links`] sees.
-async fn await_goodbye(links: Arc<Links>, peer: Peer, connection: Connection, mut stream: RecvStream) {
-    let mut word = [0; GOODBYE.len()];
-    match read_exact(&connection, &mut stream, &mut word).await {
-        Ok(()) if word == GOODBYE => links.done(peer),
-        Ok(()) => drop(links.fail(ChannelError::Malformed { peer, what: "an unknown word to the dealer" })),
-        Err(super::control::ControlError::Lost(reason)) => {
+fn goodbye(links: &Links, peer: Peer, heard: Result<Vec<u8>, ControlError>) {
+    match heard {
+        Ok(word) if word == GOODBYE => links.done(peer),
+        Ok(_) => drop(links.fail(ChannelError::Malformed { peer, what: "an unknown word to the dealer" })),
+        Err(ControlError::Lost(reason)) => {
             // A regular close without the word is too early.
             if let Some(error) = super::links::ended(peer, &reason) {
                 links.fail(error);

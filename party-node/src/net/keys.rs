@@ -18,7 +18,7 @@ use super::error::NetError;
 use crate::identity::PublicKey;
 
 /// The version of everything that nodes say to each other.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// A 32-byte secret: wiped when dropped, never printed, never compared.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]

@@ -34,7 +34,9 @@ impl<T: Send> Stop for ByteQueue<T> {
 #[derive(Default)]
 struct Fate {
     failure: Option<ChannelError>,
-    /// Both ends have confirmed that the session is over; what happens to the connections now is no failure.
+    /// Everybody has confirmed that the session is over. What goes wrong now concerns one connection, not the session.
+    concluded: bool,
+    /// This side has closed its connections.
     closed: bool,
     /// Peers that have confirmed the end of the session.
     done: Vec<Peer>,
@@ -69,6 +71,8 @@ impl Links {
         tokio::spawn(async move {
             let reason = closed_or_silent(&connection).await;
             links.connection_ended(peer, &reason);
+            // Whoever still waits for a silent peer learns that it is in vain. No-op for a connection that has ended.
+            connection.close(VarInt::from_u32(close_code::DONE), b"");
         });
     }
 
@@ -126,7 +130,7 @@ impl Links {
         if let Some(first) = &fate.failure {
             return first.clone();
         }
-        if fate.closed {
+        if fate.closed || fate.concluded {
             return error;
         }
         fate.failure = Some(error.clone());
@@ -175,6 +179,18 @@ impl Links {
                 return Err(self.fail(ChannelError::Timeout { peer: missing, tag, waited_ms: together_ms }));
             };
             fate = self.changed.wait_timeout(fate, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Notes that everybody has confirmed the end, unless the session failed before.
+    pub(crate) fn conclude(&self) -> Result<(), ChannelError> {
+        let mut fate = self.lock();
+        match &fate.failure {
+            Some(error) => Err(error.clone()),
+            None => {
+                fate.concluded = true;
+                Ok(())
+            }
         }
     }
 

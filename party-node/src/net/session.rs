@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use super::accept::Gate;
 use super::channel::{Core, Lane, QuicChannel, SessionHandle};
-use super::confirm::{self, Agreed};
-use super::dealer_link::{DealerLink, Goodbye};
+use super::confirm::{self, Agreed, Streams};
+use super::control_stream::ControlStream;
+use super::dealer_link::DealerLink;
 use super::dial::Dialer;
 use super::error::NetError;
 use super::hello::DealerHello;
@@ -183,7 +184,19 @@ fn finish(
     let n = meeting.parties.len();
     let links = Links::new(meeting.names.clone());
     let timeout_ms = options.receive_timeout_ms;
-    let mut goodbye = None;
+    let core = Arc::new(Core {
+        me: Peer::Party(me),
+        links: links.clone(),
+        endpoint: meeting.dialer.endpoint.clone(),
+        net,
+    });
+    let net = &core.net;
+    let control = |peer, streams: Streams| {
+        let Streams { connection, send, recv } = streams;
+        ControlStream::new(peer, connection, links.clone(), core.clone(), (send, recv))
+    };
+    let parties = me.others(n).map(Peer::Party);
+    let mut controls: Vec<_> = parties.zip(agreed.controls).map(|(p, s)| control(p, s)).collect();
     let mut source = None;
     let mut peers = PerParty::from_fn(n, |_| None);
     {
@@ -198,11 +211,10 @@ fn finish(
             source = (me.index() == 0).then(|| {
                 super::dealer_link::receive_corrections(&links, dealer.connection.clone(), timeout_ms)
             });
-            goodbye = Some(Arc::new(Goodbye::new(dealer.send)));
+            controls.push(control(Peer::Dealer, dealer));
         }
     }
     let lane = Arc::new(Mutex::new(Lane { lane: 0, me, peers, receive_timeout_ms: timeout_ms }));
-    let core = Arc::new(Core { me: Peer::Party(me), links, endpoint: meeting.dialer.endpoint.clone(), net });
     let dealer = dealer_exported.map(|e| DealerLink {
         seed: e.derive(&session, "dealer"),
         log: e.derive(&session, "log"),
@@ -214,7 +226,7 @@ fn finish(
         keys: PerParty::from_fn(n, |p| exported[p].as_ref().map(|e| e.peer_keys(&session))),
         channel: QuicChannel { core: core.clone(), lane: lane.clone(), me, parties: n },
         dealer,
-        handle: SessionHandle { core, lane, session, dealer: goodbye },
+        handle: SessionHandle { core, lane, session, controls: Arc::new(controls) },
     })
 }
 

@@ -3,6 +3,7 @@
 mod agreement;
 mod dealer;
 mod errors;
+mod heads;
 pub mod inputs;
 mod lane;
 pub mod outputs;
@@ -13,6 +14,7 @@ mod shared;
 mod transcript;
 
 pub use dealer::run_dealer;
+pub use heads::{Missing, Witnessed};
 pub use party::run_party;
 
 use ml_ops::Program;

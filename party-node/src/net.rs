@@ -50,6 +50,7 @@ pub use control_stream::ControlStream;
 pub use dealer_link::{DealerLink, QuicCorrections};
 pub use dealer_server::{DealerOptions, DealerServer};
 pub use dealer_session::{CorrectionSink, DealerSession};
+pub(crate) use error::printable;
 pub use error::{Difference, Names, NetError, blame};
 pub use keys::{PROTOCOL_VERSION, PeerKeys, SecretBytes, roster_digest};
 pub use options::{ConnectOptions, Member, Notice};

@@ -17,6 +17,7 @@ use protocols::prep::dealer::Dealer;
 
 use super::agreement::{log_member, member};
 use super::errors::{Failure, from_channel, from_net};
+use super::heads::Heads;
 use super::report::{DealerReport, LogHead};
 use super::transcript::{Agreement, Transcript, log_error};
 use super::{close_log, link_profile, load_identity, open_log};
@@ -85,30 +86,48 @@ fn next(
     })?;
     let began = Instant::now();
     let id = hex(&session.session_id.0);
-    let transcript =
+    let (names, controls) = (session.names().clone(), session.controls());
+    let opened =
         Transcript::open(log.handle(), &config.node, Peer::Dealer, agreement(config, identity, &session))
             .and_then(|t| t.flush().map(|()| t))
-            // Of an error of its own the parties learn the kind alone: its text may name local files.
-            .inspect_err(|e| session.abort(Some(Peer::Dealer), e.code()))?;
+            .and_then(|t| {
+                let open = t.opened().clone();
+                Heads::new(&config.node, identity, log.handle(), open, names).map(|heads| (t, heads))
+            });
+    // Of an error of its own the parties learn the kind alone: its text may name local files.
+    let (transcript, heads) = opened.inspect_err(|e| session.abort(Some(Peer::Dealer), e.code()))?;
     let key = LogKey::new(*session.logs[PartyId::new(0)].expose());
     let mut recorder =
         CorrectionRecorder::new(session.session_id, 0, key, Peer::Dealer, CORRECTED, Box::new(log.handle()));
-    let served = serve(session, &mut recorder);
+    let served = heads
+        .compare(controls, |failure| give_up(&session, failure))
+        .and_then(|()| serve(&session, &mut recorder));
     recorder.finish();
     let bytes = recorder.traffic().sent;
     match served {
         Ok(items) => {
             transcript.close(Outcome::Completed, 0, bytes)?;
+            let (witnessed, refused) = heads.cosign(controls);
+            session.leave();
+            witnessed.warn();
+            refused.map_or(Ok(()), Err)?;
             let head = log.handle().flush().map_err(log_error)?;
             let log = LogHead::of(&config.node, head.checkpoint());
             let (dealer, seconds) = (config.node.name.clone(), began.elapsed().as_secs_f64());
-            Ok(DealerReport { dealer, session: id, offline_bytes: bytes, items, seconds, log })
+            Ok(DealerReport { dealer, session: id, offline_bytes: bytes, items, seconds, witnessed, log })
         }
         Err(failure) => {
             let outcome = Outcome::aborted(failure.error.code(), failure.culprit, failure.error.message());
             transcript.close(outcome, 0, bytes)?;
             Err(failure.error)
         }
+    }
+}
+
+fn give_up(session: &DealerSession, failure: &Failure) {
+    match failure.culprit {
+        Some(peer) => session.abort(Some(peer), failure.error.message()),
+        None => session.abort(Some(Peer::Dealer), failure.error.code()),
     }
 }
 
@@ -124,7 +143,7 @@ fn agreement(config: &DealerConfig, identity: &Identity, session: &DealerSession
 }
 
 /// Makes and sends all corrections, then waits until every party is done. Gives the number of items.
-fn serve(session: DealerSession, recorder: &mut CorrectionRecorder) -> Result<u64, Failure> {
+fn serve(session: &DealerSession, recorder: &mut CorrectionRecorder) -> Result<u64, Failure> {
     let names = session.names().clone();
     let demand = Demand::decode(&session.demand).map_err(|e| {
         let error = CliError::outcome("bad_demand", format_args!("the parties' demand is refused: {e}"));
@@ -144,6 +163,6 @@ fn serve(session: DealerSession, recorder: &mut CorrectionRecorder) -> Result<u6
         };
         dealer.corrections::<Z64, _>(index, item, send).map_err(failed)?;
     }
-    session.finish().map_err(failed)?;
+    session.conclude().map_err(failed)?;
     Ok(demand.items.len() as u64)
 }

@@ -26,6 +26,7 @@ use protocols::session::{PairwiseSeeds, Session};
 
 use super::agreement::{agreement, options, row_order};
 use super::errors::{Failure, failure, from_channel, from_net};
+use super::heads::Heads;
 use super::inputs::LocalInputs;
 use super::lane::Lane;
 use super::outputs::write_outputs;
@@ -35,6 +36,7 @@ use super::transcript::{Agreement, Transcript};
 use super::{Prepared, check_own_key, close_log, load_identity, open_log, prepare};
 use crate::config::Config;
 use crate::error::CliError;
+use crate::identity::Identity;
 use crate::log::LogWriter;
 use crate::net::{
     Connected, DealerLink, Listener, PeerKeys, QuicChannel, QuicCorrections, SecretBytes, SessionHandle,
@@ -70,13 +72,14 @@ pub fn run_party(config: &Config, progress: &mut dyn Progress) -> Result<RunRepo
 
     progress.phase("computing");
     let agreed = agreement(config, connected.session_id, connected.nonces.clone().into_vec(), digests);
-    let run = Run { config, program: Arc::new(program), plan, inputs };
+    let run = Run { config, identity: &identity, program: Arc::new(program), plan, inputs };
     run.session(connected, agreed, encoded, log, clock, progress)
 }
 
 /// One run's unchanging parts.
 struct Run<'a> {
     config: &'a Config,
+    identity: &'a Identity,
     program: Arc<Program>,
     plan: Plan,
     inputs: LocalInputs,
@@ -113,11 +116,19 @@ impl Run<'_> {
         })?;
         let opened = Transcript::open(log.handle(), &self.config.node, me, agreement);
         let mut transcript = opened.inspect_err(|e| give_up(&handle, me, None, e))?;
-        self.commit_inputs(&mut transcript, &encoded).inspect_err(|e| give_up(&handle, me, None, e))?;
+        let heads = self
+            .commit_inputs(&mut transcript, &encoded)
+            .and_then(|()| {
+                let open = transcript.opened().clone();
+                Heads::new(&self.config.node, self.identity, log.handle(), open, handle.names().clone())
+            })
+            .inspect_err(|e| give_up(&handle, me, None, e))?;
 
         let mut secrets = Secrets { id, keys, dealer };
         let recorders = self.recorders(channel, &mut secrets, &log);
-        let computed = self.compute(&handle, secrets, &recorders, encoded, &log, progress);
+        let computed = heads
+            .compare(handle.controls(), |f| tell(&handle, me, f.culprit, &f.error))
+            .and_then(|()| self.compute(&handle, secrets, &recorders, encoded, &log, progress));
         clock.seconds.compute = clock.lap();
         progress.phase("closing the session");
         let wire = handle.wire_bytes();
@@ -136,9 +147,15 @@ impl Run<'_> {
         // learnt is written whatever becomes of the log.
         let (rounds, sent) = recorders.finish();
         let logged = transcript.close(Outcome::Completed, rounds, sent);
-        let (outputs, scorecard) = write_outputs(self.config, &self.inputs, &execution.outputs)?;
-        logged?;
+        let written = write_outputs(self.config, &self.inputs, &execution.outputs);
+        progress.phase("comparing logs");
+        let cosigned = logged.map(|()| heads.cosign(handle.controls()));
+        handle.leave();
+        let (outputs, scorecard) = written?;
+        let (witnessed, refused) = cosigned?;
+        witnessed.warn();
         let head = close_log(&self.config.node, log)?;
+        refused.map_or(Ok(()), Err)?;
         clock.seconds.finish = clock.lap();
         clock.seconds.total = clock.began.elapsed().as_secs_f64();
         let sum = |f: fn(&ml_ops::StepCost) -> u64| execution.measured.iter().map(f).sum();
@@ -160,6 +177,7 @@ impl Run<'_> {
             seconds: clock.seconds,
             outputs,
             scorecard,
+            witnessed,
             log: head,
         })
     }
@@ -244,7 +262,7 @@ impl Run<'_> {
             let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_bits().to_le_bytes()).collect();
             transcript.commit(CommitmentKind::Output, name, &bytes).map_err(own)?;
         }
-        handle.close().map_err(|e| from_channel(handle.names(), Some("closing the session"), &e))
+        handle.conclude().map_err(|e| from_channel(handle.names(), Some("closing the session"), &e))
     }
 
     /// The session's bad end: everyone is told, the log says why.
@@ -280,11 +298,15 @@ impl Recorders {
 /// Tells all peers, and waits a moment until that has left. Of an error of our own they learn the kind alone: its text may
 /// name local files.
 fn give_up(handle: &SessionHandle, me: Peer, culprit: Option<Peer>, error: &CliError) {
+    tell(handle, me, culprit, error);
+    handle.flush();
+}
+
+fn tell(handle: &SessionHandle, me: Peer, culprit: Option<Peer>, error: &CliError) {
     match culprit {
         Some(peer) => handle.abort(Some(peer), error.message()),
         None => handle.abort(Some(me), error.code()),
     }
-    handle.flush();
 }
 
 /// Seconds per phase.

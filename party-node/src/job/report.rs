@@ -8,6 +8,7 @@ use ml_ops::PlannedOp;
 use mpc_core::checkpoint::Checkpoint;
 use serde::Serialize;
 
+use super::heads::Witnessed;
 use super::outputs::{OutputWritten, ScoreReport};
 use crate::config::NodeConfig;
 use crate::output::{bytes, count};
@@ -49,6 +50,8 @@ pub struct RunReport {
     pub outputs: Vec<OutputWritten>,
     /// What the scores mean, at the party that has a scorecard.
     pub scorecard: Option<ScoreReport>,
+    /// Who cosigned this node's log.
+    pub witnessed: Witnessed,
     /// This node's log after the run.
     pub log: LogHead,
 }
@@ -105,6 +108,8 @@ pub struct DealerReport {
     pub items: u64,
     /// From the first party's request to the end.
     pub seconds: f64,
+    /// Who cosigned its log.
+    pub witnessed: Witnessed,
     /// Its log.
     pub log: LogHead,
 }
@@ -132,6 +137,7 @@ impl RunReport {
             ),
             ("log", format!("{} ({} entries)", self.log.path.display(), self.log.size)),
             ("log root", self.log.root.clone()),
+            ("log cosigned by", self.witnessed.render()),
         ];
         for (name, value) in lines {
             let _infallible = writeln!(out, "  {name:<20}{value}");
@@ -164,7 +170,7 @@ impl DealerReport {
     #[must_use]
     pub fn render(&self) -> String {
         format!(
-            "{} served session {}: {} items, {} of corrections, {:.3} s\n  log {} ({} entries), root {}\n",
+            "{} served session {}: {} items, {} of corrections, {:.3} s\n  log {} ({} entries), root {}, cosigned by {}\n",
             self.dealer,
             self.session,
             count(self.items),
@@ -172,7 +178,8 @@ impl DealerReport {
             self.seconds,
             self.log.path.display(),
             self.log.size,
-            self.log.root
+            self.log.root,
+            self.witnessed.render()
         )
     }
 }

@@ -36,6 +36,7 @@ pub(super) struct Agreement {
 /// Writes one session into the log.
 pub(super) struct Transcript {
     log: LogHandle,
+    open: SessionOpen,
     session: SessionId,
     seed: Zeroizing<[u8; 32]>,
     openings: Vec<Opening>,
@@ -85,9 +86,14 @@ impl Transcript {
             nonces: agreement.nonces,
             seed_commitment,
         };
-        log.append(&Entry::SessionOpen(open)).map_err(log_error)?;
+        log.append(&Entry::SessionOpen(open.clone())).map_err(log_error)?;
         let folder = openings_folder(&node.log_dir);
-        Ok(Self { log, session, seed, openings: Vec::new(), folder })
+        Ok(Self { log, open, session, seed, openings: Vec::new(), folder })
+    }
+
+    /// The entry that opened the session.
+    pub(super) const fn opened(&self) -> &SessionOpen {
+        &self.open
     }
 
     /// Commits to a private value.

@@ -33,7 +33,7 @@ impl Cluster {
         let cluster = Self { program, parties: names.filter(|n| n != DEALER).collect(), dir };
         assert_eq!(cluster.parties.len(), parties, "{report}");
         for node in cluster.nodes() {
-            for results in ["log", "log-openings"] {
+            for results in ["log", "log-openings", "log-witness"] {
                 let folder = cluster.path(&format!("{node}/{results}"));
                 if folder.is_dir() {
                     std::fs::remove_dir_all(folder).unwrap();

@@ -174,7 +174,8 @@ fn check_files(node: &str, traces: &[(PathBuf, Vec<u8>)]) {
     }
     for (path, _) in traces {
         let name = path.to_str().unwrap();
-        let known = name.starts_with("log/") || name.starts_with("log-openings/") || name.starts_with('(');
+        let own = ["log/", "log-openings/", "log-witness/", "("];
+        let known = own.iter().any(|folder| name.starts_with(folder));
         assert!(known || expected.iter().any(|e| e == name), "{node} has a file {name}");
     }
     for file in expected {

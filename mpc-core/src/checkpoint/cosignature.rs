@@ -160,28 +160,35 @@ impl CosignatureReply {
     }
 }
 
-/// How a peer answers an offer.
+/// How a peer answers what it was shown of a log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
-    /// It cosigned the head.
+    /// It cosigned the offered head.
     Cosigned(CosignatureReply),
-    /// It did not, and says why. The text is the peer's and not safe to print.
+    /// It has nothing against the log as it grew.
+    Accepted,
+    /// It has, and says what. The text is the peer's and not safe to print.
     Refused(String),
 }
 
 /// The longest answer that is read, in bytes.
 pub const MAX_ANSWER_BYTES: usize = 1024;
 const MAX_REASON_BYTES: usize = 600;
+const ACCEPTANCE_DOMAIN: &str = "subrosa/accepted/v1";
 const REFUSAL_DOMAIN: &str = "subrosa/refused/v1";
 
 impl Answer {
     /// The message. A reason is cut to 600 bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        let mut e = Encoder::new();
         match self {
             Self::Cosigned(reply) => reply.encode(),
+            Self::Accepted => {
+                e.str(ACCEPTANCE_DOMAIN);
+                e.finish()
+            }
             Self::Refused(reason) => {
-                let mut e = Encoder::new();
                 e.str(REFUSAL_DOMAIN);
                 let end =
                     (0..=reason.len().min(MAX_REASON_BYTES)).rev().find(|&i| reason.is_char_boundary(i));
@@ -197,12 +204,13 @@ impl Answer {
     /// A [`WireError`] for anything but the one encoding.
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let mut d = Decoder::new(bytes);
-        if d.str(MAX_ANSWER_BYTES)? != REFUSAL_DOMAIN {
-            return CosignatureReply::decode(bytes).map(Self::Cosigned);
-        }
-        let reason = d.str(MAX_REASON_BYTES)?.to_owned();
+        let answer = match d.str(MAX_ANSWER_BYTES)? {
+            ACCEPTANCE_DOMAIN => Self::Accepted,
+            REFUSAL_DOMAIN => Self::Refused(d.str(MAX_REASON_BYTES)?.to_owned()),
+            _ => return CosignatureReply::decode(bytes).map(Self::Cosigned),
+        };
         d.finish()?;
-        Ok(Self::Refused(reason))
+        Ok(answer)
     }
 }
 
@@ -332,7 +340,7 @@ mod tests {
         let line = head().cosign("bureau", &key(2), 7).unwrap();
         let cosigned = Answer::Cosigned(CosignatureReply::of(&line).unwrap());
         let refused = Answer::Refused("log was forked".into());
-        for answer in [cosigned, refused] {
+        for answer in [cosigned, Answer::Accepted, refused] {
             let bytes = answer.encode();
             assert_eq!(Answer::decode(&bytes), Ok(answer));
             assert!((0..bytes.len()).all(|end| Answer::decode(&bytes[..end]).is_err()));

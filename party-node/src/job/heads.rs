@@ -11,7 +11,7 @@
 //! Every peer has a thread of its own here, so that a slow one delays nobody else. What a peer is shown: heads, hashes
 //! and this session's entries, in which messages are keyed digests and values blinded commitments.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -36,6 +36,8 @@ use crate::net::{ControlStream, Names, printable};
 
 /// The longest reason of a peer that is shown.
 const REASON_BYTES: usize = 600;
+/// After the first fault, comparisons with other peers have this long to come to their own end.
+const LAST_COMPARISONS: Duration = Duration::from_millis(500);
 
 /// The exchange of heads of one session.
 pub(super) struct Heads<'a> {
@@ -88,16 +90,23 @@ impl<'a> Heads<'a> {
         Ok(Self { node, identity, log, memory: Mutex::new(memory), open, names })
     }
 
-    /// Compares heads with all peers at once. `give_up` is told of the first fault as soon as it is seen, so that nobody
-    /// waits for the others; of several, the one nearest to the cause is returned.
+    /// Compares heads with all peers at once. `give_up` is told of the first fault, so that nobody waits for a silent
+    /// peer; of several, the one nearest to the cause is returned.
     pub(super) fn compare(
         &self,
         peers: &[ControlStream],
         give_up: impl Fn(&Failure) + Sync,
     ) -> Result<(), Failure> {
         let own = self.snapshot()?;
+        let busy = Busy::new(peers.len());
         let results = self.with_each(peers, |control, member| {
-            self.compare_with(control, member, &own).inspect_err(&give_up)
+            let result = self.compare_with(control, member, &own);
+            busy.one_less();
+            result.inspect_err(|failure| {
+                // What one peer did wrong, the others should see for themselves rather than be told.
+                busy.wait(LAST_COMPARISONS);
+                give_up(failure);
+            })
         });
         let faults = results.into_iter().filter_map(Result::err);
         faults.min_by_key(|f| distance_from_cause(f.error.code())).map_or(Ok(()), Err)
@@ -112,12 +121,22 @@ impl<'a> Heads<'a> {
             Err(Trouble::Withheld(what)) => return Err(failure("internal", what)),
         };
         let growth = control.exchange(own.growth(&theirs).encode(), MAX_GROWTH_BYTES, self.limit());
-        // Our own fault comes first: a peer that sees it, too, has hung up by now.
-        own.check(&theirs).map_err(|e| self.own_fault(control.peer(), member, &e))?;
-        let growth = Growth::decode(&growth.map_err(lost)?)
+        let accepted = Growth::decode(&growth.map_err(lost)?)
             .map_err(|reason| WitnessError::Refused { peer: member.name.clone(), reason })
             .and_then(|growth| accept_growth(&mut self.memory(), member, &growth));
-        growth.map_err(|e| self.refusal(control.peer(), member, &e))
+        let answer = accepted.as_ref().map_or_else(refusing, |()| Answer::Accepted);
+        let answer = control.exchange(answer.encode(), MAX_ANSWER_BYTES, self.limit());
+        own.check(&theirs).map_err(|e| self.own_fault(control.peer(), member, &e))?;
+        accepted.map_err(|e| self.refusal(control.peer(), member, &e))?;
+        let (peer, culprit) = (control.peer(), Some(self.open.me));
+        match Answer::decode(&answer.map_err(lost)?) {
+            Ok(Answer::Accepted) => Ok(()),
+            Ok(Answer::Refused(reason)) => {
+                let reason = printable(&reason, REASON_BYTES);
+                Err(lost(ChannelError::Aborted { peer, culprit, reason }))
+            }
+            _ => Err(lost(ChannelError::Malformed { peer, what: "an unknown answer about this node's log" })),
+        }
     }
 
     /// Lets all peers cosign this node's log, cosigns theirs, and keeps what they signed. Also gives what this node
@@ -180,11 +199,7 @@ impl<'a> Heads<'a> {
             });
         let (answer, refusal) = match answered {
             Ok(reply) => (Answer::Cosigned(reply), None),
-            // Of our own memory's faults the peer learns the kind alone.
-            Err(error @ WitnessError::Memory(_)) => {
-                (Answer::Refused("its memory cannot be written".into()), Some(error))
-            }
-            Err(error) => (Answer::Refused(error.to_string()), Some(error)),
+            Err(error) => (refusing(&error), Some(error)),
         };
         let reply = control.exchange(answer.encode(), MAX_ANSWER_BYTES, self.limit()).map_err(Trouble::Lost);
         if let Some(fault) = own_fault {
@@ -197,6 +212,7 @@ impl<'a> Heads<'a> {
             Answer::Refused(reason) => {
                 Err(Trouble::Withheld(format!("it refused: {}", printable(&reason, REASON_BYTES))))
             }
+            Answer::Accepted => Err(Trouble::Withheld("it answered without a cosignature".into())),
             Answer::Cosigned(reply) => {
                 check_reply(member, own.head(), &reply).map_err(|e| Trouble::Withheld(e.to_string()))
             }
@@ -302,6 +318,39 @@ impl Witnessed {
         for m in &self.missing {
             eprintln!("warning: {} did not cosign this node's log: {}", m.name, m.reason);
         }
+    }
+}
+
+/// The answer that refuses a log.
+fn refusing(error: &WitnessError) -> Answer {
+    Answer::Refused(match error {
+        // Of this node's own faults the peer learns the kind alone.
+        WitnessError::Memory(_) => "the memory of heads cannot be read or written".into(),
+        other => other.to_string(),
+    })
+}
+
+/// How many comparisons are under way.
+struct Busy {
+    left: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Busy {
+    const fn new(left: usize) -> Self {
+        Self { left: Mutex::new(left), changed: Condvar::new() }
+    }
+
+    fn one_less(&self) {
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.changed.notify_all();
+    }
+
+    /// Waits until none is, or until `limit` has passed.
+    fn wait(&self, limit: Duration) {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        // Either outcome is fine: then the others are told after all.
+        let _ = self.changed.wait_timeout_while(left, limit, |left| *left > 0);
     }
 }
 

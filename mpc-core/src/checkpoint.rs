@@ -30,7 +30,7 @@ mod proof;
 pub use cosignature::{Answer, CosignatureReply, MAX_ANSWER_BYTES};
 pub use growth::{Growth, MAX_GROWTH_BYTES, OfferError, Seen};
 pub use offer::{MAX_OFFER_BYTES, Offer, OfferedLeaf};
-pub use proof::{ConsistencyProof, InclusionProof, MAX_PROOF_HASHES, ProofTextError};
+pub use proof::{ConsistencyProof, InclusionProof, MAX_PROOF_BYTES, MAX_PROOF_HASHES, ProofTextError};
 
 /// The longest name of a log or signer, in bytes.
 pub const MAX_NAME_BYTES: usize = 255;

@@ -7,6 +7,7 @@ mod demo;
 mod keygen;
 mod log;
 mod plan;
+mod prove;
 mod run;
 
 pub(crate) use keygen::{from_identity, make as make_key};
@@ -98,6 +99,15 @@ enum LogCommand {
         /// Log folder
         dir: PathBuf,
     },
+    /// Prove to somebody without the log that an entry is in it, or that it only grew
+    Prove {
+        /// Log folder
+        dir: PathBuf,
+        #[command(flatten)]
+        claim: prove::Claim,
+    },
+    /// Check a proof with the log's public key alone
+    CheckProof(prove::CheckArgs),
 }
 
 #[derive(Subcommand)]
@@ -164,6 +174,8 @@ fn run(args: &[OsString], format: Format) -> ExitCode {
             return log::verify(&dirs, format).unwrap_or_else(|error| format.fail(&error));
         }
         Command::Log { command: LogCommand::Show { dir } } => log::show(&dir, format),
+        Command::Log { command: LogCommand::Prove { dir, claim } } => prove::prove(&dir, &claim, format),
+        Command::Log { command: LogCommand::CheckProof(args) } => prove::check(&args, format),
         Command::Demo { command: DemoCommand::LoanScoring(args) } => demo::loan_scoring(args, format),
     };
     match done {

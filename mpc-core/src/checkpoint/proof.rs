@@ -1,7 +1,7 @@
 //! Proofs as texts that carry all a verifier needs but the key: what is claimed, the hashes, and the signed checkpoint.
 //!
-//! An inclusion proof is a C2SP [tlog-proof](https://c2sp.org/tlog-proof) without extra data; a consistency proof has
-//! the form in which C2SP [tlog-witness](https://c2sp.org/tlog-witness) hands one to a witness. Both are read in their
+//! An inclusion proof is a C2SP [tlog-proof](https://c2sp.org/tlog-proof) with the entry as its extra data, so that the
+//! text stands for itself; a consistency proof has the form in which C2SP [tlog-witness](https://c2sp.org/tlog-witness) hands one to a witness. Both are read in their
 //! canonical spelling only. The signature lines after the log's own are kept as they are: who may cosign is for the
 //! reader of the proof to know.
 
@@ -13,12 +13,17 @@ use ed25519_dalek::VerifyingKey;
 
 use super::{Checkpoint, CheckpointError, MAX_CHECKPOINT_BYTES, SignedCheckpoint};
 use crate::merkle::{ProofError, TreeHash, leaf_hash, verify_consistency, verify_inclusion};
+use crate::transcript::MAX_ENTRY_BYTES;
+use ProofTextError::Malformed;
 
 /// No proof between trees of 2^64 leaves has more hashes (RFC 9162 §2.1.4: one more than the height).
 pub const MAX_PROOF_HASHES: usize = 65;
 
-const INCLUSION_HEADER: &str = "c2sp.org/tlog-proof@v1\n";
-const MAX_HEAD_BYTES: usize = 64 + MAX_PROOF_HASHES * 45;
+/// The longest proof text that is read, in bytes.
+pub const MAX_PROOF_BYTES: usize =
+    128 + MAX_PROOF_HASHES * 45 + MAX_ENTRY_BYTES.div_ceil(3) * 4 + MAX_CHECKPOINT_BYTES;
+
+const INCLUSION_HEADER: &str = "c2sp.org/tlog-proof@v1\nextra ";
 
 /// Why a proof text does not prove.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +51,8 @@ pub enum ProofTextError {
 /// Shows that an entry is in a log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InclusionProof {
+    /// The entry.
+    pub entry: Vec<u8>,
     /// The entry's number, from 0.
     pub index: u64,
     /// Siblings on the way to the root, lowest first.
@@ -55,13 +62,13 @@ pub struct InclusionProof {
 }
 
 impl InclusionProof {
-    /// Checks that `entry` is entry [`Self::index`] of the log that `key` signs; gives the log's head.
+    /// Checks that [`Self::entry`] is entry [`Self::index`] of the log that `key` signs; gives the log's head.
     ///
     /// # Errors
     /// A [`ProofTextError`]: another signer, or hashes that lead elsewhere.
-    pub fn verify(&self, entry: &[u8], key: &VerifyingKey) -> Result<&Checkpoint, ProofTextError> {
+    pub fn verify(&self, key: &VerifyingKey) -> Result<&Checkpoint, ProofTextError> {
         let head = self.head.verify(key)?;
-        verify_inclusion(leaf_hash(entry), self.index, head.size(), &self.hashes, head.root())?;
+        verify_inclusion(leaf_hash(&self.entry), self.index, head.size(), &self.hashes, head.root())?;
         Ok(head)
     }
 
@@ -70,14 +77,20 @@ impl InclusionProof {
     /// # Errors
     /// [`ProofTextError::Malformed`] or the checkpoint's [`CheckpointError`].
     pub fn parse(text: &[u8]) -> Result<Self, ProofTextError> {
-        let (number, hashes, head) = parse(text, INCLUSION_HEADER, "index ")?;
-        canonical(Self { index: number, hashes, head }, text)
+        let rest = checked(text)?.strip_prefix(INCLUSION_HEADER).ok_or(Malformed("another first line"))?;
+        let (entry, rest) = rest.split_once('\n').ok_or(Malformed("no line with the position"))?;
+        let entry = STANDARD.decode(entry).map_err(|_| Malformed("entry is not base64"))?;
+        if entry.len() > MAX_ENTRY_BYTES {
+            return Err(Malformed("entry is longer than any"));
+        }
+        let (index, hashes, head) = parse(rest, "index ")?;
+        canonical(Self { entry, index, hashes, head }, text)
     }
 }
 
 impl fmt::Display for InclusionProof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{INCLUSION_HEADER}index {}", self.index)?;
+        writeln!(f, "{INCLUSION_HEADER}{}\nindex {}", STANDARD.encode(&self.entry), self.index)?;
         self.hashes.iter().try_for_each(|h| writeln!(f, "{h}"))?;
         write!(f, "\n{}", self.head)
     }
@@ -117,8 +130,8 @@ impl ConsistencyProof {
     /// # Errors
     /// [`ProofTextError::Malformed`] or the checkpoint's [`CheckpointError`].
     pub fn parse(text: &[u8]) -> Result<Self, ProofTextError> {
-        let (number, hashes, head) = parse(text, "", "old ")?;
-        canonical(Self { old_size: number, hashes, head }, text)
+        let (old_size, hashes, head) = parse(checked(text)?, "old ")?;
+        canonical(Self { old_size, hashes, head }, text)
     }
 }
 
@@ -132,13 +145,14 @@ impl fmt::Display for ConsistencyProof {
 
 type Parts = (u64, Vec<TreeHash>, SignedCheckpoint);
 
-fn parse(text: &[u8], header: &str, label: &str) -> Result<Parts, ProofTextError> {
-    use ProofTextError::Malformed;
-    if text.len() > MAX_HEAD_BYTES + MAX_CHECKPOINT_BYTES {
+fn checked(text: &[u8]) -> Result<&str, ProofTextError> {
+    if text.len() > MAX_PROOF_BYTES {
         return Err(Malformed("too long"));
     }
-    let text = std::str::from_utf8(text).map_err(|_| Malformed("not UTF-8"))?;
-    let text = text.strip_prefix(header).ok_or(Malformed("another first line"))?;
+    std::str::from_utf8(text).map_err(|_| Malformed("not UTF-8"))
+}
+
+fn parse(text: &str, label: &str) -> Result<Parts, ProofTextError> {
     let (body, checkpoint) =
         text.split_once("\n\n").ok_or(Malformed("no empty line before the checkpoint"))?;
     let mut lines = body.split('\n');
@@ -156,11 +170,7 @@ fn parse(text: &[u8], header: &str, label: &str) -> Result<Parts, ProofTextError
 }
 
 fn canonical<T: fmt::Display>(proof: T, text: &[u8]) -> Result<T, ProofTextError> {
-    if proof.to_string().as_bytes() == text {
-        Ok(proof)
-    } else {
-        Err(ProofTextError::Malformed("not canonical"))
-    }
+    if proof.to_string().as_bytes() == text { Ok(proof) } else { Err(Malformed("not canonical")) }
 }
 
 #[cfg(test)]
@@ -191,17 +201,18 @@ mod tests {
         let public = key().verifying_key();
         for (size, index) in [(1, 0), (2, 1), (11, 10), (11, 3)] {
             let hashes = inclusion_proof(&leaves(size), index).unwrap();
-            let proof = InclusionProof { index: index as u64, hashes, head: head(size) };
+            let proof = InclusionProof { entry: entry(index), index: index as u64, hashes, head: head(size) };
             let text = proof.to_string();
             assert!(
-                text.starts_with("c2sp.org/tlog-proof@v1\nindex ") && text.contains("\n\nbank\n"),
+                text.starts_with("c2sp.org/tlog-proof@v1\nextra ") && text.contains("\n\nbank\n"),
                 "{text}"
             );
             let read = InclusionProof::parse(text.as_bytes()).unwrap();
             assert_eq!(read, proof);
-            assert_eq!(read.verify(&entry(index), &public).unwrap().size(), size as u64);
-            assert!(read.verify(b"another", &public).is_err());
-            assert!(read.verify(&entry(index), &SigningKey::from_bytes(&[2; 32]).verifying_key()).is_err());
+            assert_eq!(read.verify(&public).unwrap().size(), size as u64);
+            let another = InclusionProof { entry: b"another".to_vec(), ..read.clone() };
+            assert!(another.verify(&public).is_err());
+            assert!(read.verify(&SigningKey::from_bytes(&[2; 32]).verifying_key()).is_err());
         }
     }
 
@@ -226,11 +237,10 @@ mod tests {
     fn any_flipped_bit_is_refused() {
         let public = key().verifying_key();
         let hashes = inclusion_proof(&leaves(11), 3).unwrap();
-        let inclusion = InclusionProof { index: 3, hashes, head: head(11) }.to_string();
+        let inclusion = InclusionProof { entry: entry(3), index: 3, hashes, head: head(11) }.to_string();
         let hashes = consistency_proof(&leaves(11), 6).unwrap();
         let consistency = ConsistencyProof { old_size: 6, hashes, head: head(11) }.to_string();
-        let accepts_inclusion =
-            |t: &[u8]| InclusionProof::parse(t).is_ok_and(|p| p.verify(&entry(3), &public).is_ok());
+        let accepts_inclusion = |t: &[u8]| InclusionProof::parse(t).is_ok_and(|p| p.verify(&public).is_ok());
         let accepts_consistency = |t: &[u8]| {
             ConsistencyProof::parse(t).is_ok_and(|p| p.verify(head(6).checkpoint(), &public).is_ok())
         };
@@ -250,11 +260,13 @@ mod tests {
     #[test]
     fn other_spellings_and_floods_are_refused() {
         let hashes = inclusion_proof(&leaves(11), 3).unwrap();
-        let text = InclusionProof { index: 3, hashes, head: head(11) }.to_string();
+        let text = InclusionProof { entry: entry(3), index: 3, hashes, head: head(11) }.to_string();
         for (from, to) in [
             ("index 3", "index 03"),
             ("index 3", "index +3"),
             ("index 3\n", "extra AA==\nindex 3\n"),
+            ("extra ", ""),
+            ("extra ZW", "extra Z W"),
             ("@v1\n", "@v2\n"),
             ("\n\nbank", "\n\n\nbank"),
             ("\nindex", "\r\nindex"),

@@ -41,12 +41,12 @@ fn every_proof_of_a_log_over_a_tile_boundary_satisfies_the_oracle() {
         heads.push(head);
         let step = if size > 7 { 37 } else { 1 };
         for index in (0..size).step_by(step).chain([size - 1]) {
-            let (proof, proved) = prove_inclusion(root.path(), index).unwrap();
-            assert_eq!(proved, entry(index));
+            let proof = prove_inclusion(root.path(), index).unwrap();
+            assert_eq!(proof.entry, entry(index));
             let proof = InclusionProof::parse(proof.to_string().as_bytes()).unwrap();
-            let top = root_of(proof.verify(&proved, &public).unwrap());
+            let top = root_of(proof.verify(&public).unwrap());
             let theirs = OracleInclusion::try_from_bytes(bytes(&proof.hashes)).unwrap();
-            top.verify_inclusion(&proved, index, &theirs).unwrap();
+            top.verify_inclusion(&proof.entry, index, &theirs).unwrap();
             assert!(top.verify_inclusion(&entry(size), index, &theirs).is_err());
             assert_eq!(oracle(size).prove_inclusion(index as usize).as_bytes(), bytes(&proof.hashes));
         }
@@ -75,10 +75,10 @@ fn every_proof_of_a_log_over_a_tile_boundary_satisfies_the_oracle() {
 fn an_entry_of_a_session_is_proved_to_somebody_with_the_key_alone() {
     let root = temp();
     let dirs = Plan::new(2, 130).run(root.path());
-    let (proof, leaf) = prove_inclusion(&dirs[0], 1).unwrap();
-    assert!(matches!(Entry::decode(&leaf).unwrap(), Entry::Commitment(_)));
-    proof.verify(&leaf, &key_of("bank").verifying_key()).unwrap();
-    assert!(proof.verify(&leaf, &key_of("bureau").verifying_key()).is_err());
+    let proof = prove_inclusion(&dirs[0], 1).unwrap();
+    assert!(matches!(Entry::decode(&proof.entry).unwrap(), Entry::Commitment(_)));
+    proof.verify(&key_of("bank").verifying_key()).unwrap();
+    assert!(proof.verify(&key_of("bureau").verifying_key()).is_err());
     std::fs::write(dirs[0].join("tile/entries/000.p/6"), "").unwrap();
     assert!(matches!(prove_inclusion(&dirs[0], 1), Err(LogError::Damaged { .. })));
 }

@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     seeds.extend(proofs());
     seeds.extend(bits());
     seeds.extend(texts());
+    seeds.extend(subrosa_fuzz::heads::seeds());
     for (target, name, bytes) in seeds {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
         fs::create_dir_all(&dir)?;

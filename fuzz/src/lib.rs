@@ -2,5 +2,6 @@
 //! `mpc-core`, `ml-ops` and `party-node` include these files).
 
 pub mod foundation;
+pub mod heads;
 pub mod mutate;
 pub mod programs;

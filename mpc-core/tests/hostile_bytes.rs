@@ -2,6 +2,8 @@
 
 #[path = "../../fuzz/src/foundation.rs"]
 pub mod foundation;
+#[path = "../../fuzz/src/heads.rs"]
+pub mod heads;
 #[path = "../../fuzz/src/mutate.rs"]
 pub mod mutate;
 
@@ -18,6 +20,16 @@ fn log_entries() {
 #[test]
 fn proofs() {
     mutate::run("proof", 3000, foundation::proof);
+}
+
+#[test]
+fn messages_about_heads() {
+    mutate::run("heads", 6000, heads::heads);
+}
+
+#[test]
+fn proofs_as_texts() {
+    mutate::run("proof_text", 4000, heads::proof_text);
 }
 
 #[test]

@@ -86,13 +86,18 @@ pub(super) fn entries_of(party: usize, batches: u64) -> Vec<Vec<u8>> {
     all.map(|e| e.encode()).collect()
 }
 
-/// Writes a log and reads it back as files.
+/// Writes a log, cosigned by the other party, and reads it back as files.
 fn genuine(party: usize, batches: u64) -> (Files, u64, TreeHash) {
     let dir = scratch();
     let log = dir.path().join(NAMES[party]);
     let mut store = LogStore::open_or_create(&log, NAMES[party], key_of(party)).expect("a new log");
-    store.append(&entries_of(party, batches)).expect("short entries");
-    store.commit().expect("a writable temporary directory");
+    let entries = entries_of(party, batches);
+    let session = Entry::decode(&entries[0]).expect("an entry just made").session();
+    store.append(&entries).expect("short entries");
+    let head = store.commit().expect("a writable temporary directory");
+    let line = head.checkpoint().cosign(NAMES[1 - party], &key_of(1 - party), 1_700_000_000);
+    let cosigned = head.with_signature(line.expect("a valid name")).expect("the first cosignature");
+    store.keep_cosigned(session, &cosigned).expect("a writable temporary directory");
     let (size, root) = (store.size(), store.root());
     drop(store);
     (read_tree(dir.path(), NAMES[party]), size, root)

@@ -5,6 +5,8 @@ mod dealer;
 mod errors;
 mod heads;
 pub mod inputs;
+#[cfg(all(test, unix))]
+mod killed_tests;
 mod lane;
 pub mod outputs;
 mod party;

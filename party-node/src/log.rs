@@ -31,4 +31,4 @@ pub use witness::{WitnessError, WitnessStore};
 pub use writer::{LogHandle, LogWriter};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

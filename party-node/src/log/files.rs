@@ -20,6 +20,15 @@ pub(super) trait Files: Send {
     fn remove_dir(&mut self, path: &Path) -> io::Result<()>;
 }
 
+/// The file operations of a running node: the file system's. A test's process can be told to die in one of them.
+pub(super) fn disk() -> Box<dyn Files> {
+    #[cfg(test)]
+    if let Some(mortal) = super::tests::killed::told_by_environment() {
+        return Box::new(mortal);
+    }
+    Box::new(Disk)
+}
+
 /// The file system.
 pub(super) struct Disk;
 

@@ -4,7 +4,7 @@ mod absent;
 mod cosigned;
 mod crash;
 mod exchange;
-mod killed;
+pub(crate) mod killed;
 mod prove;
 mod session;
 mod store;

@@ -15,7 +15,7 @@ use mpc_core::hex::hex;
 use mpc_core::transcript::Member;
 
 use super::error::LogError;
-use super::files::{Disk, Files};
+use super::files::{Files, disk};
 use super::layout::TEMPORARY;
 
 /// Why a peer's log is not cosigned.
@@ -55,7 +55,7 @@ impl WitnessStore {
     /// # Errors
     /// [`LogError::Io`].
     pub fn open(dir: &Path) -> Result<Self, LogError> {
-        Self::open_with(dir, Box::new(Disk))
+        Self::open_with(dir, disk())
     }
 
     /// As [`WitnessStore::open`], with the file operations to use.

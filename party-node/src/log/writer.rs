@@ -20,7 +20,7 @@ use mpc_core::transcript::{Close, Entry, Outcome, SessionOpen, TranscriptSink};
 
 use super::error::LogError;
 use super::exchange::Snapshot;
-use super::files::{Disk, Files};
+use super::files::{Files, disk};
 use super::store::LogStore;
 use super::{cosigned, sessions};
 
@@ -80,7 +80,7 @@ impl LogWriter {
     /// # Errors
     /// Those of [`LogStore::open_or_create`].
     pub fn open(dir: &Path, name: &str, key: SigningKey) -> Result<Self, LogError> {
-        Self::open_with(dir, name, key, Box::new(Disk))
+        Self::open_with(dir, name, key, disk())
     }
 
     pub(super) fn open_with(

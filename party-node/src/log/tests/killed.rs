@@ -7,6 +7,7 @@ use std::io::{self, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs, process, thread};
 
 use mpc_core::checkpoint::{Checkpoint, SignedCheckpoint};
@@ -23,8 +24,10 @@ use super::store::entry;
 use super::verifier::temp;
 
 const DIR: &str = "SUBROSA_TEST_KILLED_DIR";
-const AFTER: &str = "SUBROSA_TEST_KILLED_AFTER";
-const TORN: &str = "SUBROSA_TEST_KILLED_TORN";
+/// After how many file operations the process dies, the log's and the memory's of peers' heads counted together.
+pub(crate) const AFTER: &str = "SUBROSA_TEST_KILLED_AFTER";
+/// Set if the write in which it dies is done by half.
+pub(crate) const TORN: &str = "SUBROSA_TEST_KILLED_TORN";
 
 /// Sizes after each commit; the entry that fixes cosignatures follows where it says so.
 const COMMITS: [(u64, bool); 5] = [(2, true), (5, false), (256, true), (258, false), (600, true)];
@@ -51,16 +54,21 @@ fn expected() -> (Vec<Vec<u8>>, Vec<u64>) {
     (entries, sizes)
 }
 
-/// Does what it is told until its operations are used up; then it is dead.
-struct Killed {
-    left: usize,
-    torn: bool,
+/// Does what it is told until the process's operations are used up; then it is dead.
+pub(crate) struct Killed;
+
+static DONE: AtomicUsize = AtomicUsize::new(0);
+
+/// As the environment says, if it does.
+pub(crate) fn told_by_environment() -> Option<Killed> {
+    env::var_os(AFTER).map(|_| Killed)
 }
 
 impl Killed {
     fn step(&mut self, half: impl FnOnce(), run: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        if self.left == 0 {
-            if self.torn {
+        let limit: usize = env::var(AFTER).unwrap().parse().unwrap();
+        if DONE.fetch_add(1, Ordering::SeqCst) >= limit {
+            if env::var_os(TORN).is_some() {
                 half();
             }
             let own = process::id().to_string();
@@ -69,7 +77,6 @@ impl Killed {
                 thread::park();
             }
         }
-        self.left -= 1;
         run()
     }
 }
@@ -100,9 +107,8 @@ impl Files for Killed {
 #[test]
 fn child() {
     let Ok(dir) = env::var(DIR) else { return };
-    let left = env::var(AFTER).unwrap().parse().unwrap();
-    let files = Box::new(Killed { left, torn: env::var(TORN).is_ok() });
-    let (mut store, _) = LogStore::open_with(&PathBuf::from(dir), "bank", key_of("bank"), files).unwrap();
+    let (mut store, _) =
+        LogStore::open_with(&PathBuf::from(dir), "bank", key_of("bank"), Box::new(Killed)).unwrap();
     let tell = |size: u64| {
         let mut out = io::stdout().lock();
         writeln!(out, "\nacknowledged {size}").and_then(|()| out.flush()).unwrap();

@@ -171,17 +171,33 @@ fn texts() -> Vec<Seed> {
          approve_from = 620\ndecline_below = 580\n",
         key(3)
     );
+    let codes = party
+        .replacen("[\"income\", \"debt\"]", "[\"income\", \"job\", \"a b\"]", 1)
+        .replacen(
+            "missing = \"mean\"",
+            "one_hot = { job = [\"A171\", \"A172\", \"NA\"], \"a b\" = [\"=\"] }\nmissing = \"mean\"",
+            1,
+        )
+        .replacen("{ income =", "{ \"job=A171\" =", 1)
+        + "outcomes = { file = \"bank.csv\", key_column = \"id\", column = \"class\", good = \"1\", bad = \"2\" }\n";
+    let twice = codes.replacen("\"A172\"", "\"A171\"", 1);
     let dealer = format!("name = \"dealer\"\n{head}{parties}[log]\ndir = \"log\"\n");
     let table = "id,income,other,debt\nc-1,2000.5,x,1\nc-2,NA,y,0\n\"c,3\",-3e3,\"z\"\"z\",1\n";
     let with = |mode: u8, text: &str| [&[mode][..], text.as_bytes()].concat();
     vec![
         ("config", "valid-party", party.into_bytes()),
+        ("config", "valid-codes", codes.into_bytes()),
+        ("config", "refused-codes", twice.into_bytes()),
         ("config", "valid-dealer", dealer.into_bytes()),
         ("csv", "valid-mean", with(0, table)),
         ("csv", "valid-value-batch", with(0x80, table)),
         ("csv", "valid-plain", with(1, "id,income,debt\na,1,0\nb,2,1\n")),
         ("csv", "refused-missing", with(1, table)),
+        ("csv", "valid-codes", with(0x40, "id,income,debt\na,1,0\nb,2,\"a b\"\nc,3,\n")),
+        ("csv", "valid-codes-batch", with(0xc0, "debt,id,income\nNA,a,\n1,b,2\n1,c,5\n")),
+        ("csv", "refused-code", with(0x41, "id,income,debt\na,1,0\nb,2,A11\n")),
         ("weights", "valid-two", b"name,weight\nbias,-1.5\nbank.income,0.25\n".to_vec()),
+        ("weights", "valid-codes", b"name,weight\nbias,0\nbank.income,1\nbank.job=A171,-0.5\n".to_vec()),
         ("weights", "valid-extra", b"note,weight,name\n,1e-3,other\nx,2,bias\ny,3,bank.income\n".to_vec()),
     ]
 }

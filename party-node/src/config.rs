@@ -5,6 +5,7 @@
 //! files they name contain is checked by `subrosa check` and again by `subrosa run`.
 
 mod file;
+pub(crate) mod one_hot;
 pub(crate) mod place;
 pub(crate) mod roster;
 pub(crate) mod sources;

@@ -1,19 +1,28 @@
 //! A party's own data: named columns of a CSV file, joined to nothing and shown to no one.
 //!
-//! Everything here is local to the owner: reading, filling missing cells and standardising happen before a value is
-//! shared. A cell that is empty or `NA` is missing. Row keys, line numbers and column names stay with the values, so
-//! that whatever is wrong with one is reported by file, line and column. Memory is linear in the file.
+//! Everything here is local to the owner: reading, turning codes into columns of 0 and 1, filling missing cells and
+//! standardising happen before a value is shared. A cell that is empty or `NA` is missing. Row keys, line numbers and
+//! column names stay with the values, so that whatever is wrong with one is reported by file, line and column. Memory
+//! is linear in the number of values that are shared.
 
 mod error;
+mod one_hot;
+mod outcomes;
 mod prepare;
+mod rows;
 mod weights;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 pub use error::DataError;
+pub use one_hot::{MAX_CODES, MISSING_CODE, OneHot, OneHotError, codes_in};
+pub use outcomes::{OutcomeCoding, read_outcomes};
 pub use prepare::{Missing, Scaling, Standardise};
+pub(crate) use rows::is_missing;
+pub use rows::{check_column, count_rows, header};
 pub use weights::read_weights;
+
+use rows::{Place, read_rows};
 
 /// Which columns of which file make up an input, and how they are prepared.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,10 +33,20 @@ pub struct TableSource {
     pub key_column: String,
     /// The feature columns, in the order in which the program takes them.
     pub columns: Vec<String>,
-    /// What becomes of missing cells.
+    /// Which of them hold codes; each becomes one column per code, in its place.
+    pub one_hot: OneHot,
+    /// What becomes of missing numbers.
     pub missing: Missing,
     /// Whether columns are standardised, and by which figures.
     pub standardise: Standardise,
+}
+
+impl TableSource {
+    /// Names of the columns that the program takes: `columns`, with `status=A11` for the code `A11` of `status`.
+    #[must_use]
+    pub fn features(&self) -> Vec<String> {
+        self.one_hot.features(&self.columns)
+    }
 }
 
 /// A matrix of features with the names of its rows and columns.
@@ -47,60 +66,24 @@ impl Features {
     /// # Errors
     /// [`DataError`] naming file, line and column.
     pub fn load(source: &TableSource) -> Result<Self, DataError> {
-        let mut table = Self::read(&source.file, &source.key_column, &source.columns)?;
-        prepare::fill_and_scale(&mut table, &source.missing, &source.standardise)?;
-        Ok(table)
-    }
-
-    /// Reads the named columns; missing cells are NaN until they are filled.
-    pub(crate) fn read(file: &Path, key_column: &str, columns: &[String]) -> Result<Self, DataError> {
-        let mut reader = csv::ReaderBuilder::new()
-            .trim(csv::Trim::All)
-            .from_path(file)
-            .map_err(|e| DataError::csv(file, &e))?;
-        let header = reader.headers().map_err(|e| DataError::csv(file, &e))?.clone();
-        if header.is_empty() {
-            return Err(DataError::Empty { file: file.into() });
-        }
-        let key = position(file, &header, key_column)?;
-        let wanted: Vec<usize> =
-            columns.iter().map(|name| position(file, &header, name)).collect::<Result<_, _>>()?;
-
+        let encoders: Vec<_> = source.columns.iter().map(|c| source.one_hot.encoder(c)).collect();
+        let mut values = Vec::new();
+        let rows = read_rows(&source.file, &source.key_column, &source.columns, |place, at, text| {
+            match &encoders[at] {
+                Some(codes) => codes.push(place, text, &mut values)?,
+                None => values.push(number(place, text)?),
+            }
+            Ok(())
+        })?;
         let mut table = Self {
-            file: file.into(),
-            columns: columns.to_vec(),
-            ids: Vec::new(),
-            lines: Vec::new(),
-            values: Vec::new(),
+            file: source.file.clone(),
+            columns: source.features(),
+            ids: rows.ids,
+            lines: rows.lines,
+            values,
         };
-        let mut seen: HashMap<String, u64> = HashMap::new();
-        let mut record = csv::StringRecord::new();
-        while reader.read_record(&mut record).map_err(|e| DataError::csv(file, &e))? {
-            let line = record.position().map_or(0, csv::Position::line);
-            let id = record.get(key).unwrap_or_default();
-            if id.is_empty() {
-                return Err(DataError::NoKey { file: file.into(), line, column: key_column.into() });
-            }
-            if let Some(&first) = seen.get(id) {
-                return Err(DataError::DuplicateId { file: file.into(), id: clip(id), first, second: line });
-            }
-            seen.insert(id.to_owned(), line);
-            for (&index, name) in wanted.iter().zip(columns) {
-                let text = record.get(index).unwrap_or_default();
-                table.values.push(parse_cell(text).ok_or_else(|| DataError::NotANumber {
-                    file: file.into(),
-                    line,
-                    id: clip(id),
-                    column: name.clone(),
-                    seen: clip(text),
-                })?);
-            }
-            table.ids.push(id.to_owned());
-            table.lines.push(line);
-        }
-        if table.ids.is_empty() {
-            return Err(DataError::Empty { file: file.into() });
-        }
+        let indicators = source.one_hot.indicators(&source.columns);
+        prepare::fill_and_scale(&mut table, &indicators, &source.missing, &source.standardise)?;
         Ok(table)
     }
 
@@ -116,7 +99,7 @@ impl Features {
         &self.ids
     }
 
-    /// Names of the columns, in the order of the program.
+    /// Names of the columns in the order of the program, those of 0 and 1 by their codes.
     #[must_use]
     pub fn columns(&self) -> &[String] {
         &self.columns
@@ -159,65 +142,22 @@ impl Features {
             })
         })
     }
-
-    /// Reads one column of outcomes: 1 is bad, 0 is good, nothing else and nothing missing.
-    ///
-    /// # Errors
-    /// [`DataError`] naming file, line and column.
-    pub fn read_outcomes(
-        file: &Path,
-        key_column: &str,
-        column: &str,
-    ) -> Result<(Vec<String>, Vec<bool>), DataError> {
-        let table = Self::read(file, key_column, &[column.to_owned()])?;
-        let outcome = |row: usize| match table.values[row] {
-            0.0 => Ok(false),
-            1.0 => Ok(true),
-            seen => Err(DataError::NotAnOutcome {
-                file: file.into(),
-                line: table.lines[row],
-                column: column.into(),
-                seen: if seen.is_nan() { "nothing".into() } else { seen.to_string() },
-            }),
-        };
-        let outcomes = (0..table.rows()).map(outcome).collect::<Result<_, _>>()?;
-        Ok((table.ids, outcomes))
-    }
 }
 
-/// The names in a CSV file's header line.
-///
-/// # Errors
-/// [`DataError`] if the file cannot be read or has no header.
-pub fn header(file: &Path) -> Result<Vec<String>, DataError> {
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_path(file)
-        .map_err(|e| DataError::csv(file, &e))?;
-    let names = reader.headers().map_err(|e| DataError::csv(file, &e))?;
-    if names.is_empty() {
-        return Err(DataError::Empty { file: file.into() });
-    }
-    Ok(names.iter().map(str::to_owned).collect())
-}
-
-/// Where a named column stands.
-fn position(file: &Path, header: &csv::StringRecord, name: &str) -> Result<usize, DataError> {
-    let mut places = header.iter().enumerate().filter(|&(_, seen)| seen == name).map(|(i, _)| i);
-    let first = places.next().ok_or_else(|| DataError::UnknownColumn {
-        file: file.into(),
-        column: name.into(),
-        known: header.iter().map(clip).collect(),
-    })?;
-    if places.next().is_some() {
-        return Err(DataError::RepeatedColumn { file: file.into(), column: name.into() });
-    }
-    Ok(first)
+/// The number in a cell, NaN if it is missing.
+fn number(place: Place<'_>, text: &str) -> Result<f64, DataError> {
+    parse_cell(text).ok_or_else(|| DataError::NotANumber {
+        file: place.file.into(),
+        line: place.line,
+        id: clip(place.id),
+        column: place.column.into(),
+        seen: clip(text),
+    })
 }
 
 /// A finite number, NaN for a missing cell, `None` for anything else (the words "NaN" and "inf" included).
 fn parse_cell(text: &str) -> Option<f64> {
-    if text.is_empty() || text == "NA" {
+    if is_missing(text) {
         return Some(f64::NAN);
     }
     text.parse::<f64>().ok().filter(|v| v.is_finite())

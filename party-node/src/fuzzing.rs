@@ -6,13 +6,15 @@
 
 mod logs;
 mod seeds;
+mod tables;
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use mpc_core::wire::Decoder;
 
-use crate::config::{AnyConfig, Config, DealerConfig, NodeConfig};
-use crate::data::{Features, Missing, Standardise, TableSource, header, read_weights};
+use crate::config::{AnyConfig, Config, DealerConfig, InputSource, NodeConfig};
+use crate::data::{MAX_CODES, OutcomeCoding, Standardise};
 use crate::error::CliError;
 use crate::net::frame::{FRAME_MAX_BYTES, Header};
 use crate::net::hello::{
@@ -22,6 +24,7 @@ use crate::net::keys::PROTOCOL_VERSION;
 
 pub use logs::{log_directory, log_dishonest};
 pub use seeds::seeds;
+pub use tables::{csv, weights};
 
 /// Frames one after the other, as they would follow each other on a stream; true if the stream is whole.
 pub fn frame(mut bytes: &[u8]) -> bool {
@@ -97,6 +100,10 @@ pub fn config(bytes: &[u8]) -> bool {
     let either = AnyConfig::load(&path).map_err(|e| printable(&e));
     if let Ok(party) = &party {
         check_node(&party.node);
+        party.inputs.values().for_each(check_input);
+        if let Some(known) = party.scorecard.as_ref().and_then(|card| card.outcomes.as_ref()) {
+            check_coding(&known.coding);
+        }
         assert_eq!(party.node.roster.parties()[party.me.index()].name, party.node.name, "its own place");
         assert!(matches!(either, Ok(AnyConfig::Party(_))), "a party's file is told from a dealer's");
     }
@@ -122,61 +129,33 @@ fn check_node(node: &NodeConfig) {
     }
 }
 
-/// A table of a party's own data. The first byte chooses how it is prepared.
-pub fn csv(bytes: &[u8]) -> bool {
-    let Some((mode, content)) = bytes.split_first() else { return false };
-    let dir = scratch();
-    let file = dir.path().join("table.csv");
-    fs::write(&file, content).expect("a writable temporary directory");
-    let source = TableSource {
-        file: file.clone(),
-        key_column: "id".into(),
-        columns: vec!["income".into(), "debt".into()],
-        missing: [Missing::Mean, Missing::Refuse, Missing::Value(-1.5)][usize::from(mode % 3)].clone(),
-        standardise: if mode & 0x80 == 0 { Standardise::No } else { Standardise::Batch },
-    };
-    if let Err(e) = header(&file) {
-        printable(&CliError::setup("data", e));
+fn check_input(input: &InputSource) {
+    let InputSource::Table(table) = input else { return };
+    let features = table.features();
+    assert!(!features.is_empty(), "an input without columns");
+    let distinct: BTreeSet<&String> = features.iter().collect();
+    assert_eq!(distinct.len(), features.len(), "two columns of one name");
+    for (column, codes) in table.one_hot.iter() {
+        assert!(table.columns.iter().any(|c| c == column), "codes of no column: {column:?}");
+        check_codes(codes);
     }
-    if let Err(e) = Features::read_outcomes(&file, "id", "debt") {
-        printable(&CliError::setup("data", e));
+    if let Standardise::Given(figures) = &table.standardise {
+        assert!(figures.keys().all(|name| distinct.contains(name)), "figures of no column");
+        assert!(figures.values().all(|f| f.mean.is_finite() && f.standard_deviation > 0.0), "figures");
     }
-    let table = match Features::load(&source) {
-        Ok(table) => table,
-        Err(e) => {
-            printable(&CliError::setup("data", e));
-            return false;
-        }
-    };
-    assert!(table.rows() > 0 && table.values().len() == 2 * table.rows(), "a whole table");
-    let mut ids: Vec<_> = table.ids().iter().collect();
-    ids.sort_unstable();
-    ids.dedup();
-    assert!(ids.len() == table.rows() && !ids[0].is_empty(), "every row has a name of its own");
-    if source.standardise == Standardise::No && source.missing != Missing::Mean {
-        assert!(table.values().iter().all(|v| v.is_finite()), "values are numbers");
-    }
-    match table.check_range(1e6) {
-        Ok(()) => assert!(table.values().iter().all(|v| v.abs() <= 1e6), "what passed is in range"),
-        Err(e) => printable(&CliError::setup("data", e)),
-    }
-    true
 }
 
-/// A file of named weights.
-pub fn weights(bytes: &[u8]) -> bool {
-    let dir = scratch();
-    let file = dir.path().join("weights.csv");
-    fs::write(&file, bytes).expect("a writable temporary directory");
-    match read_weights(&file, &["bias".to_owned(), "bank.income".to_owned()]) {
-        Ok(weights) => {
-            assert!(weights.len() == 2 && weights.iter().all(|w| w.is_finite()), "two numbers: {weights:?}");
-            true
-        }
-        Err(e) => {
-            printable(&CliError::setup("data", e));
-            false
-        }
+fn check_codes(codes: &[String]) {
+    assert!((1..=MAX_CODES).contains(&codes.len()), "{} codes", codes.len());
+    assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len(), "a code is listed twice");
+    assert!(codes.iter().all(|c| !c.is_empty() && c.trim() == c), "a code that no cell can hold: {codes:?}");
+}
+
+fn check_coding(coding: &OutcomeCoding) {
+    let OutcomeCoding::Texts { good, bad } = coding else { return };
+    assert!(good != bad, "good is bad: {good:?}");
+    for text in [good, bad] {
+        assert!(!text.is_empty() && text != "NA" && text.trim() == text, "an outcome of no cell: {text:?}");
     }
 }
 

@@ -23,15 +23,26 @@ impl Cluster {
     /// Lets the demo make everything, then takes away the logs and scores of its run.
     #[must_use]
     pub fn new(program: &'static str, parties: usize, rows: usize) -> Self {
+        let (n, rows) = (parties.to_string(), rows.to_string());
+        let cluster = Self::of_demo(program, &["--parties", &n, "--rows", &rows]);
+        assert_eq!(cluster.parties.len(), parties);
+        cluster
+    }
+
+    /// The same with the files in `data`, which stay where they are, for the demo's `--data`.
+    #[must_use]
+    pub fn of_files(program: &'static str, data: &Path) -> Self {
+        Self::of_demo(program, &["--data", data.to_str().unwrap()])
+    }
+
+    fn of_demo(program: &'static str, what: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("subrosa-test-").tempdir().unwrap();
         let root = dir.path().to_str().unwrap();
-        let (n, rows) = (parties.to_string(), rows.to_string());
-        let args = ["demo", "loan-scoring", "--json", "--parties", &n, "--rows", &rows, "--keep", root];
+        let args = [&["demo", "loan-scoring", "--json", "--keep", root], what].concat();
         let report = run(program, &args).succeeded().json();
         let logs = report["logs"].as_array().unwrap();
         let names = logs.iter().map(|l| l["party"].as_str().unwrap().to_owned());
         let cluster = Self { program, parties: names.filter(|n| n != DEALER).collect(), dir };
-        assert_eq!(cluster.parties.len(), parties, "{report}");
         for node in cluster.nodes() {
             for results in ["log", "log-openings", "log-witness"] {
                 let folder = cluster.path(&format!("{node}/{results}"));
@@ -64,7 +75,7 @@ impl Cluster {
         self.dir.path()
     }
 
-    /// A path in the folder, such as `bank/bank.csv`.
+    /// A path in the folder, such as `bank/bank.csv`; an absolute path is left as it is.
     #[must_use]
     pub fn path(&self, relative: &str) -> PathBuf {
         self.dir.path().join(relative)

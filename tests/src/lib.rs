@@ -6,10 +6,13 @@
 
 pub mod cluster;
 pub mod files;
+pub mod logistic;
+pub mod people;
 pub mod process;
 pub mod random;
 pub mod refusal;
 
 pub use cluster::Cluster;
+pub use people::People;
 pub use process::{Ended, Refusal, Running, finish_all, run};
 pub use random::Random;

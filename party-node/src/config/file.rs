@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::one_hot::OneHotEntry;
+
 /// A computing party's file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -96,6 +98,7 @@ pub(super) struct Input {
     pub(super) file: String,
     pub(super) key_column: Option<String>,
     pub(super) columns: Option<Spanned<Vec<String>>>,
+    pub(super) one_hot: Option<Spanned<OneHotEntry>>,
     pub(super) missing: Option<Spanned<toml::Value>>,
     pub(super) standardise: Option<Spanned<toml::Value>>,
     pub(super) names: Option<Spanned<Vec<String>>>,
@@ -142,4 +145,6 @@ pub(super) struct Outcomes {
     pub(super) file: String,
     pub(super) key_column: String,
     pub(super) column: String,
+    pub(super) good: Option<Spanned<String>>,
+    pub(super) bad: Option<Spanned<String>>,
 }

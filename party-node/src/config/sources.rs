@@ -1,15 +1,16 @@
 //! The parts of a configuration that say where inputs come from and how outputs are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::file::{Input, InputKind, ScalingValue, Scorecard as ScorecardEntry};
+use super::file::{Input, InputKind, Outcomes, ScalingValue, Scorecard as ScorecardEntry};
+use super::one_hot::{OneHotEntry, parse_codes};
 use super::place::Source;
-use crate::data::{Missing, Scaling, Standardise, TableSource};
+use crate::data::{Missing, OneHot, OutcomeCoding, Scaling, Standardise, TableSource, is_missing};
 use crate::error::CliError;
 use crate::scorecard::Scorecard;
 
@@ -38,7 +39,7 @@ pub struct ScorecardConfig {
     pub outcomes: Option<OutcomesSource>,
 }
 
-/// A column of known outcomes: 1 is bad, 0 is good.
+/// A column of known outcomes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutcomesSource {
     /// CSV file.
@@ -47,6 +48,8 @@ pub struct OutcomesSource {
     pub key_column: String,
     /// The outcome column.
     pub column: String,
+    /// What in it is good and what is bad.
+    pub coding: OutcomeCoding,
 }
 
 pub(super) fn input(source: &Source, name: &str, entry: Spanned<Input>) -> Result<InputSource, CliError> {
@@ -82,10 +85,22 @@ pub(super) fn input(source: &Source, name: &str, entry: Spanned<Input>) -> Resul
                 parse_missing(m.get_ref()).map_err(|what| wrong(m.span(), what))
             })?;
             let columns = distinct(columns, "columns")?;
+            let one_hot = match entry.one_hot.as_ref().map(|o| (o.span(), o.get_ref())) {
+                None => OneHot::default(),
+                Some((_, OneHotEntry::Codes(codes))) => {
+                    parse_codes(codes, &columns).map_err(|(span, e)| wrong(span, e.to_string()))?
+                }
+                Some((span, OneHotEntry::Columns(_))) => {
+                    let what = "expected one_hot = { column = [\"code\", …] }: the number of columns is part of the \
+                                program and must not depend on the rows at hand";
+                    return Err(wrong(span, what.into()));
+                }
+            };
             let standardise = entry.standardise.map_or(Ok(Standardise::No), |s| {
-                parse_standardise(s.get_ref(), &columns).map_err(|what| wrong(s.span(), what))
+                parse_standardise(s.get_ref(), &columns, &one_hot).map_err(|what| wrong(s.span(), what))
             })?;
-            Ok(InputSource::Table(TableSource { file, key_column, columns, missing, standardise }))
+            let table = TableSource { file, key_column, columns, one_hot, missing, standardise };
+            Ok(InputSource::Table(table))
         }
         InputKind::Weights => {
             if entry.key_column.is_some() || entry.columns.is_some() || entry.missing.is_some() {
@@ -93,6 +108,9 @@ pub(super) fn input(source: &Source, name: &str, entry: Spanned<Input>) -> Resul
             }
             if let Some(s) = entry.standardise {
                 return Err(wrong(s.span(), "weights are not standardised".into()));
+            }
+            if let Some(o) = entry.one_hot {
+                return Err(wrong(o.span(), "weights have no codes; `one_hot` belongs to a table".into()));
             }
             let Some(names) = entry.names else {
                 return Err(wrong(whole, "kind = \"weights\" needs `names`, in the program's order".into()));
@@ -112,7 +130,12 @@ pub(crate) fn parse_missing(value: &toml::Value) -> Result<Missing, String> {
     }
 }
 
-pub(crate) fn parse_standardise(value: &toml::Value, columns: &[String]) -> Result<Standardise, String> {
+/// Figures may be given for the columns that the program takes: for a code of `status` under `status=CODE`.
+pub(crate) fn parse_standardise(
+    value: &toml::Value,
+    columns: &[String],
+    one_hot: &OneHot,
+) -> Result<Standardise, String> {
     let table = match value {
         toml::Value::Boolean(false) => return Ok(Standardise::No),
         toml::Value::Boolean(true) => return Ok(Standardise::Batch),
@@ -123,10 +146,16 @@ pub(crate) fn parse_standardise(value: &toml::Value, columns: &[String]) -> Resu
             ));
         }
     };
+    let features: BTreeSet<String> = one_hot.features(columns).into_iter().collect();
     let mut given = BTreeMap::new();
     for (column, figures) in table {
-        if !columns.contains(column) {
-            return Err(format!("standardise names `{column}`, which is not among the columns"));
+        if !features.contains(column) {
+            return Err(match one_hot.codes(column).and_then(<[String]>::first) {
+                Some(code) => format!(
+                    "standardise names `{column}`, which holds codes; figures of one of them go by a name such as `{column}={code}`"
+                ),
+                None => format!("standardise names `{column}`, which is not among the columns"),
+            });
         }
         let figures = ScalingValue::deserialize(figures.clone())
             .map_err(|e| format!("standardise of `{column}`: {}", e.message()))?;
@@ -176,10 +205,44 @@ pub(super) fn scorecard(
     if !outputs.contains_key(&entry.output) {
         return wrong(format!("output `{}` has no [outputs.{}] section", entry.output, entry.output));
     }
-    let outcomes = entry.outcomes.map(|o| OutcomesSource {
-        file: source.resolve(&o.file),
-        key_column: o.key_column,
-        column: o.column,
-    });
+    let outcomes = entry.outcomes.map(|o| outcomes(source, o)).transpose()?;
     Ok(ScorecardConfig { output: entry.output, card, outcomes })
+}
+
+fn outcomes(source: &Source, entry: Outcomes) -> Result<OutcomesSource, CliError> {
+    let coding = parse_coding(entry.good.as_ref(), entry.bad.as_ref())
+        .map_err(|(span, what)| source.error("config_value", Some(span), format_args!("outcomes: {what}")))?;
+    Ok(OutcomesSource {
+        file: source.resolve(&entry.file),
+        key_column: entry.key_column,
+        column: entry.column,
+        coding,
+    })
+}
+
+/// What `good` and `bad` say of a column of outcomes: both or neither. A complaint comes with its place.
+pub(crate) fn parse_coding(
+    good: Option<&Spanned<String>>,
+    bad: Option<&Spanned<String>>,
+) -> Result<OutcomeCoding, (Range<usize>, String)> {
+    let (good, bad) = match (good, bad) {
+        (None, None) => return Ok(OutcomeCoding::Numbers),
+        (Some(good), Some(bad)) => (good, bad),
+        (Some(one), None) | (None, Some(one)) => {
+            return Err((one.span(), "expected both `good` and `bad`, or neither".into()));
+        }
+    };
+    for (name, value) in [("good", good), ("bad", bad)] {
+        let text = value.get_ref();
+        if text.trim() != text || is_missing(text) {
+            let what = format!(
+                "{name} is `{text}`: cells lose the spaces around them, and an empty cell or `NA` is no outcome"
+            );
+            return Err((value.span(), what));
+        }
+    }
+    if good.get_ref() == bad.get_ref() {
+        return Err((bad.span(), format!("good and bad are both `{}`", bad.get_ref())));
+    }
+    Ok(OutcomeCoding::Texts { good: good.get_ref().clone(), bad: bad.get_ref().clone() })
 }

@@ -1,5 +1,7 @@
 use super::*;
 
+mod codes;
+
 /// Public keys of fresh identities.
 fn keys(n: usize) -> Vec<String> {
     (0..n).map(|_| crate::identity::Identity::generate().unwrap().public_key().to_string()).collect()
@@ -116,7 +118,8 @@ fn a_valid_configuration_is_read_whole() {
     assert_eq!(config.outputs["probability"], folder.join("out/scores.csv"));
     let scorecard = config.scorecard.unwrap();
     assert_eq!(scorecard.card.approve_from, 580.0);
-    assert_eq!(scorecard.outcomes.unwrap().column, "bad");
+    let outcomes = scorecard.outcomes.unwrap();
+    assert_eq!((outcomes.column.as_str(), outcomes.coding), ("bad", crate::data::OutcomeCoding::Numbers));
 }
 
 #[test]

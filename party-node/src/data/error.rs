@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::{MAX_CODES, OutcomeCoding, clip};
 use crate::error::CliError;
 
 /// Why local data cannot be used.
@@ -98,6 +99,54 @@ pub enum DataError {
         /// Which column.
         column: String,
     },
+    /// A cell holds a code that is not listed.
+    #[error("{}, line {line} (id `{id}`), column `{column}`: expected one of the codes {}, got `{seen}`", file.display(), list(known))]
+    UnknownCode {
+        /// Which file.
+        file: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// Key of the row.
+        id: String,
+        /// Which column.
+        column: String,
+        /// What the cell holds.
+        seen: String,
+        /// The codes that are listed.
+        known: Box<[String]>,
+    },
+    /// A cell is missing in a column of codes that has none for that.
+    #[error("{}, line {line} (id `{id}`), column `{column}`: expected one of the codes {}, the cell is empty", file.display(), list(known))]
+    MissingCode {
+        /// Which file.
+        file: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// Key of the row.
+        id: String,
+        /// Which column.
+        column: String,
+        /// The codes that are listed.
+        known: Box<[String]>,
+    },
+    /// A column has too many different codes to be one of categories.
+    #[error("{}, line {line}: column `{column}` has more than {MAX_CODES} different codes", file.display())]
+    TooManyCodes {
+        /// Which file.
+        file: PathBuf,
+        /// Line of the first code that is too many, from 1.
+        line: u64,
+        /// Which column.
+        column: String,
+    },
+    /// A whole column is missing, so it has no codes.
+    #[error("{}: every cell of column `{column}` is empty, so it has no codes", file.display())]
+    NoCodes {
+        /// Which file.
+        file: PathBuf,
+        /// Which column.
+        column: String,
+    },
     /// A whole column is missing, so it has no mean.
     #[error("{}: every cell of column `{column}` is empty, so it has no mean to fill in", file.display())]
     NoMean {
@@ -132,8 +181,8 @@ pub enum DataError {
         /// The declared bound.
         max_abs: f64,
     },
-    /// An outcome is neither 0 nor 1.
-    #[error("{}, line {line}, column `{column}`: expected an outcome of 0 (good) or 1 (bad), got {seen}", file.display())]
+    /// An outcome is neither good nor bad.
+    #[error("{}, line {line}, column `{column}`: expected an outcome of {expected}, got {seen}", file.display())]
     NotAnOutcome {
         /// Which file.
         file: PathBuf,
@@ -141,6 +190,8 @@ pub enum DataError {
         line: u64,
         /// Which column.
         column: String,
+        /// What cells may hold.
+        expected: Box<OutcomeCoding>,
         /// What the cell holds.
         seen: String,
     },
@@ -191,7 +242,12 @@ impl DataError {
             Self::NoKey { .. } => "missing_id",
             Self::DuplicateId { .. } => "duplicate_id",
             Self::NotANumber { .. } => "not_a_number",
-            Self::MissingCell { .. } | Self::NoMean { .. } => "missing_value",
+            Self::UnknownCode { .. } => "unknown_code",
+            Self::TooManyCodes { .. } => "too_many_codes",
+            Self::MissingCell { .. }
+            | Self::MissingCode { .. }
+            | Self::NoMean { .. }
+            | Self::NoCodes { .. } => "missing_value",
             Self::NoSpread { .. } => "constant_column",
             Self::OutOfRange { .. } => "out_of_range",
             Self::NotAnOutcome { .. } => "bad_outcome",
@@ -207,8 +263,24 @@ impl DataError {
                 "only an empty cell or NA counts as missing; decimals are written with a point"
             }
             Self::MissingCell { .. } => "set missing = \"mean\" or a number to fill empty cells",
+            Self::UnknownCode { .. } => {
+                "codes are compared exactly; one_hot lists those that the model was trained with"
+            }
+            Self::MissingCode { .. } => {
+                "list \"NA\" among the codes to make missing cells a category of their own, with its own weight"
+            }
+            Self::TooManyCodes { .. } => "a column of numbers or names is no column of codes",
+            Self::NoCodes { .. } => {
+                "write the codes out, with \"NA\" for missing cells, or leave the column out"
+            }
+            Self::NotAnOutcome { expected, .. } if **expected == OutcomeCoding::Numbers => {
+                "good = \"…\" and bad = \"…\" say which values mean what, if not 0 and 1"
+            }
             Self::NoMean { .. } | Self::NoSpread { .. } => {
                 "give mean and standard_deviation of the column in the configuration, or leave the column out"
+            }
+            Self::UnknownWeight { name, known, .. } if known.iter().any(|k| is_code_of(k, name)) => {
+                "the file has weights of this column's codes: list the codes under one_hot"
             }
             Self::OutOfRange { .. } => {
                 "standardise the column, or build the program with a larger bound for this input"
@@ -216,6 +288,11 @@ impl DataError {
             _ => return None,
         })
     }
+}
+
+/// Whether a weight is that of one of a column's codes.
+fn is_code_of(weight: &str, column: &str) -> bool {
+    weight.strip_prefix(column).is_some_and(|rest| rest.starts_with('='))
 }
 
 impl From<DataError> for CliError {
@@ -228,12 +305,18 @@ impl From<DataError> for CliError {
     }
 }
 
-/// The first dozen names of a list.
+/// The first dozen names of a list, fewer if they are long.
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 12;
-    let mut text = names.iter().take(SHOWN).map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN {
-        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    const SHOWN_CHARS: usize = 240;
+    let mut text = String::new();
+    for (at, name) in names.iter().map(|name| clip(name)).enumerate() {
+        if at == SHOWN || text.chars().count() + name.chars().count() > SHOWN_CHARS {
+            text.push_str(&format!(" and {} more", names.len() - at));
+            break;
+        }
+        text.push_str(if at == 0 { "" } else { ", " });
+        text.push_str(&format!("`{name}`"));
     }
     if text.is_empty() { "none".into() } else { text }
 }

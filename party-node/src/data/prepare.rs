@@ -3,6 +3,10 @@
 //! A model is trained with certain means and standard deviations; scoring must use the same ones, so they can be given
 //! ([`Standardise::Given`]). [`Standardise::Batch`] takes them from the rows at hand instead, which is only right
 //! when the batch resembles the training data.
+//!
+//! Columns of 0 and 1 that stand for codes stay 0 and 1: centred by the rows at hand, the same category would mean
+//! another number in every batch. A model that was trained on standardised indicators needs its training figures, given
+//! by the name of the indicator.
 
 use std::collections::BTreeMap;
 
@@ -33,19 +37,20 @@ pub struct Scaling {
 pub enum Standardise {
     /// Values are used as they are.
     No,
-    /// By mean and standard deviation of the rows at hand.
+    /// By mean and standard deviation of the rows at hand; columns of 0 and 1 by a code stay as they are.
     Batch,
-    /// By given figures, one per column; a column that is not named is used as it is.
+    /// By given figures, one per column (`status=A11` for a code); a column that is not named is used as it is.
     Given(BTreeMap<String, Scaling>),
 }
 
-/// Fills and standardises every column of `table` in place.
+/// Fills and standardises every column of `table` in place; `indicators` tells of each whether it is 0 or 1 by a code.
 pub(super) fn fill_and_scale(
     table: &mut Features,
+    indicators: &[bool],
     missing: &Missing,
     standardise: &Standardise,
 ) -> Result<(), DataError> {
-    for column in 0..table.columns.len() {
+    for (column, &indicator) in indicators.iter().enumerate() {
         let name = table.columns[column].clone();
         let given = match standardise {
             Standardise::Given(figures) => figures.get(&name).copied(),
@@ -55,6 +60,7 @@ pub(super) fn fill_and_scale(
         let scaling = match standardise {
             Standardise::No => None,
             Standardise::Given(_) => given,
+            Standardise::Batch if indicator => None,
             Standardise::Batch => {
                 let seen = measure(table, column);
                 if seen.standard_deviation <= 0.0 {

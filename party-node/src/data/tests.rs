@@ -1,5 +1,7 @@
 use super::*;
 
+mod codes;
+
 struct Scratch(tempfile::TempDir);
 
 impl Scratch {
@@ -18,6 +20,7 @@ impl Scratch {
             file: self.file("bank.csv", content),
             key_column: "id".into(),
             columns: vec!["income".into(), "debt".into()],
+            one_hot: OneHot::default(),
             missing: Missing::Refuse,
             standardise: Standardise::No,
         }
@@ -165,18 +168,35 @@ fn values_beyond_the_declared_bound_are_named() {
 #[test]
 fn outcomes_are_zero_or_one() {
     let dir = Scratch::new();
+    let read = |file: &Path| read_outcomes(file, "id", "bad", &OutcomeCoding::Numbers);
     let file = dir.file("labels.csv", "id,bad\na,1\nb,0\nc,1.0\n");
-    let (ids, bad) = Features::read_outcomes(&file, "id", "bad").unwrap();
+    let (ids, bad) = read(&file).unwrap();
     assert_eq!((ids.len(), bad), (3, vec![true, false, true]));
-    let file = dir.file("labels.csv", "id,bad\na,1\nb,2\n");
-    let text = Features::read_outcomes(&file, "id", "bad").unwrap_err().to_string();
-    assert!(
-        text.ends_with("line 3, column `bad`: expected an outcome of 0 (good) or 1 (bad), got 2"),
-        "{text}"
-    );
-    let file = dir.file("labels.csv", "id,bad\na,\n");
-    let text = Features::read_outcomes(&file, "id", "bad").unwrap_err().to_string();
-    assert!(text.ends_with("got nothing"), "{text}");
+    for (cell, seen) in [("2", "2"), ("", "nothing"), ("NA", "nothing"), ("bad", "`bad`"), ("NaN", "`NaN`")] {
+        let file = dir.file("labels.csv", format!("id,bad\na,1\nb,{cell}\n"));
+        let error = read(&file).unwrap_err();
+        let expected =
+            format!("line 3, column `bad`: expected an outcome of 0 (good) or 1 (bad), got {seen}");
+        assert!(error.to_string().ends_with(&expected), "{error}");
+        assert_eq!(error.code(), "bad_outcome");
+    }
+}
+
+#[test]
+fn outcomes_may_be_other_texts() {
+    let dir = Scratch::new();
+    let coding = OutcomeCoding::Texts { good: "1".into(), bad: "2".into() };
+    let read = |file: &Path| read_outcomes(file, "id", "class", &coding);
+    let file = dir.file("labels.csv", "id,class\na,1\nb, 2 \n");
+    assert_eq!(read(&file).unwrap(), (vec!["a".into(), "b".into()], vec![false, true]));
+    // Texts are compared, not numbers; and 0 is not taken for good because 1 is.
+    for (cell, seen) in [("0", "`0`"), ("1.0", "`1.0`"), ("", "nothing"), ("NA", "nothing")] {
+        let file = dir.file("labels.csv", format!("id,class\na,1\nb,{cell}\n"));
+        let text = read(&file).unwrap_err().to_string();
+        let expected =
+            format!("line 3, column `class`: expected an outcome of `1` (good) or `2` (bad), got {seen}");
+        assert!(text.ends_with(&expected), "{text}");
+    }
 }
 
 #[test]
@@ -187,6 +207,9 @@ fn weights_are_found_by_name() {
     assert_eq!(read_weights(&file, &names).unwrap(), [0.25, -1.5]);
     let text = read_weights(&file, &["telecom.tenure".to_owned()]).unwrap_err().to_string();
     assert!(text.ends_with("no weight named `telecom.tenure`; the file has `bank.income`, `bias`"), "{text}");
+    let file = dir.file("weights.csv", "name,weight\nbank.status=A11,0.5\n\"bank.a=b, \"\"c\"\"\",-1\n");
+    let codes = ["bank.a=b, \"c\"".to_owned(), "bank.status=A11".to_owned()];
+    assert_eq!(read_weights(&file, &codes).unwrap(), [-1.0, 0.5]);
     for (content, expected) in [
         ("name,weight\nbias,\n", "expected a number, got ``"),
         ("name,weight\nbias,NaN\n", "expected a number, got `NaN`"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::rows::{open, position};
 use super::{DataError, clip, parse_cell};
 
 /// Reads the weights called `names`, in that order.
@@ -22,13 +23,10 @@ pub fn read_weights(file: &Path, names: &[String]) -> Result<Vec<f64>, DataError
 }
 
 fn read_all(file: &Path) -> Result<BTreeMap<String, f64>, DataError> {
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_path(file)
-        .map_err(|e| DataError::csv(file, &e))?;
+    let mut reader = open(file)?;
     let header = reader.headers().map_err(|e| DataError::csv(file, &e))?.clone();
-    let name_at = super::position(file, &header, "name")?;
-    let weight_at = super::position(file, &header, "weight")?;
+    let name_at = position(file, &header, "name")?;
+    let weight_at = position(file, &header, "weight")?;
     let mut weights = BTreeMap::new();
     let mut lines: BTreeMap<String, u64> = BTreeMap::new();
     for record in reader.records() {

@@ -6,7 +6,7 @@ use ml_ops::models::scorecard::{self, PROBABILITY, features};
 
 use super::layout::{DEALER, Surroundings};
 use super::scenario::{BIAS, Member, Scenario};
-use crate::data::{Missing, Standardise};
+use crate::data::{Missing, OutcomeCoding, Standardise};
 
 /// The configuration of the party at `index`.
 #[must_use]
@@ -93,17 +93,26 @@ fn table_input(out: &mut String, member: &Member, around: &Surroundings<'_>) {
     match &table.standardise {
         Standardise::No => out.push_str("standardise = false\n"),
         Standardise::Batch => out.push_str("standardise = true\n"),
-        Standardise::Given(given) => {
-            let _infallible = writeln!(out, "\n[inputs.{}.standardise]", quoted(&features(&member.name)));
-            for (column, s) in table.columns.iter().filter_map(|c| given.get(c).map(|s| (c, s))) {
-                let _infallible = writeln!(
-                    out,
-                    "{} = {{ mean = {}, standard_deviation = {} }}",
-                    key(column),
-                    toml::Value::Float(s.mean),
-                    toml::Value::Float(s.standard_deviation)
-                );
-            }
+        // A table of its own, below.
+        Standardise::Given(_) => {}
+    }
+    if !table.one_hot.is_empty() {
+        let _infallible = writeln!(out, "\n[inputs.{}.one_hot]", quoted(&features(&member.name)));
+        for (column, codes) in table.columns.iter().filter_map(|c| table.one_hot.codes(c).map(|l| (c, l))) {
+            let codes = codes.iter().map(|c| quoted(c)).collect::<Vec<_>>().join(", ");
+            let _infallible = writeln!(out, "{} = [{codes}]", key(column));
+        }
+    }
+    if let Standardise::Given(given) = &table.standardise {
+        let _infallible = writeln!(out, "\n[inputs.{}.standardise]", quoted(&features(&member.name)));
+        for (column, s) in table.features().iter().filter_map(|c| given.get(c).map(|s| (c, s))) {
+            let _infallible = writeln!(
+                out,
+                "{} = {{ mean = {}, standard_deviation = {} }}",
+                key(column),
+                toml::Value::Float(s.mean),
+                toml::Value::Float(s.standard_deviation)
+            );
         }
     }
 }
@@ -134,12 +143,18 @@ fn scorer_sections(out: &mut String, scenario: &Scenario, around: &Surroundings<
         let _infallible = writeln!(out, "{name} = {}", toml::Value::Float(value));
     }
     if let Some(label) = &scenario.label {
+        let values = match &label.coding {
+            OutcomeCoding::Numbers => String::new(),
+            OutcomeCoding::Texts { good, bad } => {
+                format!(", good = {}, bad = {}", quoted(good), quoted(bad))
+            }
+        };
         let _infallible = writeln!(
             out,
-            "outcomes = {{ file = {}, key_column = {}, column = {} }}",
+            "outcomes = {{ file = {}, key_column = {}, column = {}{values} }}",
             quoted(&around.arrangement.data(&scorer.name, &scorer.table.file)),
             quoted(&scorer.table.key_column),
-            quoted(label)
+            quoted(&label.column)
         );
     }
 }
@@ -161,8 +176,10 @@ mod tests {
 
     use super::*;
     use crate::cli::make_key;
-    use crate::config::{AnyConfig, Config};
+    use crate::config::{AnyConfig, Config, InputSource};
+    use crate::data::OneHot;
     use crate::demo::layout::Arrangement;
+    use crate::demo::scenario::Label;
     use crate::demo::{program, scenario};
     use crate::job::prepare;
 
@@ -247,14 +264,24 @@ mod tests {
         std::fs::write(&table.file, text.replacen(&table.columns[0], &quoted_cell, 1)).unwrap();
         let Standardise::Given(given) = &mut table.standardise else { panic!("not given") };
         let figures = given.remove(&table.columns[0]).unwrap();
-        given.insert(odd.clone(), figures);
-        table.columns[0] = odd;
+        let codes = ["=", "a=b", "\"", "# §", "NA"].map(str::to_owned);
+        given.insert(format!("{odd}=a=b"), figures);
+        table.columns[0].clone_from(&odd);
+        table.one_hot = OneHot::new([(odd, codes.into())].into(), &table.columns).unwrap();
+        let coding = OutcomeCoding::Texts { good: "\"".into(), bad: "=".into() };
+        scenario.label = Some(Label { column: "class".into(), coding: coding.clone() });
         let layout = crate::demo::layout::lay_out(&scenario, dir.path()).unwrap();
         let config = Config::load(&layout.parties[0].1).unwrap();
-        let crate::config::InputSource::Table(read) = &config.inputs["bank.features"] else {
-            panic!("no table")
-        };
-        assert_eq!(read.columns, scenario.parties[0].table.columns);
-        assert_eq!(read.standardise, scenario.parties[0].table.standardise);
+        let InputSource::Table(read) = &config.inputs["bank.features"] else { panic!("no table") };
+        let written = &scenario.parties[0].table;
+        assert_eq!(read.columns, written.columns);
+        assert_eq!(read.one_hot, written.one_hot);
+        assert_eq!(read.standardise, written.standardise);
+        assert_eq!(read.features(), written.features());
+        let InputSource::Weights { names, .. } = &config.inputs["weights"] else { panic!("no weights") };
+        assert_eq!(*names, scenario.weight_names());
+        assert_eq!(names[1], "bank.net income \"€\" = #1=a=b");
+        let outcomes = config.scorecard.unwrap().outcomes.unwrap();
+        assert_eq!((outcomes.column.as_str(), outcomes.coding), ("class", coding));
     }
 }

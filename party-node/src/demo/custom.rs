@@ -8,7 +8,8 @@
 //! file = "bank.csv"
 //! key = "customer_id"            # names the row; all parties list the same rows in the same order
 //! label = "defaulted"            # optional, first party only: 1 is bad, 0 is good
-//! columns = ["income", "debt"]   # optional: by default all but key and label
+//! columns = ["income", "job"]    # optional: by default all but key and label
+//! one_hot = ["job"]              # optional: columns of codes, the codes being those in the file
 //! missing = "mean"               # optional, as in a party's configuration: "refuse", "mean" or a number
 //! standardise = true             # optional, likewise: false, true or figures per column
 //! max_abs = 256                  # optional: largest magnitude of a prepared value
@@ -25,58 +26,36 @@
 //! approve_from = 585
 //! decline_below = 560
 //! ```
+//!
+//! `label = { column = "class", good = "1", bad = "2" }` says which values mean what, and
+//! `one_hot = { job = ["A171", "A172"] }` which codes exist, as in a party's configuration.
 
-use std::path::Path;
+mod file;
 
-use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
 use toml::Spanned;
 
 use super::layout::DEALER;
-use super::scenario::{DEFAULT_CARD, MAX_FEATURE, Member, Scenario};
+use super::scenario::{DEFAULT_CARD, Label, MAX_FEATURE, Member, Scenario};
+use crate::config::one_hot::{OneHotEntry, parse_codes};
 use crate::config::place::Source;
 use crate::config::roster::check_name;
-use crate::config::sources::{parse_missing, parse_standardise};
-use crate::data::{Features, Missing, Standardise, TableSource, header};
+use crate::config::sources::{parse_coding, parse_missing, parse_standardise};
+use crate::data::{
+    DataError, Missing, OneHot, OneHotError, Standardise, TableSource, check_column, codes_in, count_rows,
+    header,
+};
 use crate::error::CliError;
 use crate::scorecard::Scorecard;
+use file::{DemoFile, LabelEntry, PartyEntry};
 
 /// Name of the file that describes the others.
 pub const DESCRIPTION: &str = "demo.toml";
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DemoFile {
-    weights: String,
-    #[serde(default)]
-    party: Vec<Spanned<PartyEntry>>,
-    scorecard: Option<CardEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PartyEntry {
-    name: Spanned<String>,
-    file: String,
-    key: String,
-    label: Option<Spanned<String>>,
-    columns: Option<Vec<String>>,
-    missing: Option<Spanned<toml::Value>>,
-    standardise: Option<Spanned<toml::Value>>,
-    max_abs: Option<Spanned<f64>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CardEntry {
-    base_points: f64,
-    base_odds: f64,
-    points_to_double_odds: f64,
-    approve_from: f64,
-    decline_below: f64,
-}
-
-/// Reads `DIR/demo.toml`. Of the data only the first party's file is opened here, to count the applicants, and the
-/// headers where columns are not named; each party's process reads its own file.
+/// Reads `DIR/demo.toml`. Of the data only the first party's file is read here, to count the applicants, the headers
+/// where columns are not named, and columns of codes where the codes are not named; each party's process reads its own
+/// file.
 ///
 /// # Errors
 /// [`CliError`] pointing into the description, or about a file that it names.
@@ -93,12 +72,11 @@ pub fn load(dir: &Path) -> Result<Scenario, CliError> {
     let mut label = None;
     for (index, entry) in file.party.into_iter().enumerate() {
         let entry = entry.into_inner();
-        if let Some(named) = &entry.label {
-            if index > 0 {
-                let message = "only the first party, which learns the scores, has a label";
-                return Err(source.error("config_value", Some(named.span()), message));
-            }
-            label = Some(named.get_ref().clone());
+        if let Some(named) = &entry.label
+            && index > 0
+        {
+            let message = "only the first party, which learns the scores, has a label";
+            return Err(source.error("config_value", Some(named.span()), message));
         }
         if check_name(&source, &entry.name)? == DEALER {
             let message = format!("`{DEALER}` is the name of the demo's dealer, not of a party");
@@ -108,10 +86,14 @@ pub fn load(dir: &Path) -> Result<Scenario, CliError> {
             let message = format!("party `{}` is named twice", entry.name.get_ref());
             return Err(source.error("duplicate_party", Some(entry.name.span()), message));
         }
-        parties.push(member(&source, entry)?);
+        let file = source.resolve(&entry.file);
+        if let Some(named) = &entry.label {
+            label = Some(check_label(&source, named, &file)?);
+        }
+        parties.push(member(&source, entry, file)?);
     }
     let first = &parties[0].table;
-    let rows = Features::read(&first.file, &first.key_column, &[])?.rows();
+    let rows = count_rows(&first.file, &first.key_column)?;
     let card = file.scorecard.map_or(DEFAULT_CARD, |c| Scorecard {
         base_points: c.base_points,
         base_odds: c.base_odds,
@@ -124,78 +106,92 @@ pub fn load(dir: &Path) -> Result<Scenario, CliError> {
     Ok(Scenario { parties, rows, weights_file, card, label, auc_alone: None, origin })
 }
 
-fn member(source: &Source, entry: PartyEntry) -> Result<Member, CliError> {
-    let file = source.resolve(&entry.file);
-    let label = entry.label.as_ref().map(Spanned::get_ref);
-    let columns = match entry.columns {
-        Some(columns) => columns,
+fn check_label(source: &Source, entry: &Spanned<LabelEntry>, file: &Path) -> Result<Label, CliError> {
+    let LabelEntry(label) = entry.get_ref();
+    check_column(file, &label.column).map_err(|e| match e {
+        DataError::UnknownColumn { .. } => {
+            source.error(e.code(), Some(entry.span()), format_args!("label: {e}"))
+        }
+        other => other.into(),
+    })?;
+    let coding = parse_coding(label.good.as_ref(), label.bad.as_ref())
+        .map_err(|(span, what)| source.error("config_value", Some(span), format_args!("label: {what}")))?;
+    Ok(Label { column: label.column.clone(), coding })
+}
+
+fn member(source: &Source, entry: PartyEntry, file: PathBuf) -> Result<Member, CliError> {
+    let label = entry.label.as_ref().map(|l| &l.get_ref().0.column);
+    let wrong = |span, what: String| source.error("config_value", Some(span), what);
+    let columns: Vec<String> = match entry.columns {
+        Some(columns) => {
+            if let Some(name) = repeated(columns.get_ref()) {
+                return Err(wrong(columns.span(), format!("columns names `{name}` twice")));
+            }
+            columns.into_inner()
+        }
         None => header(&file)?.into_iter().filter(|c| *c != entry.key && Some(c) != label).collect(),
     };
-    let wrong = |span, what: String| source.error("config_value", Some(span), what);
     if columns.is_empty() {
         let what = format!("party `{}` has no feature column", entry.name.get_ref());
         return Err(wrong(entry.name.span(), what));
     }
+    let one_hot = match &entry.one_hot {
+        None => OneHot::default(),
+        Some(OneHotEntry::Codes(codes)) => {
+            parse_codes(codes, &columns).map_err(|(span, e)| wrong(span, e.to_string()))?
+        }
+        Some(OneHotEntry::Columns(names)) => codes_of_file(source, names, &file, &entry.key, &columns)?,
+    };
     let missing = entry
         .missing
         .map_or(Ok(Missing::Refuse), |m| parse_missing(m.get_ref()).map_err(|what| wrong(m.span(), what)))?;
     let standardise = entry.standardise.map_or(Ok(Standardise::No), |s| {
-        parse_standardise(s.get_ref(), &columns).map_err(|what| wrong(s.span(), what))
+        parse_standardise(s.get_ref(), &columns, &one_hot).map_err(|what| wrong(s.span(), what))
     })?;
     let max_abs = match entry.max_abs {
         None => MAX_FEATURE,
         Some(m) if m.get_ref().is_finite() && *m.get_ref() > 0.0 => *m.get_ref(),
         Some(m) => return Err(wrong(m.span(), format!("max_abs must be positive, got {}", m.get_ref()))),
     };
-    let table = TableSource { file, key_column: entry.key, columns, missing, standardise };
+    let table = TableSource { file, key_column: entry.key, columns, one_hot, missing, standardise };
     Ok(Member { name: entry.name.into_inner(), table, max_abs })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn folder(description: &str) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        for (name, text) in [
-            (DESCRIPTION, description),
-            ("a.csv", "id,bad,x,y\n1,0,0.5,2\n2,1,0.25,3\n"),
-            ("b.csv", "id,z\n1,7\n2,8\n"),
-            ("w.csv", "name,weight\na.x,1\na.y,1\nb.z,1\nbias,0\n"),
-        ] {
-            std::fs::write(dir.path().join(name), text).unwrap();
+/// The codes that these columns of the file hold. All of the file is at hand here; a party that scores new rows from
+/// its own configuration has the codes written out.
+fn codes_of_file(
+    source: &Source,
+    names: &[Spanned<String>],
+    file: &Path,
+    key_column: &str,
+    columns: &[String],
+) -> Result<OneHot, CliError> {
+    let wrong = |name: &Spanned<String>, what: &dyn std::fmt::Display| {
+        source.error("config_value", Some(name.span()), what)
+    };
+    let mut texts: Vec<String> = Vec::new();
+    for name in names {
+        let text = name.get_ref();
+        if texts.contains(text) {
+            return Err(wrong(name, &format_args!("one_hot names `{text}` twice")));
         }
-        dir
-    }
-
-    const VALID: &str = "weights = \"w.csv\"\n[[party]]\nname = \"a\"\nfile = \"a.csv\"\nkey = \"id\"\n\
-                         label = \"bad\"\n[[party]]\nname = \"b\"\nfile = \"b.csv\"\nkey = \"id\"\nmissing = 0\n";
-
-    #[test]
-    fn columns_default_to_all_but_key_and_label() {
-        let dir = folder(VALID);
-        let scenario = load(dir.path()).unwrap();
-        assert_eq!((scenario.rows, scenario.label.as_deref()), (2, Some("bad")));
-        assert_eq!(scenario.weight_names(), ["a.x", "a.y", "b.z"]);
-        assert_eq!(scenario.parties[1].table.missing, Missing::Value(0.0));
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        for (from, to, expected) in [
-            ("name = \"b\"", "name = \"a\"", "demo.toml:8:8: party `a` is named twice"),
-            ("missing = 0", "label = \"z\"", "only the first party"),
-            ("missing = 0", "max_abs = -1", "max_abs must be positive, got -1"),
-            ("missing = 0", "colour = 1", "demo.toml:11:1: unknown field `colour`"),
-            ("file = \"b.csv\"", "file = \"c.csv\"", "cannot read"),
-            ("key = \"id\"\nlabel", "key = \"ident\"\nlabel", "no column `ident`"),
-        ] {
-            assert!(VALID.contains(from));
-            let dir = folder(&VALID.replacen(from, to, 1));
-            let error = load(dir.path()).err().map(|e| e.to_string()).unwrap_or_default();
-            assert!(error.contains(expected), "{to}: {error}");
+        if !columns.contains(text) {
+            return Err(wrong(name, &OneHotError::NotAColumn { column: text.clone() }));
         }
-        let missing = load(Path::new("/nonexistent")).err().map(|e| e.code().to_owned());
-        assert_eq!(missing.as_deref(), Some("file_missing"));
+        texts.push(text.clone());
     }
+    OneHot::new(codes_in(file, key_column, &texts)?, columns).map_err(|e| {
+        match names.iter().find(|n| n.get_ref() == e.column()) {
+            Some(name) => wrong(name, &e),
+            None => source.error("config_value", None, &e),
+        }
+    })
 }
+
+/// The first name that a list has a second time.
+fn repeated(names: &[String]) -> Option<&String> {
+    names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)).map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ pub fn build(scenario: &Scenario) -> Result<Program, ProgramError> {
     let members: Vec<scorecard::Member<'_>> = scenario
         .parties
         .iter()
-        .map(|m| scorecard::Member { name: &m.name, columns: m.table.columns.len(), max_abs: m.max_abs })
+        .map(|m| scorecard::Member { name: &m.name, columns: m.table.features().len(), max_abs: m.max_abs })
         .collect();
     scorecard("loan scorecard", FracBits::DEFAULT, &members, scenario.rows, MAX_WEIGHT)
 }

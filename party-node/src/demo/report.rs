@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::check::Applicant;
 use super::layout::DEALER;
 use super::scenario::Scenario;
+use crate::data::TableSource;
 use crate::metrics::Discrimination;
 use crate::output::{Table, bytes, count};
 use crate::scorecard::Bands;
@@ -135,11 +136,13 @@ impl DemoReport {
         let mut table = Table::new(&["party", "columns", "also"]);
         for (index, member) in scenario.parties.iter().enumerate() {
             let also = match (index, &scenario.label) {
-                (0, Some(label)) => format!("secret weights; outcomes `{label}` (never shared)"),
+                (0, Some(label)) => {
+                    format!("secret weights; outcomes `{}` (never shared)", label.column)
+                }
                 (0, None) => "secret weights".into(),
                 _ => String::new(),
             };
-            table.row([member.name.clone(), summary(&member.table.columns), also]);
+            table.row([member.name.clone(), summary(&member.table), also]);
         }
         table.row([DEALER, "none", "correlated randomness only"]);
         table.render(2)
@@ -220,11 +223,15 @@ fn applicant_table(applicants: &[Applicant]) -> String {
 }
 
 /// The first columns by name, the rest by number.
-fn summary(columns: &[String]) -> String {
+fn summary(table: &TableSource) -> String {
     const SHOWN: usize = 5;
-    let mut text = columns.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    if columns.len() > SHOWN {
-        let _infallible = write!(text, " and {} more", columns.len() - SHOWN);
+    let named = |column: &String| match table.one_hot.codes(column) {
+        Some(codes) => format!("{column} ({} codes)", codes.len()),
+        None => column.clone(),
+    };
+    let mut text = table.columns.iter().take(SHOWN).map(named).collect::<Vec<_>>().join(", ");
+    if table.columns.len() > SHOWN {
+        let _infallible = write!(text, " and {} more", table.columns.len() - SHOWN);
     }
     text
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::data::{Missing, Standardise, TableSource};
+use crate::data::{Missing, OneHot, OutcomeCoding, Standardise, TableSource};
 use crate::error::CliError;
 use crate::scorecard::Scorecard;
 
@@ -32,8 +32,8 @@ pub struct Scenario {
     pub weights_file: PathBuf,
     /// The first party's scale.
     pub card: Scorecard,
-    /// The first party's outcome column, if outcomes are known.
-    pub label: Option<String>,
+    /// The first party's outcomes, if they are known.
+    pub label: Option<Label>,
     /// AUC of the best model of the first party's own columns, where the demo fitted one.
     pub auc_alone: Option<f64>,
     /// Where the people come from, for the report.
@@ -51,12 +51,22 @@ pub struct Member {
     pub max_abs: f64,
 }
 
+/// A column of known outcomes in a party's table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// The column.
+    pub column: String,
+    /// What in it is good and what is bad.
+    pub coding: OutcomeCoding,
+}
+
 impl Scenario {
-    /// Names of the weights in the program's order: every party's columns as `party.column`.
+    /// Names of the weights in the program's order: every party's columns as `party.column`, and `party.column=code`
+    /// for a code.
     #[must_use]
     pub fn weight_names(&self) -> Vec<String> {
         let of = |m: &Member| -> Vec<String> {
-            m.table.columns.iter().map(|c| format!("{}.{c}", m.name)).collect()
+            m.table.features().iter().map(|c| format!("{}.{c}", m.name)).collect()
         };
         self.parties.iter().flat_map(of).collect()
     }
@@ -89,6 +99,7 @@ pub fn made_up(
             file,
             key_column: KEY.to_owned(),
             columns,
+            one_hot: OneHot::default(),
             missing: Missing::Mean,
             standardise: Standardise::Given(given),
         };
@@ -100,7 +111,7 @@ pub fn made_up(
         rows,
         weights_file: place(bank, "weights.csv"),
         card: DEFAULT_CARD,
-        label: Some(LABEL.to_owned()),
+        label: Some(Label { column: LABEL.to_owned(), coding: OutcomeCoding::Numbers }),
         auc_alone: auc_of_bank_alone(&model, &people),
         origin: "made-up applicants (fixed seed), weights fitted on another sample of the same population"
             .into(),

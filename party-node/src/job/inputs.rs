@@ -7,7 +7,7 @@ use ml_ops::{InputSpec, Program, ProgramError};
 use ndarray::ArrayD;
 
 use crate::config::{Config, InputSource, ScorecardConfig};
-use crate::data::{Features, read_weights};
+use crate::data::{Features, read_outcomes, read_weights};
 use crate::error::CliError;
 
 /// This party's inputs, ready to be shared.
@@ -114,7 +114,7 @@ impl LocalInputs {
 
     fn read_outcomes(&self, card: &ScorecardConfig) -> Result<Option<Vec<bool>>, CliError> {
         let Some(known) = &card.outcomes else { return Ok(None) };
-        let (ids, bad) = Features::read_outcomes(&known.file, &known.key_column, &known.column)?;
+        let (ids, bad) = read_outcomes(&known.file, &known.key_column, &known.column, &known.coding)?;
         if ids == self.row_ids {
             return Ok(Some(bad));
         }

@@ -37,7 +37,7 @@ use crate::net::{ControlStream, Names, printable};
 /// The longest reason of a peer that is shown.
 const REASON_BYTES: usize = 600;
 /// After the first fault, comparisons with other peers have this long to come to their own end.
-const LAST_COMPARISONS: Duration = Duration::from_millis(500);
+const LAST_COMPARISONS: Duration = Duration::from_secs(3);
 
 /// The exchange of heads of one session.
 pub(super) struct Heads<'a> {

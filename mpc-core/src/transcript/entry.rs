@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::batch::Batch;
 use crate::channel::Peer;
 use crate::checkpoint::{MAX_NAME_BYTES, SignedCheckpoint, is_valid_name};
+use crate::hex::hex;
 use crate::party::{MAX_PARTIES, PartyId};
 use crate::tag::SessionId;
 use crate::wire::{Decoder, Encoder, WireError};
@@ -416,9 +417,13 @@ impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SessionOpen(o) => {
-                let name = o.member(o.me).map_or("?", |m| m.name.as_str());
-                write!(f, "open {} as {} ({name}), {} parties", o.session, o.me, o.parties.len())?;
-                if o.dealer.is_some() { f.write_str(" and a dealer") } else { Ok(()) }
+                write!(f, "open {}: program {}…", o.session, hex(&o.program[..8]))?;
+                let parties = o.parties.iter().enumerate().map(|(i, m)| (Peer::Party(PartyId::new(i)), m));
+                for (peer, member) in parties.chain(o.dealer.iter().map(|m| (Peer::Dealer, m))) {
+                    let me = if peer == o.me { " (this log)" } else { "" };
+                    write!(f, ", {peer} {}{me}", member.name)?;
+                }
+                Ok(())
             }
             Self::Commitment(c) => {
                 let kind = match c.kind {

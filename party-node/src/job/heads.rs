@@ -36,6 +36,8 @@ use crate::net::{ControlStream, Names, printable};
 
 /// The longest reason of a peer that is shown.
 const REASON_BYTES: usize = 600;
+/// How long a peer may take over each of the last messages.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// After the first fault, comparisons with other peers have this long to come to their own end.
 const LAST_COMPARISONS: Duration = Duration::from_secs(3);
 
@@ -114,7 +116,7 @@ impl<'a> Heads<'a> {
 
     fn compare_with(&self, control: &ControlStream, member: &Member, own: &Snapshot) -> Result<(), Failure> {
         let lost = |e: ChannelError| from_channel(&self.names, Some("comparing logs"), &e);
-        let theirs = match self.trade_seen(control, member) {
+        let theirs = match self.trade_seen(control, member, self.limit()) {
             Ok(theirs) => theirs,
             Err(Trouble::Fault(failure)) => return Err(failure),
             Err(Trouble::Lost(e)) => return Err(lost(e)),
@@ -186,9 +188,9 @@ impl<'a> Heads<'a> {
         member: &Member,
         own: &Snapshot,
     ) -> Result<NoteSignature, Trouble> {
-        let theirs = self.trade_seen(control, member)?;
+        let theirs = self.trade_seen(control, member, self.last_limit())?;
         let own_fault = own.check(&theirs).map_err(|e| self.own_fault(control.peer(), member, &e)).err();
-        let offer = control.exchange(own.offer(&theirs).encode(), MAX_OFFER_BYTES, self.limit());
+        let offer = control.exchange(own.offer(&theirs).encode(), MAX_OFFER_BYTES, self.last_limit());
         let offer = offer.map_err(Trouble::Lost)?;
         let key = self.identity.signing_key();
         let answered = Offer::decode(&offer)
@@ -201,7 +203,8 @@ impl<'a> Heads<'a> {
             Ok(reply) => (Answer::Cosigned(reply), None),
             Err(error) => (refusing(&error), Some(error)),
         };
-        let reply = control.exchange(answer.encode(), MAX_ANSWER_BYTES, self.limit()).map_err(Trouble::Lost);
+        let reply =
+            control.exchange(answer.encode(), MAX_ANSWER_BYTES, self.last_limit()).map_err(Trouble::Lost);
         if let Some(fault) = own_fault {
             return Err(Trouble::Fault(fault));
         }
@@ -220,9 +223,9 @@ impl<'a> Heads<'a> {
     }
 
     /// What the peer has seen of our log, for what we have seen of its.
-    fn trade_seen(&self, control: &ControlStream, member: &Member) -> Result<Seen, Trouble> {
+    fn trade_seen(&self, control: &ControlStream, member: &Member, limit: Duration) -> Result<Seen, Trouble> {
         let ours = self.memory().seen(member).map_err(|e| Trouble::Fault(memory_fault(e)))?;
-        let theirs = control.exchange(ours.encode(), MAX_GROWTH_BYTES, self.limit());
+        let theirs = control.exchange(ours.encode(), MAX_GROWTH_BYTES, limit);
         let theirs = theirs.map_err(Trouble::Lost)?;
         Seen::decode(&theirs).map_err(|reason| {
             let error = WitnessError::Refused { peer: member.name.clone(), reason };
@@ -304,6 +307,11 @@ impl<'a> Heads<'a> {
 
     const fn limit(&self) -> Duration {
         Duration::from_millis(self.node.receive_timeout_ms)
+    }
+
+    /// After the session: a party that stays silent must not keep a dealer from the next session for long.
+    fn last_limit(&self) -> Duration {
+        self.limit().min(LAST_WORDS)
     }
 }
 

@@ -4,6 +4,8 @@ mod agreement;
 mod dealer;
 mod errors;
 mod heads;
+#[cfg(test)]
+mod heads_tests;
 pub mod inputs;
 #[cfg(all(test, unix))]
 mod killed_tests;

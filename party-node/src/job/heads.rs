@@ -43,8 +43,10 @@ const LAST_COMPARISONS: Duration = Duration::from_secs(3);
 
 /// The exchange of heads of one session.
 pub(super) struct Heads<'a> {
-    node: &'a NodeConfig,
+    name: String,
     identity: &'a Identity,
+    /// How long a peer may take over a message.
+    limit: Duration,
     log: LogHandle,
     memory: Mutex<WitnessStore>,
     open: SessionOpen,
@@ -82,14 +84,30 @@ enum Trouble {
 impl<'a> Heads<'a> {
     /// For the session that `open` began in `log`.
     pub(super) fn new(
-        node: &'a NodeConfig,
+        node: &NodeConfig,
         identity: &'a Identity,
         log: LogHandle,
         open: SessionOpen,
         names: Names,
     ) -> Result<Self, CliError> {
         let memory = WitnessStore::open(&WitnessStore::folder(&node.log_dir)).map_err(log_error)?;
-        Ok(Self { node, identity, log, memory: Mutex::new(memory), open, names })
+        let (name, limit) = (node.name.clone(), Duration::from_millis(node.receive_timeout_ms));
+        Ok(Self { name, identity, limit, log, memory: Mutex::new(memory), open, names })
+    }
+
+    /// As [`Heads::new`], without a configuration.
+    #[cfg(test)]
+    pub(super) fn for_test(
+        name: &str,
+        log_dir: &std::path::Path,
+        limit: Duration,
+        identity: &'a Identity,
+        log: LogHandle,
+        open: SessionOpen,
+        names: Names,
+    ) -> Self {
+        let memory = Mutex::new(WitnessStore::open(&WitnessStore::folder(log_dir)).unwrap());
+        Self { name: name.into(), identity, limit, log, memory, open, names }
     }
 
     /// Compares heads with all peers at once. `give_up` is told of the first fault, so that nobody waits for a silent
@@ -116,21 +134,22 @@ impl<'a> Heads<'a> {
 
     fn compare_with(&self, control: &ControlStream, member: &Member, own: &Snapshot) -> Result<(), Failure> {
         let lost = |e: ChannelError| from_channel(&self.names, Some("comparing logs"), &e);
-        let theirs = match self.trade_seen(control, member, self.limit()) {
+        let theirs = match self.trade_seen(control, member, self.limit) {
             Ok(theirs) => theirs,
             Err(Trouble::Fault(failure)) => return Err(failure),
             Err(Trouble::Lost(e)) => return Err(lost(e)),
             Err(Trouble::Withheld(what)) => return Err(failure("internal", what)),
         };
-        let growth = control.exchange(own.growth(&theirs).encode(), MAX_GROWTH_BYTES, self.limit());
+        let growth = control.exchange(own.growth(&theirs).encode(), MAX_GROWTH_BYTES, self.limit);
         let accepted = Growth::decode(&growth.map_err(lost)?)
             .map_err(|reason| WitnessError::Refused { peer: member.name.clone(), reason })
             .and_then(|growth| accept_growth(&mut self.memory(), member, &growth));
         let answer = accepted.as_ref().map_or_else(refusing, |()| Answer::Accepted);
-        let answer = control.exchange(answer.encode(), MAX_ANSWER_BYTES, self.limit());
+        let answer = control.exchange(answer.encode(), MAX_ANSWER_BYTES, self.limit);
         own.check(&theirs).map_err(|e| self.own_fault(control.peer(), member, &e))?;
         accepted.map_err(|e| self.refusal(control.peer(), member, &e))?;
-        let (peer, culprit) = (control.peer(), Some(self.open.me));
+        // Whether it is right is not known here: it is the one that ends the session.
+        let (peer, culprit) = (control.peer(), None);
         match Answer::decode(&answer.map_err(lost)?) {
             Ok(Answer::Accepted) => Ok(()),
             Ok(Answer::Refused(reason)) => {
@@ -196,7 +215,7 @@ impl<'a> Heads<'a> {
         let answered = Offer::decode(&offer)
             .map_err(|reason| WitnessError::Refused { peer: member.name.clone(), reason })
             .and_then(|offer| {
-                let by = (self.node.name.as_str(), key, now_s());
+                let by = (self.name.as_str(), key, now_s());
                 answer_offer(&mut self.memory(), member, &offer, own, by)
             });
         let (answer, refusal) = match answered {
@@ -305,13 +324,9 @@ impl<'a> Heads<'a> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    const fn limit(&self) -> Duration {
-        Duration::from_millis(self.node.receive_timeout_ms)
-    }
-
     /// After the session: a party that stays silent must not keep a dealer from the next session for long.
     fn last_limit(&self) -> Duration {
-        self.limit().min(LAST_WORDS)
+        self.limit.min(LAST_WORDS)
     }
 }
 

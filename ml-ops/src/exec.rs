@@ -110,13 +110,20 @@ pub struct StepCost {
     pub prep_bytes: u64,
 }
 
-/// A finished run.
-#[derive(Clone, Debug)]
+/// A finished run. `Debug` shows names and shapes of the outputs, not what they say.
+#[derive(Clone)]
 pub struct Execution {
     /// The outputs that this party receives, by name.
     pub outputs: BTreeMap<String, ArrayD<f64>>,
     /// Cost of every step, in the order of [`crate::Plan::ops`].
     pub measured: Vec<StepCost>,
+}
+
+impl std::fmt::Debug for Execution {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shapes: BTreeMap<_, _> = self.outputs.iter().map(|(name, v)| (name, v.shape())).collect();
+        f.debug_struct("Execution").field("outputs", &shapes).field("measured", &self.measured).finish()
+    }
 }
 
 /// Runs `program` as the session's party. `inputs` has a value for every input that this party owns and nothing else;

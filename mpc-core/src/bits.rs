@@ -1,5 +1,5 @@
 //! Bit-sliced Boolean tensors: lane i holds one bit of every element, 64 elements to a word, so that one word
-//! operation acts on 64 elements.
+//! operation acts on 64 elements. As tensors of ring elements, they are wiped when dropped, whatever they hold.
 
 use zeroize::Zeroize;
 
@@ -12,6 +12,12 @@ pub struct BitTensor {
     lanes: usize,
     len: usize,
     words: Vec<u64>,
+}
+
+impl Drop for BitTensor {
+    fn drop(&mut self) {
+        self.words.as_mut_slice().zeroize();
+    }
 }
 
 /// Words that one lane of `len` bits takes.
@@ -170,11 +176,6 @@ impl BitTensor {
             }
         }
         (acc == 0).then_some(out)
-    }
-
-    /// Overwrites every word with zero.
-    pub fn wipe(&mut self) {
-        self.words.zeroize();
     }
 }
 

@@ -97,17 +97,18 @@ pub fn encode(values: &ArrayD<f64>, scale: u32, max_abs: f64) -> Result<Tensor<Z
     // Truncation and comparison are right below the headroom, not at it. Numbers next to it have no fraction left to
     // round, so none below it reaches it by encoding.
     let limit = max_abs.min(2f64.powi(HEADROOM_BITS as i32 - scale as i32).next_down());
-    let encode_one = |(position, &value): (usize, &f64)| {
+    // In place: a vector that grows leaves copies behind.
+    let mut encoded = Tensor::zeros(values.shape());
+    for (position, (&value, out)) in values.iter().zip(encoded.as_mut_slice()).enumerate() {
         if !value.is_finite() {
             return Err(FixedError::NotFinite { position, value });
         }
         if value.abs() > limit {
             return Err(FixedError::OutOfRange { position, value, limit });
         }
-        Ok(Z64::from_i64((value * factor).round_ties_even() as i64))
-    };
-    let data = values.iter().enumerate().map(encode_one).collect::<Result<_, _>>()?;
-    Ok(Tensor::from_vec(values.shape(), data))
+        *out = Z64::from_i64((value * factor).round_ties_even() as i64);
+    }
+    Ok(encoded)
 }
 
 /// Decodes a tensor at scale 2^`scale`.

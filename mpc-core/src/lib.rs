@@ -12,6 +12,7 @@ pub mod merkle;
 pub mod party;
 pub mod prg;
 pub mod ring;
+pub mod secret;
 pub mod share;
 pub mod tag;
 pub mod tensor;

@@ -11,40 +11,53 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::bits::{BitTensor, lane_words};
 use crate::ring::Ring;
+use crate::secret::Bytes32;
 use crate::tag::{SessionId, Tag};
 use crate::tensor::{Tensor, elements};
 
 /// A 32-byte secret that streams are keyed by. Wiped on drop; has no `Debug` and no comparison.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct Seed([u8; 32]);
+#[derive(Clone)]
+pub struct Seed(Bytes32);
 
 impl Seed {
     /// Takes 32 uniformly random secret bytes.
     #[must_use]
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(Bytes32::new(bytes))
     }
 
     /// The bytes, for keying other primitives.
     #[must_use]
-    pub const fn expose(&self) -> &[u8; 32] {
-        &self.0
+    pub fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
     }
 }
 
-/// One pseudorandom stream.
+impl From<Bytes32> for Seed {
+    fn from(bytes: Bytes32) -> Self {
+        Self(bytes)
+    }
+}
+
+/// The field wipes itself.
+impl ZeroizeOnDrop for Seed {}
+
+/// One pseudorandom stream. Its state is wiped on drop.
 pub struct Prg(ctr::Ctr128LE<Aes128>);
+
+/// The cipher wipes itself.
+impl ZeroizeOnDrop for Prg where ctr::Ctr128LE<Aes128>: ZeroizeOnDrop {}
 
 impl Prg {
     /// The stream named by (seed, session, tag, label, component).
     #[must_use]
     pub fn new(seed: &Seed, session: &SessionId, tag: Tag, label: &'static str, component: u32) -> Self {
-        let mut h = blake3::Hasher::new_keyed(&seed.0);
+        let mut h = blake3::Hasher::new_keyed(seed.expose());
         h.update(b"subrosa/prg/v1\0");
         h.update(&session.0).update(&tag.to_bytes()).update(&component.to_le_bytes());
         h.update(label.as_bytes());
-        let mut key = *h.finalize().as_bytes();
-        let (k, iv) = key.split_at(16);
+        let mut key = h.finalize();
+        let (k, iv) = key.as_slice().split_at(16);
         let stream = ctr::Ctr128LE::new_from_slices(k, iv).expect("16-byte key and 16-byte counter block");
         key.zeroize();
         h.zeroize();

@@ -1,8 +1,8 @@
 //! Shares: what one party holds of a secret. Everything here is local; nothing communicates.
 //!
 //! A secret x of Z_2^k is `x = Σ x_i`; a secret bit is `b = ⊕ b_i`. Any n−1 shares are uniform and independent of the
-//! secret. Share types are wiped on drop and have neither `Debug` nor comparison; code that would print one or branch
-//! on one does not compile:
+//! secret. Shares are wiped on drop, as all tensors are, and have neither `Debug` nor comparison; code that would print
+//! one or branch on one does not compile:
 //!
 //! ```compile_fail
 //! fn show(x: &mpc_core::share::Additive<mpc_core::ring::Z64>) { println!("{x:?}"); }
@@ -148,18 +148,6 @@ impl XorBits {
     }
 }
 
-impl<R: Ring> Drop for Additive<R> {
-    fn drop(&mut self) {
-        self.0.wipe();
-    }
-}
-
-impl Drop for XorBits {
-    fn drop(&mut self) {
-        self.0.wipe();
-    }
-}
-
 /// Public values are added by party 0 alone.
 const fn adds_public(me: PartyId) -> bool {
     me.index() == 0
@@ -196,9 +184,8 @@ impl<R: Ring> Sharing for Additive<R> {
     fn public(k: &Tensor<R>, me: PartyId) -> Self {
         Self(if adds_public(me) { k.clone() } else { Tensor::zeros(k.shape()) })
     }
-    fn reshape(mut self, shape: &[usize]) -> Self {
-        let moved = std::mem::replace(&mut self.0, Tensor::zeros(&[0]));
-        Self(moved.reshape(shape))
+    fn reshape(self, shape: &[usize]) -> Self {
+        Self(self.0.reshape(shape))
     }
 }
 

@@ -1,15 +1,33 @@
 //! Tensors of ring elements: a newtype over `ndarray` that is always contiguous and row-major, so that every kernel
 //! and every message is one slice.
+//!
+//! A tensor may hold shares, masks, or a party's input on its way to be shared, and so may every temporary of local
+//! arithmetic. So all of them are wiped when they are dropped, public ones included, nothing here copies elements to memory
+//! that is freed otherwise, and `Debug` shows the shape alone.
+
+use std::fmt;
 
 use bytes::Bytes;
-use ndarray::{ArrayD, Axis, IxDyn, Slice};
+use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice};
 use zeroize::Zeroize;
 
 use crate::ring::Ring;
 
 /// A row-major tensor of public ring elements, or of one party's shares inside a share type.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Tensor<R: Ring>(ArrayD<R>);
+
+impl<R: Ring> Drop for Tensor<R> {
+    fn drop(&mut self) {
+        self.as_mut_slice().zeroize();
+    }
+}
+
+impl<R: Ring> fmt::Debug for Tensor<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tensor{:?}", self.shape())
+    }
+}
 
 /// Number of elements of a shape.
 #[must_use]
@@ -39,10 +57,9 @@ impl<R: Ring> Tensor<R> {
         Self(ArrayD::from_elem(IxDyn(shape), value))
     }
 
-    /// Wraps an array, copying it if it is not contiguous.
-    #[must_use]
-    pub fn from_array(a: ArrayD<R>) -> Self {
-        if a.is_standard_layout() { Self(a) } else { Self(a.as_standard_layout().into_owned()) }
+    /// Copies a view, row-major.
+    fn from_view(view: &ArrayViewD<'_, R>) -> Self {
+        Self(view.as_standard_layout().into_owned())
     }
 
     /// Lengths of the axes.
@@ -76,8 +93,9 @@ impl<R: Ring> Tensor<R> {
 
     /// The elements, row-major.
     #[must_use]
-    pub fn into_vec(self) -> Vec<R> {
-        let (v, offset) = self.0.into_raw_vec_and_offset();
+    pub fn into_vec(mut self) -> Vec<R> {
+        let nothing = ArrayD::from_elem(IxDyn(&[0]), R::ZERO);
+        let (v, offset) = std::mem::replace(&mut self.0, nothing).into_raw_vec_and_offset();
         debug_assert!(offset.is_none_or(|o| o == 0));
         v
     }
@@ -184,13 +202,13 @@ impl<R: Ring> Tensor<R> {
     /// Axes in another order.
     #[must_use]
     pub fn permute(&self, axes: &[usize]) -> Self {
-        Self::from_array(self.0.view().permuted_axes(IxDyn(axes)).to_owned())
+        Self::from_view(&self.0.view().permuted_axes(IxDyn(axes)))
     }
 
     /// The part with indices `start..end` of one axis.
     #[must_use]
     pub fn slice(&self, axis: usize, start: usize, end: usize) -> Self {
-        Self::from_array(self.0.slice_axis(Axis(axis), Slice::from(start..end)).to_owned())
+        Self::from_view(&self.0.slice_axis(Axis(axis), Slice::from(start..end)))
     }
 
     /// Tensors joined along an axis.
@@ -199,8 +217,22 @@ impl<R: Ring> Tensor<R> {
     /// If the list is empty or the shapes do not fit.
     #[must_use]
     pub fn concat(axis: usize, parts: &[&Self]) -> Self {
-        let views: Vec<_> = parts.iter().map(|p| p.0.view()).collect();
-        Self::from_array(ndarray::concatenate(Axis(axis), &views).expect("shapes that fit along the axis"))
+        let mut shape = parts[0].shape().to_vec();
+        let fits = |p: &&Self| {
+            let rest = |s: &[usize]| [&s[..axis], &s[axis + 1..]].concat();
+            p.shape().len() == shape.len() && rest(p.shape()) == rest(&shape)
+        };
+        assert!(parts.iter().all(fits), "shapes that fit along the axis");
+        let outer = elements(&shape[..axis]);
+        shape[axis] = parts.iter().map(|p| p.shape()[axis]).sum();
+        let mut out = Vec::with_capacity(elements(&shape));
+        for row in 0..outer {
+            for part in parts {
+                let width = part.len() / outer;
+                out.extend_from_slice(&part.as_slice()[row * width..(row + 1) * width]);
+            }
+        }
+        Self::from_vec(&shape, out)
     }
 
     /// Sum along an axis, which disappears.
@@ -224,13 +256,19 @@ impl<R: Ring> Tensor<R> {
     /// Repeats the tensor to a larger shape by the usual broadcasting rules; `None` if they do not allow it.
     #[must_use]
     pub fn broadcast(&self, shape: &[usize]) -> Option<Self> {
-        self.0.broadcast(IxDyn(shape)).map(|v| Self::from_array(v.to_owned()))
+        self.0.broadcast(IxDyn(shape)).map(|v| Self::from_view(&v))
     }
 
-    /// Little-endian bytes of all elements.
+    /// Little-endian bytes of all elements, where they are.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        bytemuck::cast_slice(self.as_slice())
+    }
+
+    /// Little-endian bytes of all elements, copied to where nobody wipes them: for public values.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        Bytes::copy_from_slice(bytemuck::cast_slice(self.as_slice()))
+        Bytes::copy_from_slice(self.as_bytes())
     }
 
     /// The inverse of [`Tensor::to_bytes`]; `None` if the number of bytes does not fit the shape.
@@ -238,11 +276,6 @@ impl<R: Ring> Tensor<R> {
     pub fn from_bytes(shape: &[usize], bytes: &[u8]) -> Option<Self> {
         (Some(bytes.len()) == elements(shape).checked_mul(R::BYTES))
             .then(|| Self::from_vec(shape, bytemuck::allocation::pod_collect_to_vec(bytes)))
-    }
-
-    /// Overwrites every element with zero.
-    pub fn wipe(&mut self) {
-        self.as_mut_slice().zeroize();
     }
 }
 

@@ -208,6 +208,8 @@ struct OpenedSign<S: Sharing> {
     dabits: SpentDaBits<S>,
 }
 
+mpc_core::secret_types!(OpenedSign<mpc_core::share::Additive<mpc_core::ring::Z64>>);
+
 /// Step 4 for one threshold, up to the opening of z.
 fn open_sign<S: Sharing>(
     cx: &mut Session<S>,

@@ -46,9 +46,7 @@ pub fn input<R: Ring>(
     let Some(value) = value else { return Ok(Additive::from_share(pad(owner))) };
     let mut share = value.clone();
     for other in me.others(n) {
-        let mut theirs = pad(other);
-        share.sub_assign(&theirs);
-        theirs.wipe();
+        share.sub_assign(&pad(other));
     }
     Ok(Additive::from_share(share))
 }

@@ -27,6 +27,7 @@ pub mod prefix;
 pub mod prep;
 #[cfg(test)]
 mod privacy;
+mod secret_types;
 pub mod session;
 pub mod sigmoid;
 pub mod trial;

@@ -67,7 +67,6 @@ pub fn output<S: Sharing>(
     let mut results = vec![];
     for (mut total, (x, to)) in masked.into_iter().zip(outputs) {
         if !receives(me, to) {
-            total.wipe();
             results.push(None);
             continue;
         }
@@ -91,13 +90,12 @@ fn rerandomised<S: Sharing>(cx: &mut Session<S>, x: &S) -> Tensor<S::Ring> {
     let mut share = x.value_share().clone();
     for other in me.others(n) {
         let seed = cx.zero_seed(other).expect("a session has a seed for every pair");
-        let mut pad: Tensor<S::Ring> = Prg::new(seed, &session, tag, "zero", 0).tensor(x.shape());
+        let pad: Tensor<S::Ring> = Prg::new(seed, &session, tag, "zero", 0).tensor(x.shape());
         if other > me {
             share.add_assign(&pad);
         } else {
             share.sub_assign(&pad);
         }
-        pad.wipe();
     }
     share
 }

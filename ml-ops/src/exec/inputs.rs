@@ -103,10 +103,12 @@ impl InputError {
     }
 }
 
-/// One party's inputs on the ring, ready to be shared. Wiped on drop; without `Debug`.
+/// One party's inputs on the ring, ready to be shared. Wiped on drop, as all tensors are; without `Debug`.
 pub struct EncodedInputs {
     values: BTreeMap<NodeId, Tensor<Z64>>,
 }
+
+mpc_core::secret_types!(serde::Serialize; EncodedInputs);
 
 impl EncodedInputs {
     /// The value of an input node, if this party owns it. It is taken out: every input is shared once.
@@ -117,12 +119,6 @@ impl EncodedInputs {
     /// The encoded values in node order, for commitments.
     pub fn iter(&self) -> impl Iterator<Item = (NodeId, &Tensor<Z64>)> {
         self.values.iter().map(|(&node, t)| (node, t))
-    }
-}
-
-impl Drop for EncodedInputs {
-    fn drop(&mut self) {
-        self.values.values_mut().for_each(Tensor::wipe);
     }
 }
 

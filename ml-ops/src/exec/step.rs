@@ -20,6 +20,8 @@ pub(super) enum Value<S> {
     Secret(S),
 }
 
+mpc_core::secret_types!(serde::Serialize; Value<mpc_core::share::Additive<Z64>>);
+
 impl<S: Shareable> Value<S> {
     /// The share of a value that is secret by inference.
     pub(super) fn secret(&self) -> &S {
@@ -125,12 +127,8 @@ pub(super) fn evaluate<S: Shareable>(
     };
     let value = match op {
         Op::Input { owner, .. } => {
-            let mut own = inputs.take(node);
-            let share = S::input(cx, PartyId::new(*owner), shape, own.as_ref());
-            if let Some(value) = &mut own {
-                value.wipe();
-            }
-            Value::Secret(share?)
+            let own = inputs.take(node);
+            Value::Secret(S::input(cx, PartyId::new(*owner), shape, own.as_ref())?)
         }
         Op::Constant { values, .. } => Value::Public(values.clone()),
         Op::Add(..) => aligned(0, fact.scale).add(aligned(1, fact.scale), holder),

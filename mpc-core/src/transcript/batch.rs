@@ -7,21 +7,31 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use super::entry::{decode_peer, encode_peer, peer_byte};
 use crate::channel::Peer;
 use crate::party::MAX_PARTIES;
+use crate::secret::Bytes32;
 use crate::tag::SessionId;
 use crate::wire::{Decoder, Encoder, WireError};
 
 /// The key under which both ends of one connection digest their messages in one session: HKDF of the connection's TLS
 /// exporter with label `log`. It protects nothing but the digests, so it may be shown to an auditor.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct LogKey([u8; 32]);
+#[derive(Clone)]
+pub struct LogKey(Bytes32);
 
 impl LogKey {
     /// Takes derived key bytes.
     #[must_use]
-    pub const fn new(bytes: [u8; 32]) -> Self {
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(Bytes32::new(bytes))
+    }
+}
+
+impl From<Bytes32> for LogKey {
+    fn from(bytes: Bytes32) -> Self {
         Self(bytes)
     }
 }
+
+/// The field wipes itself.
+impl ZeroizeOnDrop for LogKey {}
 
 /// What was exchanged with one peer during a batch.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -115,16 +125,23 @@ impl fmt::Display for Batch {
     }
 }
 
-/// The running digest of one direction of one connection within one batch.
+/// The running digest of one direction of one connection within one batch. Wiped on drop: it holds the key and the end
+/// of a message.
 pub(super) struct StreamDigest {
     hasher: blake3::Hasher,
     bytes: u64,
 }
 
+impl Drop for StreamDigest {
+    fn drop(&mut self) {
+        self.hasher.zeroize();
+    }
+}
+
 impl StreamDigest {
     /// Both ends give the same arguments, whichever of them is `from`.
     pub(super) fn new(key: &LogKey, from: Peer, to: Peer, lane: u16, index: u64) -> Self {
-        let mut hasher = blake3::Hasher::new_keyed(&key.0);
+        let mut hasher = blake3::Hasher::new_keyed(key.0.expose());
         hasher.update(b"subrosa/batch/v1");
         hasher.update(&[peer_byte(from), peer_byte(to)]);
         hasher.update(&lane.to_le_bytes());

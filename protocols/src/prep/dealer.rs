@@ -22,6 +22,7 @@ use mpc_core::ring::Ring;
 use mpc_core::share::{Additive, XorBits};
 use mpc_core::tag::{SessionId, Tag};
 use mpc_core::tensor::Tensor;
+use zeroize::Zeroize;
 
 use super::Preprocessing;
 use super::item::{Comparison, Component, Demand, Holding, Item};
@@ -278,7 +279,9 @@ impl<R: Ring> DealerPrep<R> {
             let bytes = c.correction_bytes::<R>();
             let correction = source.read(index, bytes)?;
             self.received_bytes += bytes as u64;
-            values.push(decode_correction(&c, &correction).ok_or(PrepError::Malformed { index })?);
+            let decoded = decode_correction(&c, &correction);
+            wipe(correction);
+            values.push(decoded.ok_or(PrepError::Malformed { index })?);
         }
         Ok(values.into_iter())
     }
@@ -287,6 +290,14 @@ impl<R: Ring> DealerPrep<R> {
     #[must_use]
     pub fn asked(&self) -> &[Item] {
         &self.asked
+    }
+}
+
+/// A correction is this party's share. Where it came in a buffer of its own, that is wiped; where it is a part of what the
+/// network received, the rest of that may still be on its way to somebody.
+fn wipe(correction: Bytes) {
+    if let Ok(mut own) = correction.try_into_mut() {
+        own.as_mut().zeroize();
     }
 }
 

@@ -13,26 +13,17 @@ pub(crate) enum Value<R: Ring> {
     Bits(BitTensor),
 }
 
-impl<R: Ring> Drop for Value<R> {
-    fn drop(&mut self) {
-        match self {
-            Self::Ring(t) => t.wipe(),
-            Self::Bits(b) => b.wipe(),
-        }
-    }
-}
-
 impl<R: Ring> Value<R> {
-    pub(crate) fn into_ring(mut self) -> Tensor<R> {
-        match &mut self {
-            Self::Ring(t) => std::mem::replace(t, Tensor::zeros(&[0])),
+    pub(crate) fn into_ring(self) -> Tensor<R> {
+        match self {
+            Self::Ring(t) => t,
             Self::Bits(_) => unreachable!("the item's layout says that this component is ring elements"),
         }
     }
 
-    pub(crate) fn into_bits(mut self) -> BitTensor {
-        match &mut self {
-            Self::Bits(b) => std::mem::replace(b, BitTensor::zeros(0, 0)),
+    pub(crate) fn into_bits(self) -> BitTensor {
+        match self {
+            Self::Bits(b) => b,
             Self::Ring(_) => unreachable!("the item's layout says that this component is bits"),
         }
     }

@@ -1,0 +1,47 @@
+//! Types that hold shares, masks or seeds: a `Debug` or a comparison derived for one of them does not compile. Those that
+//! are private to a module are listed there.
+
+use mpc_core::ring::Z64;
+use mpc_core::share::{Additive, XorBits};
+
+use crate::compare::{MaskedComparison, MaskedLevel, Opened};
+use crate::correlation::{
+    ComparisonBundle, DaBits, DotTriple, MatmulTriple, Padded, PaddedBits, SpentDaBits, SpentDot,
+    SpentMatmul, SpentSquare, SpentTriple, SpentTruncation, SquarePair, TreeMasks, Triple, TruncationTuple,
+};
+use crate::output::Revealed;
+use crate::prefix::{Pairs, TreeEvaluation};
+use crate::prep::dealer::{Dealer, DealerPrep, InProcessDealer};
+use crate::prep::relation::Value;
+use crate::session::{PairwiseSeeds, Session};
+
+mpc_core::secret_types!(
+    Padded<Additive<Z64>>,
+    PaddedBits<XorBits>,
+    Triple<Additive<Z64>>,
+    SpentTriple<Additive<Z64>>,
+    SquarePair<Additive<Z64>>,
+    SpentSquare<Additive<Z64>>,
+    DotTriple<Additive<Z64>>,
+    SpentDot<Additive<Z64>>,
+    MatmulTriple<Additive<Z64>>,
+    SpentMatmul<Additive<Z64>>,
+    TruncationTuple<Additive<Z64>>,
+    SpentTruncation<Additive<Z64>>,
+    DaBits<Additive<Z64>>,
+    SpentDaBits<Additive<Z64>>,
+    TreeMasks<Additive<Z64>>,
+    ComparisonBundle<Additive<Z64>>,
+    MaskedComparison<Additive<Z64>>,
+    Opened<Additive<Z64>>,
+    MaskedLevel<Additive<Z64>>,
+    Pairs<XorBits>,
+    TreeEvaluation<Additive<Z64>>,
+    Value<Z64>,
+    Revealed<Z64>,
+    PairwiseSeeds,
+    Session<Additive<Z64>>,
+    Dealer,
+    InProcessDealer<Z64>,
+    DealerPrep<Z64>,
+);

@@ -22,6 +22,7 @@ pub use roster::{Peer, Roster};
 pub use sources::{InputSource, OutcomesSource, ScorecardConfig};
 
 use crate::error::CliError;
+use crate::identity::may_hold_key;
 use place::Source;
 use roster::Addresses;
 
@@ -134,7 +135,7 @@ impl Config {
             node: NodeConfig {
                 path: path.into(),
                 name,
-                key: source.resolve(&file.key),
+                key: key_file(source, &file.key)?,
                 listen: listen(source, &file.listen)?,
                 connect_timeout_ms: timeout(source, file.connect_timeout_ms, DEFAULT_CONNECT_MS)?,
                 receive_timeout_ms: timeout(source, file.receive_timeout_ms, DEFAULT_RECEIVE_MS)?,
@@ -167,7 +168,7 @@ impl DealerConfig {
             node: NodeConfig {
                 path: path.into(),
                 name,
-                key: source.resolve(&file.key),
+                key: key_file(source, &file.key)?,
                 listen: listen(source, &file.listen)?,
                 connect_timeout_ms: timeout(source, file.connect_timeout_ms, DEFAULT_CONNECT_MS)?,
                 receive_timeout_ms: timeout(source, file.receive_timeout_ms, DEFAULT_RECEIVE_MS)?,
@@ -202,6 +203,15 @@ impl AnyConfig {
             Self::Dealer(c) => &c.node,
         }
     }
+}
+
+/// The private key's file. Its name goes into messages, so a key in its place is refused first.
+fn key_file(source: &Source, file: &Spanned<String>) -> Result<PathBuf, CliError> {
+    if may_hold_key(file.get_ref()) {
+        let message = "expected the name of the private key's file, found what may be the key itself";
+        return Err(source.error("config_value", Some(file.span()), message));
+    }
+    Ok(source.resolve(file.get_ref()))
 }
 
 fn listen(source: &Source, text: &Spanned<String>) -> Result<SocketAddr, CliError> {

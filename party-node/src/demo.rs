@@ -23,6 +23,7 @@ use std::time::Instant;
 use crate::error::CliError;
 use crate::job::report::security_line;
 use crate::log::verify;
+use crate::private_file::create_private_folder;
 use check::Applicant;
 use layout::{DEALER, Layout, lay_out};
 use process::{Node, run_all};
@@ -133,7 +134,7 @@ pub fn run(
 }
 
 fn refuse_used(dir: &Path) -> Result<(), CliError> {
-    std::fs::create_dir_all(dir).map_err(|e| CliError::file("create folder", dir, &e))?;
+    create_private_folder(dir).map_err(|e| CliError::file("create folder", dir, &e))?;
     let mut entries = std::fs::read_dir(dir).map_err(|e| CliError::file("open", dir, &e))?;
     if entries.next().is_none() {
         return Ok(());

@@ -12,7 +12,6 @@ mod killed_tests;
 mod lane;
 pub mod outputs;
 mod party;
-mod private_file;
 pub mod report;
 mod shared;
 mod transcript;

@@ -13,6 +13,7 @@ pub mod log;
 pub mod metrics;
 pub mod net;
 pub mod output;
+mod private_file;
 pub mod progress;
 pub mod scorecard;
 

@@ -1,12 +1,13 @@
-//! Files that only their owner may read.
+//! Files and folders for their owner alone. The mode is set when they are made, so it is never wider for a moment, and no
+//! umask widens it.
 
-use std::fs::OpenOptions;
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{Result, Write};
 use std::path::{Path, PathBuf};
 
 /// Replaces `file` in one step and durably, so that a reader never sees half of it, also after a crash. On Unix, others
 /// than its owner cannot read it.
-pub(super) fn write_private(file: &Path, content: &[u8]) -> Result<()> {
+pub(crate) fn write_private(file: &Path, content: &[u8]) -> Result<()> {
     let mut partial = file.as_os_str().to_owned();
     partial.push(".sbr-tmp");
     let partial = PathBuf::from(partial);
@@ -30,9 +31,18 @@ pub(super) fn write_private(file: &Path, content: &[u8]) -> Result<()> {
     }
 }
 
+/// Makes a folder, with those above it that are missing. One that exists is left as it is.
+pub(crate) fn create_private_folder(folder: &Path) -> Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::write_private;
+    use super::{create_private_folder, write_private};
 
     #[test]
     fn replaces_and_hides() {
@@ -47,6 +57,23 @@ mod tests {
         {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn folders_are_made_and_left() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("a/b");
+        create_private_folder(&folder).unwrap();
+        create_private_folder(&folder).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = |path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!([mode(folder.clone()), mode(root.path().join("a"))], [0o700, 0o700]);
+            std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o750)).unwrap();
+            create_private_folder(&folder).unwrap();
+            assert_eq!(mode(folder), 0o750);
         }
     }
 }

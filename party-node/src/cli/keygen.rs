@@ -1,6 +1,7 @@
 //! `subrosa keygen`: new identities. The private key is written for its owner alone and never printed; the public key
 //! goes beside it, to be pinned in the other parties' configurations.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -8,6 +9,7 @@ use serde::Serialize;
 use crate::error::CliError;
 use crate::identity::{Identity, IdentityError, PublicKey};
 use crate::output::Format;
+use crate::private_file::create_private_folder;
 
 #[derive(Serialize)]
 struct Made {
@@ -56,8 +58,8 @@ pub(crate) fn make(private: &Path) -> Result<PublicKey, CliError> {
             format_args!("{}: expected a name for the private key, such as bank.key", private.display()),
         ));
     }
-    if let Some(folder) = private.parent() {
-        std::fs::create_dir_all(folder).map_err(|e| CliError::file("create folder", folder, &e))?;
+    if let Some(folder) = private.parent().filter(|f| !f.as_os_str().is_empty()) {
+        create_private_folder(folder).map_err(|e| CliError::file("create folder", folder, &e))?;
     }
     if public.exists() {
         return Err(CliError::setup(
@@ -68,8 +70,17 @@ pub(crate) fn make(private: &Path) -> Result<PublicKey, CliError> {
     let identity = Identity::generate().map_err(from_identity)?;
     identity.save(private).map_err(from_identity)?;
     let public_key = identity.public_key();
-    std::fs::write(&public, format!("{public_key}\n")).map_err(|e| CliError::file("write", &public, &e))?;
+    write_public(&public, public_key).map_err(|e| CliError::file("write", &public, &e))?;
     Ok(public_key)
+}
+
+/// Everybody may read a public key, and nobody else may change it: others' configurations pin what the file says.
+fn write_public(file: &Path, key: PublicKey) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
+    writeln!(options.open(file)?, "{key}")
 }
 
 /// What is wrong with a key, as the command line shows it.
@@ -79,6 +90,11 @@ pub(crate) fn from_identity(error: IdentityError) -> CliError {
             CliError::setup("file_missing", &error)
                 .with_hint("make a key pair with `subrosa keygen FILE.key`")
         }
+        IdentityError::TooOpen { path, .. } => {
+            CliError::setup("key_unreadable", &error).with_hint(format_args!("chmod 600 {}", path.display()))
+        }
+        IdentityError::OtherOwner { path, .. } => CliError::setup("key_unreadable", &error)
+            .with_hint(format_args!("chown {}, or run the node as its owner", path.display())),
         IdentityError::Exists { .. } => CliError::setup("key_exists", &error)
             .with_hint("choose another file name, or move the old key away"),
         IdentityError::NoRandomness(_) => CliError::outcome("no_randomness", &error),

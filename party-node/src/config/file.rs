@@ -15,7 +15,7 @@ use super::one_hot::OneHotEntry;
 #[serde(deny_unknown_fields)]
 pub(super) struct PartyFile {
     pub(super) name: Spanned<String>,
-    pub(super) key: String,
+    pub(super) key: Spanned<String>,
     pub(super) listen: Spanned<String>,
     pub(super) connect_timeout_ms: Option<Spanned<u64>>,
     pub(super) receive_timeout_ms: Option<Spanned<u64>>,
@@ -37,7 +37,7 @@ pub(super) struct PartyFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct DealerFile {
     pub(super) name: Spanned<String>,
-    pub(super) key: String,
+    pub(super) key: Spanned<String>,
     pub(super) listen: Spanned<String>,
     pub(super) connect_timeout_ms: Option<Spanned<u64>>,
     pub(super) receive_timeout_ms: Option<Spanned<u64>>,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use crate::error::CliError;
+use crate::identity::may_hold_key;
 
 /// A configuration's text and where it came from.
 pub(crate) struct Source {
@@ -46,6 +47,11 @@ impl Source {
         message: impl std::fmt::Display,
     ) -> CliError {
         let path = self.path.display();
+        let mut message = message.to_string();
+        if may_hold_key(&message) {
+            "here stands something else than expected, which is not shown: it may be a private key"
+                .clone_into(&mut message);
+        }
         let Some(start) = span.map(|s| s.start.min(self.text.len())) else {
             return CliError::setup(code, format_args!("{path}: {message}"));
         };
@@ -55,8 +61,11 @@ impl Source {
         let column = before[line_start..].chars().count() + 1;
         let shown: String =
             self.text[line_start..].lines().next().unwrap_or_default().chars().take(120).collect();
-        CliError::setup(code, format_args!("{path}:{line}:{column}: {message}"))
-            .with_hint(format_args!("line {line} is `{}`", shown.trim()))
+        let error = CliError::setup(code, format_args!("{path}:{line}:{column}: {message}"));
+        if may_hold_key(&shown) {
+            return error.with_hint(format_args!("line {line} is not shown: it may hold a private key"));
+        }
+        error.with_hint(format_args!("line {line} is `{}`", shown.trim()))
     }
 
     /// A path in the file, relative to the file's folder.

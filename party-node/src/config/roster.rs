@@ -155,7 +155,11 @@ fn public_key(
         }
     };
     let key = text.parse::<PublicKey>().map_err(|e| {
-        source.error("bad_public_key", Some(span.clone()), format_args!("public key of `{name}`{place}: {e}"))
+        let what = format_args!("public key of `{name}`{place}: {e}");
+        // The line is not shown: what is no public key may be the private one.
+        source
+            .error("bad_public_key", Some(span.clone()), what)
+            .with_hint("`subrosa keygen FILE.key` printed it, and wrote it to FILE.pub")
     })?;
     Ok((key, span))
 }

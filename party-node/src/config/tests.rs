@@ -231,6 +231,41 @@ fn public_keys_are_inline_or_in_a_file() {
 }
 
 #[test]
+fn a_private_key_in_the_wrong_place_is_not_repeated() {
+    let files = Files::new();
+    let identity = crate::identity::Identity::generate().unwrap();
+    let file = files.dir.path().join("bureau.key");
+    identity.save(&file).unwrap();
+    let pem = std::fs::read_to_string(&file).unwrap();
+    let base64 = pem.lines().nth(1).unwrap();
+    let valid = files.bank();
+    let inline = format!("public_key = \"{}\"", files.keys[1]);
+    for (from, to, code) in [
+        ("key = \"bank.key\"", format!("key = \"{base64}\""), "config_value"),
+        ("key = \"bank.key\"", format!("key = \"\"\"\n{pem}\"\"\""), "config_value"),
+        ("key = \"bank.key\"", base64.to_owned(), "config_syntax"),
+        ("key = \"bank.key\"", format!("{base64} = 1"), "config_syntax"),
+        ("connect_timeout_ms = 5000", format!("connect_timeout_ms = \"{base64}\""), "config_syntax"),
+        ("127.0.0.1:7401", base64.to_owned(), "config_value"),
+        (&inline, format!("public_key = \"{base64}\""), "bad_public_key"),
+        (&inline, format!("public_key = \"ed25519:{}\"", &base64[21..]), "bad_public_key"),
+        (&inline, "public_key_file = \"bureau.key\"".to_owned(), "bad_public_key"),
+    ] {
+        assert!(valid.contains(from));
+        let error = files.load(&valid.replacen(from, &to, 1)).expect_err("a key in the wrong place");
+        assert_eq!(error.code(), code, "{to}: {error:?}");
+        let said = error.to_json();
+        // Not even a part: no eight characters in a row.
+        let parts = base64[21..].as_bytes().windows(8).filter(|part| part.is_ascii());
+        for part in parts {
+            assert!(!said.contains(std::str::from_utf8(part).unwrap()), "{to}: {said}");
+        }
+    }
+    let error = Config::load(&file).unwrap_err().to_json();
+    assert!(!error.contains("PRIVATE") && !error.contains(base64), "{error}");
+}
+
+#[test]
 fn inputs_are_tables_or_weights() {
     let files = Files::new();
     let cases = [

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::data::{Missing, OneHot, OutcomeCoding, Standardise, TableSource};
 use crate::error::CliError;
+use crate::private_file::create_private_folder;
 use crate::scorecard::Scorecard;
 
 use super::data::{KEY, LABEL, OWNERS, Population, Sample, csv, draw};
@@ -141,7 +142,7 @@ fn auc_of_bank_alone(model: &DemoModel, people: &Population) -> Option<f64> {
 pub(super) fn write(path: &Path, text: &str) -> Result<(), CliError> {
     let failed = |e: std::io::Error| CliError::file("write", path, &e);
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        create_private_folder(folder).map_err(failed)?;
     }
     std::fs::write(path, text).map_err(failed)
 }

@@ -117,7 +117,7 @@ fn next(
             Ok(DealerReport { dealer, session: id, offline_bytes: bytes, items, seconds, witnessed, log })
         }
         Err(failure) => {
-            let outcome = Outcome::aborted(failure.error.code(), failure.culprit, failure.error.message());
+            let outcome = Outcome::aborted(failure.error.code(), failure.culprit, failure.reason());
             transcript.close(outcome, 0, bytes)?;
             Err(failure.error)
         }
@@ -125,10 +125,7 @@ fn next(
 }
 
 fn give_up(session: &DealerSession, failure: &Failure) {
-    match failure.culprit {
-        Some(peer) => session.abort(Some(peer), failure.error.message()),
-        None => session.abort(Some(Peer::Dealer), failure.error.code()),
-    }
+    session.abort(Some(failure.culprit.unwrap_or(Peer::Dealer)), failure.reason());
 }
 
 fn agreement(config: &DealerConfig, identity: &Identity, session: &DealerSession) -> Agreement {
@@ -147,8 +144,9 @@ fn serve(session: &DealerSession, recorder: &mut CorrectionRecorder) -> Result<u
     let names = session.names().clone();
     let demand = Demand::decode(&session.demand).map_err(|e| {
         let error = CliError::outcome("bad_demand", format_args!("the parties' demand is refused: {e}"));
-        session.abort(None, error.message());
-        Failure { error, culprit: None }
+        let failure = Failure::of_session(error, None);
+        session.abort(None, failure.reason());
+        failure
     })?;
     let parties = session.seeds.parties();
     let seeds = PartyId::all(parties).map(|p| Seed::new(*session.seeds[p].expose())).collect();

@@ -8,10 +8,33 @@ use protocols::error::{PrepError, ProtocolError};
 use crate::error::CliError;
 use crate::net::{Names, NetError, blame};
 
-/// A session that failed: what to show, and whom the other parties should hold responsible.
+/// A session that failed: what this node's operator sees, and what everybody else may know of it.
 pub(super) struct Failure {
     pub(super) error: CliError,
+    /// Whom the others should hold responsible.
     pub(super) culprit: Option<Peer>,
+    reason: String,
+}
+
+impl Failure {
+    /// Trouble of this node alone. Its text may name files, columns, people or values, so nobody else gets more than the
+    /// code.
+    pub(super) fn own(error: CliError) -> Self {
+        let reason = error.code().to_owned();
+        Self { error, culprit: None, reason }
+    }
+
+    /// What the network or a protocol noticed. Its text is made of names of members, steps, sizes and times, and of what a
+    /// peer said about itself.
+    pub(super) fn of_session(error: CliError, culprit: Option<Peer>) -> Self {
+        let reason = error.message().to_owned();
+        Self { error, culprit, reason }
+    }
+
+    /// Why the session failed, as the peers are told and as the log says, which others are shown.
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
+    }
 }
 
 /// Setting up the session failed.
@@ -45,40 +68,33 @@ pub(super) fn from_channel(names: &Names, step: Option<&str>, error: &ChannelErr
     };
     let text = names.render(error);
     let message = step.map_or_else(|| text.clone(), |step| format!("{step}: {text}"));
-    Failure { error: CliError::outcome(code, message), culprit: Some(blame(error)) }
+    Failure::of_session(CliError::outcome(code, message), Some(blame(error)))
 }
 
 /// The computation failed.
 pub(super) fn from_run(names: &Names, error: &RunError) -> Failure {
     match error {
-        RunError::Input(e) => Failure { error: CliError::setup("out_of_range", e), culprit: None },
+        RunError::Input(e) => Failure::own(CliError::setup("out_of_range", e)),
         RunError::Protocol { node, op, source } => {
             let step = format!("{op} (node {node})");
             match source {
                 ProtocolError::Channel(e) | ProtocolError::Preprocessing(PrepError::Channel(e)) => {
                     from_channel(names, Some(&step), e)
                 }
-                ProtocolError::OpeningsDiffer { peer } => Failure {
-                    error: CliError::outcome(
-                        "openings_differ",
-                        format_args!(
-                            "{step}: {} saw other opened values than this party; no output leaves",
-                            names.party(*peer)
-                        ),
-                    ),
-                    culprit: None,
-                },
-                other => Failure {
-                    error: CliError::outcome("protocol_failed", format_args!("{step}: {other}")),
-                    culprit: None,
-                },
+                ProtocolError::OpeningsDiffer { peer } => {
+                    let peer = names.party(*peer);
+                    let message =
+                        format!("{step}: {peer} saw other opened values than this party; no output leaves");
+                    Failure::of_session(CliError::outcome("openings_differ", message), None)
+                }
+                other => Failure::own(CliError::outcome("protocol_failed", format_args!("{step}: {other}"))),
             }
         }
-        other => Failure { error: CliError::outcome("run_failed", other), culprit: None },
+        other => Failure::own(CliError::outcome("run_failed", other)),
     }
 }
 
 /// A failure of this party alone.
 pub(super) fn failure(code: &str, message: String) -> Failure {
-    Failure { error: CliError::outcome(code, message), culprit: None }
+    Failure::own(CliError::outcome(code, message))
 }

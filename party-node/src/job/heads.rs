@@ -263,20 +263,20 @@ impl<'a> Heads<'a> {
                     "restore the newest copy of this node's log; if there is none, every peer must agree to begin anew: \
                      see docs/auditing.md",
                 );
-                Failure { error, culprit: None }
+                Failure::own(error)
             }
             // The head that it claims to have seen was never signed here.
             LogError::Refused { reason, .. } => {
                 let what = format!("what {} says that it saw of this node's log: {reason}", member.name);
-                Failure { error: CliError::outcome("log_refused", what), culprit: Some(peer) }
+                Failure::of_session(CliError::outcome("log_refused", what), Some(peer))
             }
-            other => Failure { error: log_error(other.clone()), culprit: None },
+            other => Failure::own(log_error(other.clone())),
         }
     }
 
     /// A peer's log is not one that this node can vouch for.
     fn refusal(&self, peer: Peer, member: &Member, error: &WitnessError) -> Failure {
-        let about_peer = |e: CliError| Failure { error: e, culprit: Some(peer) };
+        let about_peer = |e: CliError| Failure::of_session(e, Some(peer));
         match error {
             WitnessError::Refused {
                 reason: OfferError::RolledBack { .. } | OfferError::Forked { .. },
@@ -317,7 +317,7 @@ impl<'a> Heads<'a> {
     }
 
     fn snapshot(&self) -> Result<Snapshot, Failure> {
-        self.log.snapshot(self.open.session).map_err(|e| Failure { error: log_error(e), culprit: None })
+        self.log.snapshot(self.open.session).map_err(|e| Failure::own(log_error(e)))
     }
 
     fn memory(&self) -> MutexGuard<'_, WitnessStore> {
@@ -378,7 +378,7 @@ impl Busy {
 }
 
 fn memory_fault(error: LogError) -> Failure {
-    Failure { error: log_error(error), culprit: None }
+    Failure::own(log_error(error))
 }
 
 /// Seconds since 1970; a clock before that is at 1, because the format knows no 0.

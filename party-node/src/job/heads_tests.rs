@@ -146,7 +146,7 @@ impl World {
         let given_up = Mutex::new(0);
         let compared = heads.compare(handle.controls(), |failure| {
             *given_up.lock().unwrap() += 1;
-            handle.abort(failure.culprit, failure.error.message());
+            handle.abort(failure.culprit, failure.reason());
         });
         assert_eq!(*given_up.lock().unwrap(), usize::from(compared.is_err()));
         let outcome = match &compared {

@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::config::{Config, ScorecardConfig};
 use crate::error::CliError;
 use crate::job::inputs::LocalInputs;
-use crate::job::private_file::write_private;
 use crate::metrics::{Discrimination, discrimination};
+use crate::private_file::write_private;
 use crate::scorecard::Bands;
 
 /// A file of results.

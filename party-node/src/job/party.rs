@@ -115,19 +115,19 @@ impl Run<'_> {
             CliError::outcome("internal", "the session has no dealer, though it asked for one")
         })?;
         let opened = Transcript::open(log.handle(), &self.config.node, me, agreement);
-        let mut transcript = opened.inspect_err(|e| give_up(&handle, me, None, e))?;
+        let mut transcript = opened.inspect_err(|e| give_up(&handle, me, e.code()))?;
         let heads = self
             .commit_inputs(&mut transcript, &encoded)
             .and_then(|()| {
                 let open = transcript.opened().clone();
                 Heads::new(&self.config.node, self.identity, log.handle(), open, handle.names().clone())
             })
-            .inspect_err(|e| give_up(&handle, me, None, e))?;
+            .inspect_err(|e| give_up(&handle, me, e.code()))?;
 
         let mut secrets = Secrets { id, keys, dealer };
         let recorders = self.recorders(channel, &mut secrets, &log);
         let computed = heads
-            .compare(handle.controls(), |f| tell(&handle, me, f.culprit, &f.error))
+            .compare(handle.controls(), |f| handle.abort(Some(f.culprit.unwrap_or(me)), f.reason()))
             .and_then(|()| self.compute(&handle, secrets, &recorders, encoded, &log, progress));
         clock.seconds.compute = clock.lap();
         progress.phase("closing the session");
@@ -257,10 +257,9 @@ impl Run<'_> {
         self.plan
             .check(self.config.me, &execution.measured)
             .map_err(|e| failure("plan_mismatch", format!("this run did not cost what was planned: {e}")))?;
-        let own = |error: CliError| Failure { error, culprit: None };
         for (name, values) in &execution.outputs {
             let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_bits().to_le_bytes()).collect();
-            transcript.commit(CommitmentKind::Output, name, &bytes).map_err(own)?;
+            transcript.commit(CommitmentKind::Output, name, &bytes).map_err(Failure::own)?;
         }
         handle.conclude().map_err(|e| from_channel(handle.names(), Some("closing the session"), &e))
     }
@@ -273,9 +272,9 @@ impl Run<'_> {
         transcript: &Transcript,
         failure: &Failure,
     ) {
-        give_up(handle, Peer::Party(self.config.me), failure.culprit, &failure.error);
+        give_up(handle, failure.culprit.unwrap_or(Peer::Party(self.config.me)), failure.reason());
         let (rounds, sent) = recorders.finish();
-        let outcome = Outcome::aborted(failure.error.code(), failure.culprit, failure.error.message());
+        let outcome = Outcome::aborted(failure.error.code(), failure.culprit, failure.reason());
         if let Err(error) = transcript.close(outcome, rounds, sent) {
             eprintln!("warning: the abort is not in the log: {error}");
         }
@@ -295,18 +294,10 @@ impl Recorders {
     }
 }
 
-/// Tells all peers, and waits a moment until that has left. Of an error of our own they learn the kind alone: its text may
-/// name local files.
-fn give_up(handle: &SessionHandle, me: Peer, culprit: Option<Peer>, error: &CliError) {
-    tell(handle, me, culprit, error);
+/// Tells all peers, and waits a moment until that has left.
+fn give_up(handle: &SessionHandle, culprit: Peer, reason: &str) {
+    handle.abort(Some(culprit), reason);
     handle.flush();
-}
-
-fn tell(handle: &SessionHandle, me: Peer, culprit: Option<Peer>, error: &CliError) {
-    match culprit {
-        Some(peer) => handle.abort(Some(peer), error.message()),
-        None => handle.abort(Some(me), error.code()),
-    }
 }
 
 /// Seconds per phase.

@@ -16,11 +16,11 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::private_file::write_private;
 use crate::config::NodeConfig;
 use crate::error::CliError;
 use crate::log::{LogError, LogHandle};
 use crate::net::PROTOCOL_VERSION;
+use crate::private_file::{create_private_folder, write_private};
 
 /// What all members of a session agree on.
 pub(super) struct Agreement {
@@ -132,7 +132,7 @@ impl Transcript {
         let session = hex(&self.session.0);
         let file = self.folder.join(format!("{session}.json"));
         let failed = |e: std::io::Error| CliError::file("write", &file, &e);
-        std::fs::create_dir_all(&self.folder).map_err(failed)?;
+        create_private_folder(&self.folder).map_err(failed)?;
         let content = serde_json::to_vec_pretty(&OpeningsFile { session, commitments: &self.openings })
             .map_err(|e| failed(e.into()))?;
         write_private(&file, &content).map_err(failed)

@@ -202,6 +202,21 @@ impl NetError {
             Self::Aborted { .. } => "peer_aborted",
         }
     }
+
+    /// What peers are told. Of trouble on this machine that is the code: what the system or the configuration says about it is
+    /// nobody else's business. All else is made of names, addresses, public keys and digests that the session is about.
+    #[must_use]
+    pub fn for_peers(&self) -> String {
+        match self {
+            Self::PortInUse { .. }
+            | Self::Bind { .. }
+            | Self::Setup(_)
+            | Self::Roster(_)
+            | Self::OwnKey { .. }
+            | Self::BadAddress { .. } => self.code().to_owned(),
+            _ => self.to_string(),
+        }
+    }
 }
 
 struct Listed<'a>(&'a [(String, String)]);

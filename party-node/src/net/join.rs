@@ -87,7 +87,7 @@ pub(crate) async fn give_up(
     culprit: Option<Peer>,
     why: &NetError,
 ) {
-    let message = Abort { culprit, reason: why.to_string() }.encode();
+    let message = Abort { culprit, reason: why.for_peers() }.encode();
     for connection in connections {
         connection.close(VarInt::from_u32(close_code::ABORT), &message);
     }

@@ -170,7 +170,7 @@ impl Lobby {
     /// Turns one party away and reports it as a failed attempt.
     fn refuse(&self, p: PartyId, connection: &Connection, error: NetError) {
         self.options.notice.say(&error.to_string());
-        close(connection, Some(Peer::Party(p)), &error);
+        close(connection, Some(Peer::Party(p)), &error.for_peers());
         // If nobody takes the reports, they are dropped.
         let _ = self.tell.try_send(Err(error));
     }
@@ -233,7 +233,8 @@ impl Lobby {
     /// Sends all parties of a session away and reports it as a failed attempt.
     fn dismiss(&self, askers: impl IntoIterator<Item = Asker>, culprit: Option<Peer>, error: NetError) {
         self.options.notice.say(&error.to_string());
-        askers.into_iter().for_each(|asker| close(&asker.connection, culprit, &error));
+        let reason = error.for_peers();
+        askers.into_iter().for_each(|asker| close(&asker.connection, culprit, &reason));
         let _ = self.tell.try_send(Err(error));
     }
 
@@ -253,8 +254,8 @@ impl Lobby {
         if let Err(refused) = self.tell.try_send(Ok(quorum)) {
             use std::sync::mpsc::TrySendError;
             let (TrySendError::Full(quorum) | TrySendError::Disconnected(quorum)) = refused;
-            let error = NetError::Setup("the dealer has too much to do".into());
-            quorum.into_iter().flat_map(|q| q.parties).for_each(|a| close(&a.connection, None, &error));
+            let reason = "the dealer has too much to do";
+            quorum.into_iter().flat_map(|q| q.parties).for_each(|a| close(&a.connection, None, reason));
         }
     }
 
@@ -288,7 +289,7 @@ fn summary(demand: &[u8]) -> String {
     format!("{} bytes, digest {}", demand.len(), short(&Sha256::digest(demand).into()))
 }
 
-fn close(connection: &Connection, culprit: Option<Peer>, error: &NetError) {
-    let message = Abort { culprit, reason: error.to_string() }.encode();
+fn close(connection: &Connection, culprit: Option<Peer>, reason: &str) {
+    let message = Abort { culprit, reason: reason.to_owned() }.encode();
     connection.close(VarInt::from_u32(close_code::ABORT), &message);
 }

@@ -11,19 +11,19 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::bits::{BitTensor, lane_words};
 use crate::ring::Ring;
-use crate::secret::Bytes32;
+use crate::secret::SecretBytes;
 use crate::tag::{SessionId, Tag};
 use crate::tensor::{Tensor, elements};
 
 /// A 32-byte secret that streams are keyed by. Wiped on drop; has no `Debug` and no comparison.
 #[derive(Clone)]
-pub struct Seed(Bytes32);
+pub struct Seed(SecretBytes);
 
 impl Seed {
     /// Takes 32 uniformly random secret bytes.
     #[must_use]
     pub fn new(bytes: [u8; 32]) -> Self {
-        Self(Bytes32::new(bytes))
+        Self(SecretBytes::new(bytes))
     }
 
     /// The bytes, for keying other primitives.
@@ -33,8 +33,8 @@ impl Seed {
     }
 }
 
-impl From<Bytes32> for Seed {
-    fn from(bytes: Bytes32) -> Self {
+impl From<SecretBytes> for Seed {
+    fn from(bytes: SecretBytes) -> Self {
         Self(bytes)
     }
 }

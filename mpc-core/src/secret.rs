@@ -13,7 +13,7 @@
 //! mpc_core::secret_types!(Password);
 //! ```
 //!
-//! [`Bytes32`] is the second.
+//! [`SecretBytes`] is the second.
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -25,9 +25,9 @@ use crate::transcript::{CorrectionRecorder, LogKey, Recorder};
 /// 32 secret bytes in a place of their own on the heap, wiped when dropped. Moving the value moves a pointer: what it was
 /// moved out of (a vector, a closure, the state of a task) is freed without the bytes in it.
 #[derive(Clone)]
-pub struct Bytes32(Box<Zeroizing<[u8; 32]>>);
+pub struct SecretBytes(Box<Zeroizing<[u8; 32]>>);
 
-impl Bytes32 {
+impl SecretBytes {
     /// Takes the bytes; this function's own copy is wiped, the caller's is the caller's.
     #[must_use]
     pub fn new(mut bytes: [u8; 32]) -> Self {
@@ -56,7 +56,7 @@ impl Bytes32 {
 }
 
 /// The field wipes itself.
-impl ZeroizeOnDrop for Bytes32 {}
+impl ZeroizeOnDrop for SecretBytes {}
 
 /// Refuses to compile if one of the types implements `Debug`, `Display`, `PartialEq`, or one of the traits named before
 /// a semicolon. Generic types are listed as an instance.
@@ -96,7 +96,7 @@ macro_rules! secret_types {
 }
 
 secret_types!(
-    Bytes32,
+    SecretBytes,
     Seed,
     Prg,
     Additive<Z64>,
@@ -112,7 +112,7 @@ secret_types!(
 /// Keys and streams are wiped by whoever drops them last.
 const _: fn() = || {
     const fn wiped<T: ZeroizeOnDrop>() {}
-    wiped::<Bytes32>();
+    wiped::<SecretBytes>();
     wiped::<Seed>();
     wiped::<Prg>();
     wiped::<LogKey>();

@@ -14,6 +14,8 @@ mod weights;
 
 use std::path::{Path, PathBuf};
 
+use zeroize::{Zeroize, Zeroizing};
+
 pub use error::DataError;
 pub use one_hot::{MAX_CODES, MISSING_CODE, OneHot, OneHotError, codes_in};
 pub use outcomes::{OutcomeCoding, read_outcomes};
@@ -49,8 +51,7 @@ impl TableSource {
     }
 }
 
-/// A matrix of features with the names of its rows and columns.
-#[derive(Clone)]
+/// A matrix of features with the names of its rows and columns. Values and names of rows are wiped on drop.
 pub struct Features {
     file: PathBuf,
     columns: Vec<String>,
@@ -60,6 +61,15 @@ pub struct Features {
     values: Vec<f64>,
 }
 
+mpc_core::secret_types!(serde::Serialize; Features);
+
+impl Drop for Features {
+    fn drop(&mut self) {
+        self.values.zeroize();
+        self.ids.zeroize();
+    }
+}
+
 impl Features {
     /// Reads, fills and standardises a table.
     ///
@@ -67,11 +77,15 @@ impl Features {
     /// [`DataError`] naming file, line and column.
     pub fn load(source: &TableSource) -> Result<Self, DataError> {
         let encoders: Vec<_> = source.columns.iter().map(|c| source.one_hot.encoder(c)).collect();
-        let mut values = Vec::new();
+        let mut values = Zeroizing::new(Vec::new());
         let rows = read_rows(&source.file, &source.key_column, &source.columns, |place, at, text| {
             match &encoders[at] {
                 Some(codes) => codes.push(place, text, &mut values)?,
-                None => values.push(number(place, text)?),
+                None => {
+                    let value = number(place, text)?;
+                    make_room(&mut values, 1);
+                    values.push(value);
+                }
             }
             Ok(())
         })?;
@@ -80,7 +94,7 @@ impl Features {
             columns: source.features(),
             ids: rows.ids,
             lines: rows.lines,
-            values,
+            values: std::mem::take(&mut *values),
         };
         let indicators = source.one_hot.indicators(&source.columns);
         prepare::fill_and_scale(&mut table, &indicators, &source.missing, &source.standardise)?;
@@ -141,6 +155,16 @@ impl Features {
                 max_abs,
             })
         })
+    }
+}
+
+/// Makes room for `more` values. Where the vector has to move for that, its old memory is wiped.
+fn make_room(values: &mut Vec<f64>, more: usize) {
+    if values.capacity() - values.len() < more {
+        let mut larger = Vec::with_capacity((2 * values.capacity()).max(values.len() + more).max(1024));
+        larger.extend_from_slice(values);
+        values.zeroize();
+        *values = larger;
     }
 }
 

@@ -45,7 +45,6 @@ pub enum Subject {
 }
 
 /// A finished demo: figures, and what there is to show.
-#[derive(Debug)]
 pub struct Demonstration {
     /// Figures.
     pub report: DemoReport,

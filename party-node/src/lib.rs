@@ -16,5 +16,6 @@ pub mod output;
 mod private_file;
 pub mod progress;
 pub mod scorecard;
+mod secret_types;
 
 pub use cli::main;

@@ -43,7 +43,7 @@ mod pump;
 mod queue;
 mod rows;
 mod runtime;
-mod tls;
+pub(crate) mod tls;
 
 pub use channel::{QuicChannel, SessionHandle};
 pub use control_stream::ControlStream;

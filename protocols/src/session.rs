@@ -12,6 +12,7 @@ use mpc_core::ring::Ring;
 use mpc_core::share::{BitSharing, Sharing};
 use mpc_core::tag::{SessionId, Tag, node};
 use mpc_core::tensor::Tensor;
+use zeroize::Zeroizing;
 
 use crate::correlation::{Padded, PaddedBits};
 use crate::error::ProtocolError;
@@ -43,7 +44,8 @@ pub struct Session<S: Sharing> {
     seeds: PairwiseSeeds,
     here: Tag,
     entered: HashSet<(u32, u32)>,
-    opened: blake3::Hasher,
+    /// Opened values are public, but what a hasher leaves unused holds whatever the stack held where it was made.
+    opened: Box<Zeroizing<blake3::Hasher>>,
     rounds: u64,
     sent_bytes: u64,
     poisoned: bool,
@@ -70,7 +72,7 @@ impl<S: Sharing> Session<S> {
             seeds,
             here,
             entered: HashSet::from([(here.node, here.iteration)]),
-            opened: blake3::Hasher::new_derive_key("subrosa opened values v1"),
+            opened: Box::new(Zeroizing::new(blake3::Hasher::new_derive_key("subrosa opened values v1"))),
             rounds: 0,
             sent_bytes: 0,
             poisoned: false,

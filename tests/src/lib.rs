@@ -6,6 +6,7 @@
 
 pub mod cluster;
 pub mod files;
+pub mod freed;
 pub mod logistic;
 pub mod people;
 pub mod process;

@@ -2,30 +2,30 @@
 
 use std::fmt;
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::entry::{decode_peer, encode_peer, peer_byte};
 use crate::channel::Peer;
 use crate::party::MAX_PARTIES;
-use crate::secret::Bytes32;
+use crate::secret::SecretBytes;
 use crate::tag::SessionId;
 use crate::wire::{Decoder, Encoder, WireError};
 
 /// The key under which both ends of one connection digest their messages in one session: HKDF of the connection's TLS
 /// exporter with label `log`. It protects nothing but the digests, so it may be shown to an auditor.
 #[derive(Clone)]
-pub struct LogKey(Bytes32);
+pub struct LogKey(SecretBytes);
 
 impl LogKey {
     /// Takes derived key bytes.
     #[must_use]
     pub fn new(bytes: [u8; 32]) -> Self {
-        Self(Bytes32::new(bytes))
+        Self(SecretBytes::new(bytes))
     }
 }
 
-impl From<Bytes32> for LogKey {
-    fn from(bytes: Bytes32) -> Self {
+impl From<SecretBytes> for LogKey {
+    fn from(bytes: SecretBytes) -> Self {
         Self(bytes)
     }
 }
@@ -125,23 +125,17 @@ impl fmt::Display for Batch {
     }
 }
 
-/// The running digest of one direction of one connection within one batch. Wiped on drop: it holds the key and the end
-/// of a message.
+/// The running digest of one direction of one connection within one batch. It holds the key and the end of a message, so
+/// it is wiped on drop and does not move.
 pub(super) struct StreamDigest {
-    hasher: blake3::Hasher,
+    hasher: Box<Zeroizing<blake3::Hasher>>,
     bytes: u64,
-}
-
-impl Drop for StreamDigest {
-    fn drop(&mut self) {
-        self.hasher.zeroize();
-    }
 }
 
 impl StreamDigest {
     /// Both ends give the same arguments, whichever of them is `from`.
     pub(super) fn new(key: &LogKey, from: Peer, to: Peer, lane: u16, index: u64) -> Self {
-        let mut hasher = blake3::Hasher::new_keyed(key.0.expose());
+        let mut hasher = Box::new(Zeroizing::new(blake3::Hasher::new_keyed(key.0.expose())));
         hasher.update(b"subrosa/batch/v1");
         hasher.update(&[peer_byte(from), peer_byte(to)]);
         hasher.update(&lane.to_le_bytes());

@@ -63,10 +63,10 @@ pub(super) fn run(path: &Path, format: Format) -> Result<(), CliError> {
 
 fn check_party(config: &Config, identity: &Identity, checked: &mut Checked) -> Result<(), CliError> {
     job::check_own_key(config, identity)?;
-    let prepared = job::prepare(config)?;
+    let mut prepared = job::prepare(config)?;
     checked.role = "party";
     checked.rows = prepared.inputs.row_ids.len();
-    checked.inputs = prepared.inputs.summary;
+    checked.inputs = std::mem::take(&mut prepared.inputs.summary);
     checked.program = Some(ProgramSummary {
         name: prepared.program.name().to_owned(),
         digest: prepared.program.digest_hex(),

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use super::rows::{Place, is_missing, read_rows};
-use super::{DataError, clip};
+use super::{DataError, clip, make_room};
 
 /// The most codes that a column can have; a column with more holds numbers or names.
 pub const MAX_CODES: usize = 256;
@@ -209,6 +209,7 @@ impl Encoder<'_> {
         let code = if is_missing(text) { MISSING_CODE } else { text };
         let Some(&one) = self.places.get(code) else { return Err(self.unknown(place, text)) };
         let zeros = values.len();
+        make_room(values, self.codes.len());
         values.resize(zeros + self.codes.len(), 0.0);
         values[zeros + one] = 1.0;
         Ok(())

@@ -204,12 +204,12 @@ fn weights_are_found_by_name() {
     let dir = Scratch::new();
     let file = dir.file("weights.csv", "name,weight\nbias,-1.5\nbank.income,0.25\n");
     let names = ["bank.income".to_owned(), "bias".to_owned()];
-    assert_eq!(read_weights(&file, &names).unwrap(), [0.25, -1.5]);
+    assert_eq!(*read_weights(&file, &names).unwrap(), [0.25, -1.5]);
     let text = read_weights(&file, &["telecom.tenure".to_owned()]).unwrap_err().to_string();
     assert!(text.ends_with("no weight named `telecom.tenure`; the file has `bank.income`, `bias`"), "{text}");
     let file = dir.file("weights.csv", "name,weight\nbank.status=A11,0.5\n\"bank.a=b, \"\"c\"\"\",-1\n");
     let codes = ["bank.a=b, \"c\"".to_owned(), "bank.status=A11".to_owned()];
-    assert_eq!(read_weights(&file, &codes).unwrap(), [-1.0, 0.5]);
+    assert_eq!(*read_weights(&file, &codes).unwrap(), [-1.0, 0.5]);
     for (content, expected) in [
         ("name,weight\nbias,\n", "expected a number, got ``"),
         ("name,weight\nbias,NaN\n", "expected a number, got `NaN`"),

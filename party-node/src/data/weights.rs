@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use zeroize::{Zeroize, Zeroizing};
+
 use super::rows::{open, position};
 use super::{DataError, clip, parse_cell};
 
@@ -10,8 +12,8 @@ use super::{DataError, clip, parse_cell};
 ///
 /// # Errors
 /// [`DataError`] naming the file and the line, or the weight that is not there.
-pub fn read_weights(file: &Path, names: &[String]) -> Result<Vec<f64>, DataError> {
-    let weights = read_all(file)?;
+pub fn read_weights(file: &Path, names: &[String]) -> Result<Zeroizing<Vec<f64>>, DataError> {
+    let mut weights = read_all(file)?;
     let find = |name: &String| {
         weights.get(name).copied().ok_or_else(|| DataError::UnknownWeight {
             file: file.into(),
@@ -19,7 +21,10 @@ pub fn read_weights(file: &Path, names: &[String]) -> Result<Vec<f64>, DataError
             known: weights.keys().cloned().collect(),
         })
     };
-    names.iter().map(find).collect()
+    let mut found = Zeroizing::new(Vec::with_capacity(names.len()));
+    let result = names.iter().try_for_each(|name| find(name).map(|weight| found.push(weight)));
+    weights.values_mut().for_each(Zeroize::zeroize);
+    result.map(|()| found)
 }
 
 fn read_all(file: &Path) -> Result<BTreeMap<String, f64>, DataError> {

@@ -10,7 +10,7 @@ use crate::scorecard::plaintext_probability;
 use super::scenario::{BIAS, Scenario};
 
 /// An applicant as the first party sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Applicant {
     /// Key.
     pub id: String,

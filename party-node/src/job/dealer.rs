@@ -96,7 +96,7 @@ fn next(
             });
     // Of an error of its own the parties learn the kind alone: its text may name local files.
     let (transcript, heads) = opened.inspect_err(|e| session.abort(Some(Peer::Dealer), e.code()))?;
-    let key = LogKey::new(*session.logs[PartyId::new(0)].expose());
+    let key = LogKey::from(session.logs[PartyId::new(0)].clone());
     let mut recorder =
         CorrectionRecorder::new(session.session_id, 0, key, Peer::Dealer, CORRECTED, Box::new(log.handle()));
     let served = heads
@@ -149,7 +149,7 @@ fn serve(session: &DealerSession, recorder: &mut CorrectionRecorder) -> Result<u
         failure
     })?;
     let parties = session.seeds.parties();
-    let seeds = PartyId::all(parties).map(|p| Seed::new(*session.seeds[p].expose())).collect();
+    let seeds = PartyId::all(parties).map(|p| Seed::from(session.seeds[p].clone())).collect();
     let dealer = Dealer::new(session.session_id, seeds);
     let sink = session.sink();
     let failed = |e: ChannelError| from_channel(&names, None, &e);

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use ml_ops::{InputSpec, Program, ProgramError};
 use ndarray::ArrayD;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::config::{Config, InputSource, ScorecardConfig};
 use crate::data::{Features, read_outcomes, read_weights};
 use crate::error::CliError;
 
-/// This party's inputs, ready to be shared.
+/// This party's inputs, ready to be shared. What they say about people is wiped on drop.
 pub struct LocalInputs {
     /// Values by the program's input names.
     pub values: BTreeMap<String, ArrayD<f64>>,
@@ -22,6 +23,16 @@ pub struct LocalInputs {
     pub outcomes: Option<Vec<bool>>,
     /// What was read, for people.
     pub summary: Vec<InputSummary>,
+}
+
+mpc_core::secret_types!(serde::Serialize; LocalInputs);
+
+impl Drop for LocalInputs {
+    fn drop(&mut self) {
+        self.wipe_values();
+        self.row_ids.zeroize();
+        self.outcomes.zeroize();
+    }
 }
 
 /// What one input was made of.
@@ -74,6 +85,12 @@ pub fn read_program(path: &Path) -> Result<Program, CliError> {
 }
 
 impl LocalInputs {
+    /// Forgets the values and keeps what they are about, once they are encoded.
+    pub fn wipe_values(&mut self) {
+        self.values.values_mut().for_each(wipe);
+        self.values.clear();
+    }
+
     /// Reads and checks every input that the program wants from this party.
     ///
     /// # Errors
@@ -162,7 +179,8 @@ impl LocalInputs {
                 ),
             ));
         }
-        self.insert(spec, table.file().into(), table.columns().to_vec(), table.values().to_vec())
+        let values = Zeroizing::new(table.values().to_vec());
+        self.insert(spec, table.file().into(), table.columns().to_vec(), values)
     }
 
     fn add_weights(&mut self, spec: &InputSpec<'_>, file: &Path, names: &[String]) -> Result<(), CliError> {
@@ -178,7 +196,7 @@ impl LocalInputs {
                 ),
             ));
         }
-        if let Some((name, weight)) = names.iter().zip(&weights).find(|(_, w)| w.abs() > spec.max_abs) {
+        if let Some((name, weight)) = names.iter().zip(weights.iter()).find(|(_, w)| w.abs() > spec.max_abs) {
             return Err(CliError::setup(
                 "out_of_range",
                 format_args!(
@@ -196,9 +214,9 @@ impl LocalInputs {
         spec: &InputSpec<'_>,
         file: PathBuf,
         columns: Vec<String>,
-        values: Vec<f64>,
+        mut values: Zeroizing<Vec<f64>>,
     ) -> Result<(), CliError> {
-        let array = ArrayD::from_shape_vec(spec.shape.dims(), values)
+        let array = ArrayD::from_shape_vec(spec.shape.dims(), std::mem::take(&mut *values))
             .map_err(|e| CliError::setup("wrong_shape", format_args!("input `{}`: {e}", spec.name)))?;
         self.values.insert(spec.name.to_owned(), array);
         self.summary.push(InputSummary {
@@ -210,6 +228,10 @@ impl LocalInputs {
         });
         Ok(())
     }
+}
+
+fn wipe(array: &mut ArrayD<f64>) {
+    array.iter_mut().for_each(|v| v.zeroize());
 }
 
 /// The first row at which two lists of ids differ; the end of the shorter one if it is a part of the other.

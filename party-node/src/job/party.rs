@@ -23,6 +23,7 @@ use mpc_core::transcript::{
 };
 use protocols::prep::dealer::DealerPrep;
 use protocols::session::{PairwiseSeeds, Session};
+use zeroize::Zeroizing;
 
 use super::agreement::{agreement, options, row_order};
 use super::errors::{Failure, failure, from_channel, from_net};
@@ -54,9 +55,11 @@ pub fn run_party(config: &Config, progress: &mut dyn Progress) -> Result<RunRepo
     progress.phase("reading inputs");
     let identity = load_identity(&config.node)?;
     check_own_key(config, &identity)?;
-    let Prepared { program, inputs } = prepare(config)?;
+    let Prepared { program, mut inputs } = prepare(config)?;
     let encoded = encode_inputs(&program, config.me, &inputs.values)
         .map_err(|e| CliError::setup("out_of_range", format_args!("{}: {e}", config.node.path.display())))?;
+    // From here on the encoded values are all that is needed.
+    inputs.wipe_values();
     let listener = Listener::bind(config.node.listen).map_err(|e| from_net(&e))?;
     let log = open_log(&config.node, &identity)?;
     let plan = program.plan();
@@ -97,6 +100,8 @@ struct Secrets {
     keys: PerParty<Option<PeerKeys>>,
     dealer: DealerLink,
 }
+
+mpc_core::secret_types!(serde::Serialize; Run<'static>, Recorders, Secrets);
 
 impl Run<'_> {
     fn session(
@@ -190,7 +195,7 @@ impl Run<'_> {
                 InputKind::Data => CommitmentKind::Input,
                 InputKind::Weights => CommitmentKind::Weights,
             };
-            transcript.commit(kind, spec.name, &value.to_bytes())?;
+            transcript.commit(kind, spec.name, value.as_bytes())?;
         }
         transcript.flush()
     }
@@ -198,11 +203,11 @@ impl Run<'_> {
     fn recorders(&self, channel: QuicChannel, secrets: &mut Secrets, log: &LogWriter) -> Recorders {
         let me = Peer::Party(self.config.me);
         let keys = PerParty::from_fn(self.config.node.roster.len(), |p| {
-            secrets.keys[p].as_ref().map(|k| LogKey::new(*k.log.expose()))
+            secrets.keys[p].as_ref().map(|k| LogKey::from(k.log.clone()))
         });
         let channel = Recorder::new(channel, secrets.id, 0, keys, Box::new(log.handle()));
         let corrections = secrets.dealer.take_source().map(|source| {
-            let key = LogKey::new(*secrets.dealer.log.expose());
+            let key = LogKey::from(secrets.dealer.log.clone());
             let recorder =
                 CorrectionRecorder::new(secrets.id, 0, key, me, Peer::Dealer, Box::new(log.handle()));
             Shared::new(RecordedCorrections::new(source, recorder))
@@ -236,11 +241,11 @@ impl Run<'_> {
 
     fn protocol_session(&self, secrets: &Secrets, recorders: &Recorders) -> Session<Additive<Z64>> {
         let source = recorders.corrections.clone().map(|s| Box::new(s) as Box<_>);
-        let seed = Seed::new(*secrets.dealer.seed.expose());
+        let seed = Seed::from(secrets.dealer.seed.clone());
         let prep = DealerPrep::<Z64>::remote(self.config.me, secrets.id, seed, source, self.program.demand());
         let seeds = |f: fn(&PeerKeys) -> &SecretBytes| {
             PerParty::from_fn(self.config.node.roster.len(), |p| {
-                secrets.keys[p].as_ref().map(|k| Seed::new(*f(k).expose()))
+                secrets.keys[p].as_ref().map(|k| Seed::from(f(k).clone()))
             })
         };
         let pairwise = PairwiseSeeds { input: seeds(|k| &k.input), zero: seeds(|k| &k.zero) };
@@ -258,7 +263,8 @@ impl Run<'_> {
             .check(self.config.me, &execution.measured)
             .map_err(|e| failure("plan_mismatch", format!("this run did not cost what was planned: {e}")))?;
         for (name, values) in &execution.outputs {
-            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_bits().to_le_bytes()).collect();
+            let mut bytes = Zeroizing::new(Vec::with_capacity(8 * values.len()));
+            values.iter().for_each(|v| bytes.extend_from_slice(&v.to_bits().to_le_bytes()));
             transcript.commit(CommitmentKind::Output, name, &bytes).map_err(Failure::own)?;
         }
         handle.conclude().map_err(|e| from_channel(handle.names(), Some("closing the session"), &e))

@@ -5,6 +5,7 @@
 //! their own, whose commitment is in the open entry and from which nothing else derives. They are kept beside the log (never in it) in a file for the owner
 //! alone, because a commitment that nobody can open proves nothing later; the seed is forgotten with the session.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use hkdf::Hkdf;
@@ -12,15 +13,18 @@ use mpc_core::channel::Peer;
 use mpc_core::hex::hex;
 use mpc_core::tag::SessionId;
 use mpc_core::transcript::{Close, Commitment, CommitmentKind, Entry, Member, Outcome, SessionOpen};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::config::NodeConfig;
 use crate::error::CliError;
 use crate::log::{LogError, LogHandle};
-use crate::net::PROTOCOL_VERSION;
+use crate::net::{PROTOCOL_VERSION, SecretBytes};
 use crate::private_file::{create_private_folder, write_private};
+
+/// More than what is written around the name of one opening, or around all of them.
+const OPENING_BYTES: usize = 256;
 
 /// What all members of a session agree on.
 pub(super) struct Agreement {
@@ -38,7 +42,7 @@ pub(super) struct Transcript {
     log: LogHandle,
     open: SessionOpen,
     session: SessionId,
-    seed: Zeroizing<[u8; 32]>,
+    seed: SecretBytes,
     openings: Vec<Opening>,
     folder: PathBuf,
 }
@@ -48,7 +52,22 @@ pub(super) struct Transcript {
 struct Opening {
     kind: &'static str,
     name: String,
-    blind: String,
+    blind: Blind,
+}
+
+/// 32 random bytes, which are written to one file and shown nowhere else.
+struct Blind(SecretBytes);
+
+mpc_core::secret_types!(Opening, Blind, OpeningsFile<'static>, Transcript);
+
+impl Serialize for Blind {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut digits = Zeroizing::new(String::with_capacity(64));
+        for byte in self.0.expose() {
+            let _infallible = write!(digits, "{byte:02x}");
+        }
+        to.serialize_str(&digits)
+    }
 }
 
 #[derive(Serialize)]
@@ -65,13 +84,13 @@ impl Transcript {
         me: Peer,
         agreement: Agreement,
     ) -> Result<Self, CliError> {
-        let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(seed.as_mut_slice()).map_err(|e| {
+        let mut seed = SecretBytes::zeros();
+        getrandom::fill(seed.expose_mut()).map_err(|e| {
             CliError::outcome("no_randomness", format_args!("the system gave no randomness: {e}"))
         })?;
         let seed_commitment = Sha256::new()
             .chain_update(b"subrosa/blind-seed/1")
-            .chain_update(seed.as_slice())
+            .chain_update(seed.expose())
             .finalize()
             .into();
         let session = agreement.session;
@@ -98,18 +117,18 @@ impl Transcript {
 
     /// Commits to a private value.
     pub(super) fn commit(&mut self, kind: CommitmentKind, name: &str, value: &[u8]) -> Result<(), CliError> {
-        let mut blind = Zeroizing::new([0; 32]);
+        let mut blind = SecretBytes::zeros();
         let info = format!("subrosa/1/blind/{}", self.openings.len());
-        Hkdf::<Sha256>::new(Some(&self.session.0), self.seed.as_slice())
-            .expand(info.as_bytes(), blind.as_mut_slice())
+        Hkdf::<Sha256>::new(Some(&self.session.0), self.seed.expose())
+            .expand(info.as_bytes(), blind.expose_mut())
             .expect("invariant: 32 bytes are within HKDF's limit");
-        let entry = Commitment::new(self.session, kind, name, &blind, value);
+        let entry = Commitment::new(self.session, kind, name, blind.expose(), value);
         let kind = match kind {
             CommitmentKind::Input => "input",
             CommitmentKind::Weights => "weights",
             CommitmentKind::Output => "output",
         };
-        self.openings.push(Opening { kind, name: name.to_owned(), blind: hex(blind.as_slice()) });
+        self.openings.push(Opening { kind, name: name.to_owned(), blind: Blind(blind) });
         // What opens a commitment is on disk before the commitment is: neither a crash nor a full disk can leave one in
         // the log that its owner cannot open.
         self.keep_openings()?;
@@ -133,7 +152,10 @@ impl Transcript {
         let file = self.folder.join(format!("{session}.json"));
         let failed = |e: std::io::Error| CliError::file("write", &file, &e);
         create_private_folder(&self.folder).map_err(failed)?;
-        let content = serde_json::to_vec_pretty(&OpeningsFile { session, commitments: &self.openings })
+        // As large as it will be: names are the only part without a fixed length, six bytes a character at most.
+        let room: usize = self.openings.iter().map(|o| OPENING_BYTES + 6 * o.name.len()).sum();
+        let mut content = Zeroizing::new(Vec::with_capacity(OPENING_BYTES + room));
+        serde_json::to_writer_pretty(&mut *content, &OpeningsFile { session, commitments: &self.openings })
             .map_err(|e| failed(e.into()))?;
         write_private(&file, &content).map_err(failed)
     }

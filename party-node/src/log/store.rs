@@ -33,7 +33,8 @@ pub struct LogStore {
     /// Holds the lock as long as it is open.
     _lock: File,
     name: String,
-    key: SigningKey,
+    /// In a place of its own: moving the store leaves no copy.
+    key: Box<SigningKey>,
     committed: SignedCheckpoint,
     frontier: Frontier,
     /// The bundle under way: encoded entries.
@@ -77,7 +78,7 @@ impl LogStore {
             committed: empty,
             _lock: lock,
             name: name.to_owned(),
-            key,
+            key: Box::new(key),
             frontier: Frontier::new(),
             bundle: Vec::new(),
             levels: Vec::new(),

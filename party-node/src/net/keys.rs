@@ -10,33 +10,15 @@
 use hkdf::Hkdf;
 use mpc_core::hex::hex;
 use mpc_core::party::PartyId;
+pub use mpc_core::secret::SecretBytes;
 use mpc_core::tag::SessionId;
 use sha2::{Digest, Sha256};
-use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::error::NetError;
 use crate::identity::PublicKey;
 
 /// The version of everything that nodes say to each other.
 pub const PROTOCOL_VERSION: u16 = 2;
-
-/// A 32-byte secret: wiped when dropped, never printed, never compared.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct SecretBytes([u8; 32]);
-
-impl SecretBytes {
-    /// Takes 32 secret bytes.
-    #[cfg(test)]
-    pub(crate) const fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes, for the cipher or hash that they key.
-    #[must_use]
-    pub const fn expose(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
 
 /// What one party shares with one other party.
 pub struct PeerKeys {
@@ -53,18 +35,18 @@ pub(crate) struct Exported(SecretBytes);
 
 impl Exported {
     pub(crate) fn from_connection(connection: &quinn::Connection) -> Result<Self, NetError> {
-        let mut secret = SecretBytes([0; 32]);
+        let mut secret = SecretBytes::zeros();
         connection
-            .export_keying_material(&mut secret.0, b"EXPORTER-subrosa-1", b"")
+            .export_keying_material(secret.expose_mut(), b"EXPORTER-subrosa-1", b"")
             .map_err(|_| NetError::Setup("the TLS exporter gave no key".into()))?;
         Ok(Self(secret))
     }
 
     pub(crate) fn derive(&self, session: &SessionId, label: &str) -> SecretBytes {
-        let mut out = SecretBytes([0; 32]);
+        let mut out = SecretBytes::zeros();
         let info = ["subrosa/1/", label].concat();
-        Hkdf::<Sha256>::new(Some(&session.0), &self.0.0)
-            .expand(info.as_bytes(), &mut out.0)
+        Hkdf::<Sha256>::new(Some(&session.0), self.0.expose())
+            .expand(info.as_bytes(), out.expose_mut())
             .expect("invariant: 32 bytes are within HKDF's limit");
         out
     }

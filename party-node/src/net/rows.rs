@@ -16,14 +16,15 @@ use curve25519_dalek::{RistrettoPoint, Scalar};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::error::NetError;
 use super::keys::SecretBytes;
 
 /// The own side of one test.
 pub(crate) struct RowTest {
-    secret: Zeroizing<Scalar>,
+    /// In a place of its own, as keys are.
+    secret: Box<Zeroizing<Scalar>>,
     blinded: [u8; 32],
     our_key: SecretBytes,
     their_key: SecretBytes,
@@ -35,6 +36,8 @@ pub(crate) struct Answers {
     theirs: [u8; 32],
 }
 
+mpc_core::secret_types!(RowTest, Answers);
+
 impl RowTest {
     /// Starts a test; `ids` is the digest of the own ids in order under the pair's key.
     pub(crate) fn new(
@@ -45,9 +48,11 @@ impl RowTest {
         let mut wide = Zeroizing::new([0; 64]);
         getrandom::fill(wide.as_mut_slice())
             .map_err(|e| NetError::Setup(format!("the system gave no randomness: {e}")))?;
-        let secret = Zeroizing::new(Scalar::from_bytes_mod_order_wide(&wide));
+        let secret = Box::new(Zeroizing::new(Scalar::from_bytes_mod_order_wide(&wide)));
         let hash = Sha512::new().chain_update(b"subrosa/rows/1").chain_update(ids).finalize();
-        let blinded = (RistrettoPoint::from_uniform_bytes(&hash.into()) * *secret).compress().to_bytes();
+        // Whoever holds the pair's key could try lists against the point before it is blinded.
+        let point = Zeroizing::new(RistrettoPoint::from_uniform_bytes(&hash.into()));
+        let blinded = (*point * **secret).compress().to_bytes();
         Ok(Self { secret, blinded, our_key, their_key })
     }
 
@@ -59,15 +64,15 @@ impl RowTest {
     /// From the peer's point; `None` if that is no point to compute with.
     pub(crate) fn answer(self, theirs: [u8; 32]) -> Option<Answers> {
         let point = CompressedRistretto(theirs).decompress().filter(|p| !p.is_identity())?;
-        let mut shared = (point * *self.secret).compress().to_bytes();
+        let shared = Zeroizing::new(point * **self.secret);
+        let shared = Zeroizing::new(shared.compress().to_bytes());
         let answer = |key: &SecretBytes| -> [u8; 32] {
             let mut mac = Hmac::<Sha256>::new_from_slice(key.expose())
                 .expect("invariant: HMAC takes keys of any length");
-            mac.update(&shared);
+            mac.update(shared.as_slice());
             mac.finalize().into_bytes().into()
         };
         let answers = Answers { ours: answer(&self.our_key), theirs: answer(&self.their_key) };
-        shared.zeroize();
         Some(answers)
     }
 }

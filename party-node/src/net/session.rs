@@ -8,6 +8,7 @@ use mpc_core::party::{PartyId, PerParty};
 use mpc_core::tag::SessionId;
 use mpc_core::transcript::SessionTerms;
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use super::accept::Gate;
 use super::channel::{Core, Lane, QuicChannel, SessionHandle};
@@ -120,6 +121,8 @@ struct Setup {
     dealer_exported: Option<Exported>,
 }
 
+mpc_core::secret_types!(Setup, Connected);
+
 fn agree(
     net: &NetThread,
     meeting: &Meeting,
@@ -154,7 +157,8 @@ fn agree(
     for p in me.others(n) {
         if let (Some(exported), Some(digest)) = (&exported[p], row_order) {
             let [ours, theirs] = [me, p].map(|sender| exported.align_key(&session, sender));
-            let test = RowTest::new(&digest(&exported.rows_key(&session)), ours, theirs);
+            let ids = Zeroizing::new(digest(&exported.rows_key(&session)));
+            let test = RowTest::new(&ids, ours, theirs);
             rows[p] = Some(test.map_err(myself)?);
         }
     }

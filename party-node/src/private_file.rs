@@ -6,13 +6,25 @@ use std::io::{Result, Write};
 use std::path::{Path, PathBuf};
 
 /// Replaces `file` in one step and durably, so that a reader never sees half of it, also after a crash. On Unix, others
-/// than its owner cannot read it.
+/// than its owner cannot read it. A write that fails, on a full disk for instance, leaves nothing.
 pub(crate) fn write_private(file: &Path, content: &[u8]) -> Result<()> {
     let mut partial = file.as_os_str().to_owned();
     partial.push(".sbr-tmp");
     let partial = PathBuf::from(partial);
+    write_whole(&partial, content).and_then(|()| std::fs::rename(&partial, file)).inspect_err(|_| {
+        // Fails where there is nothing to remove.
+        let _nothing_there = std::fs::remove_file(&partial);
+    })?;
+    match file.parent() {
+        #[cfg(unix)]
+        Some(folder) if !folder.as_os_str().is_empty() => std::fs::File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+fn write_whole(partial: &Path, content: &[u8]) -> Result<()> {
     // A file that a crash left behind may have another mode.
-    match std::fs::remove_file(&partial) {
+    match std::fs::remove_file(partial) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
         _ => {}
     }
@@ -20,15 +32,9 @@ pub(crate) fn write_private(file: &Path, content: &[u8]) -> Result<()> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut out = options.open(&partial)?;
+    let mut out = options.open(partial)?;
     out.write_all(content)?;
-    out.sync_all()?;
-    std::fs::rename(&partial, file)?;
-    match file.parent() {
-        #[cfg(unix)]
-        Some(folder) if !folder.as_os_str().is_empty() => std::fs::File::open(folder)?.sync_all(),
-        _ => Ok(()),
-    }
+    out.sync_all()
 }
 
 /// Makes a folder, with those above it that are missing. One that exists is left as it is.
@@ -58,6 +64,16 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn a_failure_leaves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        // A folder in the file's place: everything but the last step succeeds.
+        let file = root.path().join("scores.csv");
+        std::fs::create_dir(&file).unwrap();
+        assert!(write_private(&file, b"new").is_err());
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -3,7 +3,10 @@
 //!
 //! A test program installs it (`#[global_allocator] static ALLOCATOR: Freed = Freed;`) and then [`watch`]es a piece of work.
 //! What it cannot see is the stack, and memory of libraries that bring their own allocator.
-#![allow(unsafe_code, reason = "an allocator is an unsafe trait, and looks at memory that nobody owns any more")]
+#![allow(
+    unsafe_code,
+    reason = "an allocator is an unsafe trait, and looks at memory that nobody owns any more"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;

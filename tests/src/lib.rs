@@ -12,6 +12,7 @@ pub mod people;
 pub mod process;
 pub mod random;
 pub mod refusal;
+pub mod secrets;
 
 pub use cluster::Cluster;
 pub use people::People;

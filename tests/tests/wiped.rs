@@ -142,7 +142,8 @@ fn recorders_wipe_keys_and_the_end_of_messages() {
         recorder.exchange(TAG, send, PerParty::from_fn(2, |_| None)).unwrap();
         let sink = Box::new(Vec::new());
         let dealer = Peer::Dealer;
-        let mut corrections = CorrectionRecorder::new(session, 0, LogKey::new(bytes), dealer, recorder_of(1), sink);
+        let mut corrections =
+            CorrectionRecorder::new(session, 0, LogKey::new(bytes), dealer, recorder_of(1), sink);
         corrections.record(0, &payload);
         drop((recorder, Box::new(corrections)));
     });

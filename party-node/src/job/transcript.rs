@@ -88,11 +88,8 @@ impl Transcript {
         getrandom::fill(seed.expose_mut()).map_err(|e| {
             CliError::outcome("no_randomness", format_args!("the system gave no randomness: {e}"))
         })?;
-        let seed_commitment = Sha256::new()
-            .chain_update(b"subrosa/blind-seed/1")
-            .chain_update(seed.expose())
-            .finalize()
-            .into();
+        let seed_commitment =
+            Sha256::new().chain_update(b"subrosa/blind-seed/1").chain_update(seed.expose()).finalize().into();
         let session = agreement.session;
         let open = SessionOpen {
             session,

@@ -16,6 +16,9 @@ pub mod report;
 mod shared;
 mod transcript;
 
+#[cfg(test)]
+mod tests;
+
 pub use dealer::run_dealer;
 pub use heads::{Missing, Witnessed};
 pub use party::run_party;

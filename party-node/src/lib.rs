@@ -17,5 +17,7 @@ mod private_file;
 pub mod progress;
 pub mod scorecard;
 mod secret_types;
+#[cfg(test)]
+mod tape;
 
 pub use cli::main;

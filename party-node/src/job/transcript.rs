@@ -91,6 +91,8 @@ impl Transcript {
         let seed_commitment =
             Sha256::new().chain_update(b"subrosa/blind-seed/1").chain_update(seed.expose()).finalize().into();
         let session = agreement.session;
+        #[cfg(test)]
+        crate::tape::note(&session, "blind seed", seed.expose());
         let open = SessionOpen {
             session,
             protocol_version: u32::from(PROTOCOL_VERSION),
@@ -119,6 +121,8 @@ impl Transcript {
         Hkdf::<Sha256>::new(Some(&self.session.0), self.seed.expose())
             .expand(info.as_bytes(), blind.expose_mut())
             .expect("invariant: 32 bytes are within HKDF's limit");
+        #[cfg(test)]
+        crate::tape::note(&self.session, "blind", blind.expose());
         let entry = Commitment::new(self.session, kind, name, blind.expose(), value);
         let kind = match kind {
             CommitmentKind::Input => "input",

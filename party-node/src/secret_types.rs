@@ -18,6 +18,8 @@ mpc_core::secret_types!(
     CorrectionSink,
     QuicChannel,
     QuicCorrections,
+    mpc_core::transcript::Recorder<QuicChannel>,
+    mpc_core::transcript::RecordedCorrections<QuicCorrections>,
     SessionHandle,
     crate::net::keys::Exported,
     crate::net::tls::OwnKey,

@@ -132,6 +132,8 @@ pub(super) struct StreamDigest {
     bytes: u64,
 }
 
+crate::secret_types!(StreamDigest);
+
 impl StreamDigest {
     /// Both ends give the same arguments, whichever of them is `from`.
     pub(super) fn new(key: &LogKey, from: Peer, to: Peer, lane: u16, index: u64) -> Self {

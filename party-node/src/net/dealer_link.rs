@@ -45,6 +45,8 @@ struct Piece {
     bytes: Bytes,
 }
 
+mpc_core::secret_types!(Piece);
+
 /// Corrections over QUIC, prefetched.
 pub struct QuicCorrections {
     links: Arc<Links>,

@@ -30,6 +30,8 @@ pub(crate) struct Duplex {
     pub(crate) delivered: Option<oneshot::Receiver<()>>,
 }
 
+mpc_core::secret_types!(Duplex);
+
 /// Starts both pumps of a stream. Must be called within the network runtime.
 pub(crate) fn start(links: &Arc<Links>, peer: Peer, send: SendStream, recv: RecvStream) -> Duplex {
     let outgoing = Arc::new(ByteQueue::new(OUTGOING_LIMIT_BYTES));

@@ -47,6 +47,16 @@ fn a_program_with_every_operation_agrees_with_the_references() {
 }
 
 #[test]
+fn a_finished_run_shows_the_shapes_of_outputs_and_not_what_they_say() {
+    let run = run_local(&every_op(2), &every_input(), [5; 32]).unwrap().remove(0);
+    let shown = format!("{run:?} {run:#?}");
+    assert!(shown.contains("\"flat\": [") && shown.contains("\"votes\": ["), "{shown}");
+    let said: Vec<String> = run.outputs.values().flatten().map(ToString::to_string).collect();
+    let long: Vec<&String> = said.iter().filter(|text| text.len() > 6).collect();
+    assert!(!long.is_empty() && long.iter().all(|text| !shown.contains(*text)), "{long:?} in {shown}");
+}
+
+#[test]
 fn inputs_are_checked_before_anything_is_sent() {
     let program = every_op(2);
     let own = |party: usize| -> Inputs {

@@ -302,6 +302,22 @@ mod tests {
     }
 
     #[test]
+    fn debug_shows_the_shape_alone() {
+        let secret = t(&[2, 2], &[11, 22, 33, 44]);
+        let inside = Some(&secret);
+        assert_eq!(
+            format!("{secret:?} {secret:#?} {inside:?}"),
+            "Tensor[2, 2] Tensor[2, 2] Some(Tensor[2, 2])"
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "shapes that fit along the axis")]
+    fn unfitting_parts_are_not_joined() {
+        let _joined = Tensor::concat(0, &[&t(&[2, 2], &[1, 2, 3, 4]), &t(&[1, 3], &[5, 6, 7])]);
+    }
+
+    #[test]
     fn bytes_round_trip_and_length_is_checked() {
         let a = t(&[2, 2], &[1, u64::MAX, 1 << 63, 7]);
         assert_eq!(Tensor::from_bytes(&[2, 2], &a.to_bytes()), Some(a.clone()));

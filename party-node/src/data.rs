@@ -78,7 +78,7 @@ impl Features {
     pub fn load(source: &TableSource) -> Result<Self, DataError> {
         let encoders: Vec<_> = source.columns.iter().map(|c| source.one_hot.encoder(c)).collect();
         let mut values = Zeroizing::new(Vec::new());
-        let rows = read_rows(&source.file, &source.key_column, &source.columns, |place, at, text| {
+        let mut rows = read_rows(&source.file, &source.key_column, &source.columns, |place, at, text| {
             match &encoders[at] {
                 Some(codes) => codes.push(place, text, &mut values)?,
                 None => {
@@ -92,8 +92,8 @@ impl Features {
         let mut table = Self {
             file: source.file.clone(),
             columns: source.features(),
-            ids: rows.ids,
-            lines: rows.lines,
+            ids: std::mem::take(&mut rows.ids),
+            lines: std::mem::take(&mut rows.lines),
             values: std::mem::take(&mut *values),
         };
         let indicators = source.one_hot.indicators(&source.columns);
@@ -159,7 +159,7 @@ impl Features {
 }
 
 /// Makes room for `more` values. Where the vector has to move for that, its old memory is wiped.
-fn make_room(values: &mut Vec<f64>, more: usize) {
+fn make_room<T: Copy + Zeroize>(values: &mut Vec<T>, more: usize) {
     if values.capacity() - values.len() < more {
         let mut larger = Vec::with_capacity((2 * values.capacity()).max(values.len() + more).max(1024));
         larger.extend_from_slice(values);

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use super::rows::{is_missing, read_rows};
-use super::{DataError, clip, parse_cell};
+use super::{DataError, clip, make_room, parse_cell};
 
 /// How a column of outcomes says what was good and what was bad.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,8 +59,8 @@ pub fn read_outcomes(
     column: &str,
     coding: &OutcomeCoding,
 ) -> Result<(Vec<String>, Vec<bool>), DataError> {
-    let mut outcomes = Vec::new();
-    let rows = read_rows(file, key_column, &[column.to_owned()], |place, _, text| {
+    let mut outcomes = Zeroizing::new(Vec::new());
+    let mut rows = read_rows(file, key_column, &[column.to_owned()], |place, _, text| {
         let bad = coding.is_bad(text).ok_or_else(|| DataError::NotAnOutcome {
             file: file.into(),
             line: place.line,
@@ -70,8 +72,9 @@ pub fn read_outcomes(
                 _ => format!("`{}`", clip(text)),
             },
         })?;
+        make_room(&mut outcomes, 1);
         outcomes.push(bad);
         Ok(())
     })?;
-    Ok((rows.ids, outcomes))
+    Ok((std::mem::take(&mut rows.ids), std::mem::take(&mut *outcomes)))
 }

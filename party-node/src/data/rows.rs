@@ -3,14 +3,22 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use zeroize::Zeroize;
+
 use super::{DataError, clip};
 
-/// What is known of the rows of a table apart from their cells.
+/// What is known of the rows of a table apart from their cells. Their keys are wiped on drop.
 pub(super) struct Rows {
     /// Keys, in the order of the file.
     pub(super) ids: Vec<String>,
     /// The line of each row, from 1.
     pub(super) lines: Vec<u64>,
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.ids.zeroize();
+    }
 }
 
 /// Where a cell stands, for a complaint about it.

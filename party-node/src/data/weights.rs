@@ -3,37 +3,44 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::rows::{open, position};
-use super::{DataError, clip, parse_cell};
+use super::{DataError, clip, make_room, parse_cell};
+
+/// All weights of a file: the numbers, wiped on drop, and where each name's is.
+struct Weights {
+    numbers: Zeroizing<Vec<f64>>,
+    places: BTreeMap<String, usize>,
+}
+
+mpc_core::secret_types!(Weights);
 
 /// Reads the weights called `names`, in that order.
 ///
 /// # Errors
 /// [`DataError`] naming the file and the line, or the weight that is not there.
 pub fn read_weights(file: &Path, names: &[String]) -> Result<Zeroizing<Vec<f64>>, DataError> {
-    let mut weights = read_all(file)?;
-    let find = |name: &String| {
-        weights.get(name).copied().ok_or_else(|| DataError::UnknownWeight {
+    let all = read_all(file)?;
+    let mut found = Zeroizing::new(Vec::with_capacity(names.len()));
+    for name in names {
+        let place = all.places.get(name).ok_or_else(|| DataError::UnknownWeight {
             file: file.into(),
             name: name.clone(),
-            known: weights.keys().cloned().collect(),
-        })
-    };
-    let mut found = Zeroizing::new(Vec::with_capacity(names.len()));
-    let result = names.iter().try_for_each(|name| find(name).map(|weight| found.push(weight)));
-    weights.values_mut().for_each(Zeroize::zeroize);
-    result.map(|()| found)
+            known: all.places.keys().cloned().collect(),
+        })?;
+        found.push(all.numbers[*place]);
+    }
+    Ok(found)
 }
 
-fn read_all(file: &Path) -> Result<BTreeMap<String, f64>, DataError> {
+fn read_all(file: &Path) -> Result<Weights, DataError> {
     let mut reader = open(file)?;
     let header = reader.headers().map_err(|e| DataError::csv(file, &e))?.clone();
     let name_at = position(file, &header, "name")?;
     let weight_at = position(file, &header, "weight")?;
-    let mut weights = BTreeMap::new();
-    let mut lines: BTreeMap<String, u64> = BTreeMap::new();
+    let mut all = Weights { numbers: Zeroizing::new(Vec::new()), places: BTreeMap::new() };
+    let mut lines: Vec<u64> = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|e| DataError::csv(file, &e))?;
         let line = record.position().map_or(0, csv::Position::line);
@@ -46,13 +53,16 @@ fn read_all(file: &Path) -> Result<BTreeMap<String, f64>, DataError> {
             column: "weight".into(),
             seen: clip(text),
         })?;
-        if let Some(first) = lines.insert(name.to_owned(), line) {
+        if let Some(first) = all.places.insert(name.to_owned(), lines.len()) {
+            let first = lines[first];
             return Err(DataError::DuplicateId { file: file.into(), id: clip(name), first, second: line });
         }
-        weights.insert(name.to_owned(), weight);
+        lines.push(line);
+        make_room(&mut all.numbers, 1);
+        all.numbers.push(weight);
     }
-    if weights.is_empty() {
+    if all.numbers.is_empty() {
         return Err(DataError::Empty { file: file.into() });
     }
-    Ok(weights)
+    Ok(all)
 }

@@ -53,6 +53,8 @@ pub(super) struct Heads<'a> {
     names: Names,
 }
 
+mpc_core::secret_types!(Heads<'static>);
+
 /// Who cosigned this node's log after a session.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Witnessed {

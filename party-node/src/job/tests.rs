@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use known::Known;
 use ml_ops::{encode_inputs, run_encoded};
-use mpc_core::channel::{Channel, ChannelError};
+use mpc_core::channel::{Channel, ChannelError, Peer};
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::prg::{Prg, Seed};
 use mpc_core::ring::Z64;
@@ -23,12 +23,15 @@ use mpc_core::tensor::Tensor;
 use protocols::prep::dealer::{Dealer, DealerPrep};
 use protocols::session::{PairwiseSeeds, Session};
 
-use super::agreement::{options, row_order};
-use super::{Prepared, load_identity, prepare, run_dealer, run_party};
+use super::agreement::{agreement, options, row_order};
+use super::heads::Heads;
+use super::transcript::Transcript;
+use super::{Prepared, load_identity, open_log, parameters_digest, prepare, run_dealer, run_party};
 use crate::config::{Config, DealerConfig};
 use crate::demo::layout::{Layout, lay_out};
 use crate::demo::scenario::made_up;
 use crate::error::CliError;
+use crate::identity::Identity;
 use crate::log::show;
 use crate::net::{Connected, Listener, SecretBytes, connect};
 use crate::progress::Silent;
@@ -180,8 +183,7 @@ impl World {
         tape::secrets(&session, "blind").iter().for_each(|blind| blinds.add_bytes(blind));
         let mut keys = Known::default();
         for (name, _) in &self.layout.logs {
-            let identity =
-                crate::identity::Identity::load(&self.path(&format!("{name}/{name}.key"))).unwrap();
+            let identity = Identity::load(&self.path(&format!("{name}/{name}.key"))).unwrap();
             keys.add_bytes(identity.signing_key().as_bytes());
         }
         for text in texts {
@@ -243,13 +245,12 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// The third party up to the point where it has agreed on a session.
-fn agreed(config: &Config) -> (Connected, Prepared) {
+fn agreed(config: &Config, identity: &Identity) -> (Connected, Prepared) {
     let prepared = prepare(config).unwrap();
     let options = options(config, &prepared.program);
     let digest = |key: &SecretBytes| row_order(key, &prepared.inputs.row_ids);
-    let (identity, listener) =
-        (load_identity(&config.node).unwrap(), Listener::bind(config.node.listen).unwrap());
-    let connected = connect(&identity, listener, options, Some(&digest)).unwrap_or_else(|e| panic!("{e}"));
+    let listener = Listener::bind(config.node.listen).unwrap();
+    let connected = connect(identity, listener, options, Some(&digest)).unwrap_or_else(|e| panic!("{e}"));
     (connected, prepared)
 }
 
@@ -284,8 +285,18 @@ impl<C: Channel> Channel for Lying<C> {
 
 /// The third party runs the program and tells party 0 something else than party 1.
 fn lie(config: Config) -> Result<Said, CliError> {
-    let (Connected { session_id, keys, channel, dealer, handle, .. }, Prepared { program, inputs }) =
-        agreed(&config);
+    let identity = load_identity(&config.node).unwrap();
+    let (connected, Prepared { program, inputs }) = agreed(&config, &identity);
+    let Connected { session_id, nonces, keys, channel, dealer, handle } = connected;
+    let log = open_log(&config.node, &identity).unwrap();
+    let digests = (program.digest(), parameters_digest(config.preprocessing));
+    let agreement = agreement(&config, session_id, nonces.into_vec(), digests);
+    let me = Peer::Party(config.me);
+    let transcript = Transcript::open(log.handle(), &config.node, me, agreement).unwrap();
+    transcript.flush().unwrap();
+    let (open, names) = (transcript.opened().clone(), handle.names().clone());
+    let heads = Heads::new(&config.node, &identity, log.handle(), open, names).unwrap();
+    assert!(heads.compare(handle.controls(), |_| ()).is_ok(), "heads are compared");
     let encoded = encode_inputs(&program, config.me, &inputs.values).unwrap();
     let dealer = dealer.expect("the session has a dealer");
     let prep = DealerPrep::<Z64>::remote(
@@ -320,7 +331,7 @@ fn a_session_that_ends_well_leaves_no_secret() {
 fn a_party_that_leaves_takes_no_secret_out_of_the_others() {
     let world = World::new();
     let (succeeded, texts) = world.play(|config| {
-        drop(agreed(&config));
+        drop(agreed(&config, &load_identity(&config.node).unwrap()));
         Ok(Vec::new())
     });
     assert_eq!(succeeded, [false, false, true, false], "{texts:?}");

@@ -115,6 +115,25 @@ fn a_missing_cell_and_a_repeated_id_are_named_to_their_owner_alone() {
 }
 
 #[test]
+fn an_unknown_code_is_named_to_its_owner_alone() {
+    let mut scene = Scene::of_one().customer_may_be_said();
+    let table = scene.cluster.path("bureau/bureau.csv");
+    let (header, mut rows) = files::read_csv(&table);
+    let at = header.iter().position(|c| c == "inquiries_6m").unwrap();
+    rows.iter_mut().for_each(|row| "0".clone_into(&mut row[at]));
+    rows[MARKED_ROW][at] = "code-44-zvk".to_owned();
+    files::write_csv(&table, &header, &rows);
+    scene.cluster.edit("bureau/bureau.toml", |text| {
+        let codes = "missing = \"mean\"\none_hot = { inquiries_6m = [\"0\", \"1\"] }";
+        let lines = text.lines().filter(|l| !l.starts_with("inquiries_6m = {"));
+        lines.map(|l| format!("{l}\n")).collect::<String>().replace("missing = \"mean\"", codes)
+    });
+    let secret = Secret::text(&["bureau"], "unknown code", "code-44-zvk", &["bureau.csv"]);
+    scene.secrets.push(secret.that_may_be_said());
+    scene.refuses("an unknown code", "bureau", "unknown_code", &[MARKED_ID, "inquiries_6m", "code-44-zvk"]);
+}
+
+#[test]
 fn bad_weights_and_outcomes_are_named_to_their_owner_alone() {
     let mut scene = Scene::of_one();
     let (_, weights) = files::read_csv(&scene.cluster.path("bank/weights.csv"));
@@ -268,21 +287,46 @@ fn outputs_that_cannot_be_written_name_their_file_alone() {
 /// Trouble at home that stops a session under way: the others are told that much and no more, and so is the log.
 #[test]
 fn others_hear_the_kind_of_an_error_at_home_and_not_its_text() {
-    let scene = Scene::new(40, CONNECT_TIMEOUT_MS);
-    // The bank cannot keep what opens its commitments.
-    std::fs::write(scene.cluster.path("bank/log-openings"), "").unwrap();
-    let ended = scene.play("openings", true);
-    let [bank, bureau] = ["bank", "bureau"].map(|n| ended.iter().find(|e| e.name == n).unwrap().refusal());
-    bank.says(&["log-openings"]);
-    bureau.says(&["bank gave up: file_error"]);
-    let shown = |node: &str| {
+    let shown = |scene: &Scene, node: &str| {
         let log = scene.cluster.text_path(&format!("{node}/log"));
         scene.cluster.subrosa(&["log", "show", &log]).succeeded().stdout
     };
-    assert!(shown("bureau").contains("bank gave up: file_error"), "{}", shown("bureau"));
-    for node in scene.cluster.nodes() {
-        let shown = shown(node);
+    let check = |scene: &Scene| {
         let root = scene.cluster.root().to_str().unwrap();
-        assert!(!shown.contains("log-openings") && !shown.contains(root), "{node}: {shown}");
-    }
+        for node in scene.cluster.nodes() {
+            let shown = shown(scene, node);
+            assert!(!shown.contains(root) && !shown.contains("/log"), "{node}: {shown}");
+        }
+    };
+    let refusal = |ended: &[Ended], node: &str| ended.iter().find(|e| e.name == node).unwrap().refusal();
+
+    // The bank cannot keep what opens its commitments.
+    let scene = Scene::new(40, CONNECT_TIMEOUT_MS);
+    std::fs::write(scene.cluster.path("bank/log-openings"), "").unwrap();
+    let ended = scene.play("openings", true);
+    refusal(&ended, "bank").says(&["log-openings"]);
+    refusal(&ended, "bureau").says(&["bank gave up: file_error"]);
+    assert!(shown(&scene, "bureau").contains("bank gave up: file_error"), "{}", shown(&scene, "bureau"));
+    check(&scene);
+
+    // The bank's log is an old copy, which it learns from its peers.
+    let scene = Scene::new(40, CONNECT_TIMEOUT_MS);
+    let (log, old) = (scene.cluster.path("bank/log"), scene.cluster.path("old-log"));
+    let _first = scene.cluster.run_well(DEADLINE);
+    files::copy_folder(&log, &old);
+    let _second = scene.cluster.run_well(DEADLINE);
+    std::fs::remove_dir_all(&log).unwrap();
+    files::copy_folder(&old, &log);
+    std::fs::remove_file(scene.cluster.scores()).unwrap();
+    let ended = scene.play("an old log", true);
+    let bank = refusal(&ended, "bank");
+    assert_eq!(bank.code, "log_rolled_back");
+    bank.says(&[log.to_str().unwrap()]);
+    assert!(shown(&scene, "bank").ends_with("0 bytes sent\n"), "{}", shown(&scene, "bank"));
+    assert!(
+        shown(&scene, "bank").contains("aborted (log_rolled_back): log_rolled_back;"),
+        "{}",
+        shown(&scene, "bank")
+    );
+    check(&scene);
 }

@@ -1,10 +1,10 @@
-//! Ring products and bit transposition. Products count multiplications of ring elements ("Gelem/s" is GMAC/s), the
+//! Ring products, bit transposition, keystream. Products count multiplications of ring elements ("Gelem/s" is GMAC/s), the
 //! transposition counts bytes of values. The portable path is measured beside the dispatched one.
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use mpc_core::kernels::{bit_slice_u64, expand_bits_u64, matmul_acc_portable, matmul_acc_u64};
+use mpc_core::kernels::{AesCtr, bit_slice_u64, expand_bits_u64, matmul_acc_portable, matmul_acc_u64};
 
 /// Odd, well mixed words; the kernels take the same time for all values.
 fn words(len: usize) -> Vec<u64> {
@@ -54,5 +54,18 @@ fn bits(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, matmul, bits);
+fn randomness(c: &mut Criterion) {
+    let mut group = c.benchmark_group("keystream");
+    for kib in [64, 65_536] {
+        let mut out = vec![0u8; kib << 10];
+        let mut stream = AesCtr::new(&[7; 16], &[9; 16]);
+        group.throughput(Throughput::Bytes(out.len() as u64));
+        group.bench_function(BenchmarkId::from_parameter(format!("{kib} KiB")), |bencher| {
+            bencher.iter(|| stream.fill(black_box(&mut out)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, matmul, bits, randomness);
 criterion_main!(benches);

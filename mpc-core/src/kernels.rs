@@ -9,6 +9,7 @@
 //!
 //! Wrong slice lengths are a bug of the caller, never of a peer or a file, and panic.
 
+mod aes_ctr;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -16,6 +17,8 @@ mod avx512;
 mod bits;
 #[cfg(test)]
 mod emulated;
+#[cfg(target_arch = "x86_64")]
+mod gfni;
 mod portable;
 #[cfg(any(test, target_arch = "x86_64"))]
 mod scratch;
@@ -23,9 +26,12 @@ mod scratch;
 mod simd;
 #[cfg(any(test, target_arch = "x86_64"))]
 mod thin;
+#[cfg(target_arch = "x86_64")]
+mod vaes;
 #[cfg(any(test, target_arch = "x86_64"))]
 mod winograd;
 
+pub use aes_ctr::AesCtr;
 pub use bits::{bit_slice_u8, bit_slice_u64, expand_bits_u8, expand_bits_u64};
 pub use portable::{Word, matmul_acc_portable};
 

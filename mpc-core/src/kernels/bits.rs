@@ -2,7 +2,8 @@
 //! elements `64j..64j+63`, so that one AND of two words is 64 gates.
 //!
 //! The transposition works on 64×64 bit blocks held in registers and L1 (Warren, *Hacker's Delight*, 2nd ed., §7-3),
-//! eight blocks at a time, so that every lane is written in whole cache lines.
+//! eight blocks at a time, so that every lane is written in whole cache lines. Processors with GFNI and AVX-512 have a path
+//! of their own (`gfni`).
 
 use zeroize::optimization_barrier;
 
@@ -23,6 +24,15 @@ const TILE: usize = 8;
 /// ```
 pub fn bit_slice_u64(values: &[u64], lanes: &mut [u64], lane_words: usize, bits: usize) {
     check_lanes(values.len(), lanes.len(), lane_words, bits, 64);
+    #[cfg(target_arch = "x86_64")]
+    if let Some(unit) = super::gfni::Gfni::detect() {
+        return unit.bit_slice(values, lanes, lane_words, bits);
+    }
+    bit_slice_portable(values, lanes, lane_words, bits);
+}
+
+/// As [`bit_slice_u64`], on any processor.
+fn bit_slice_portable(values: &[u64], lanes: &mut [u64], lane_words: usize, bits: usize) {
     let mut tile = [[0u64; 64]; TILE];
     for (t, chunk) in values.chunks(64 * TILE).enumerate() {
         let words = chunk.len().div_ceil(64);
@@ -119,6 +129,27 @@ fn swap_blocks<const HALF: usize>(rows: &mut [u64; 64], low: u64) {
             let swap = (*x >> HALF ^ *y) & low;
             *x ^= swap << HALF;
             *y ^= swap;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_paths_agree(seed: u64, len in 0usize..1400, bits in 0usize..=64) {
+            let mut x = seed;
+            let mut next = || { x = x.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) ^ 0x55; x };
+            let values: Vec<u64> = (0..len).map(|_| next()).collect();
+            let words = len.div_ceil(64);
+            let [mut fast, mut portable] = [(); 2].map(|()| vec![7; bits * words]);
+            bit_slice_u64(&values, &mut fast, words, bits);
+            bit_slice_portable(&values, &mut portable, words, bits);
+            prop_assert_eq!(fast, portable);
         }
     }
 }

@@ -5,11 +5,10 @@
 //! of every party, so a restart never meets an old stream. The stream itself is AES-128 in counter mode (hardware
 //! speed) under 16 bytes of that output with the other 16 as the initial counter.
 
-use aes::Aes128;
-use aes::cipher::{KeyIvInit, StreamCipher};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::bits::{BitTensor, lane_words};
+use crate::kernels::AesCtr;
 use crate::ring::Ring;
 use crate::secret::SecretBytes;
 use crate::tag::{SessionId, Tag};
@@ -43,10 +42,10 @@ impl From<SecretBytes> for Seed {
 impl ZeroizeOnDrop for Seed {}
 
 /// One pseudorandom stream. Its state is wiped on drop.
-pub struct Prg(ctr::Ctr128LE<Aes128>);
+pub struct Prg(AesCtr);
 
-/// The cipher wipes itself.
-impl ZeroizeOnDrop for Prg where ctr::Ctr128LE<Aes128>: ZeroizeOnDrop {}
+/// The keystream wipes itself.
+impl ZeroizeOnDrop for Prg where AesCtr: ZeroizeOnDrop {}
 
 impl Prg {
     /// The stream named by (seed, session, tag, label, component).
@@ -57,8 +56,7 @@ impl Prg {
         h.update(&session.0).update(&tag.to_bytes()).update(&component.to_le_bytes());
         h.update(label.as_bytes());
         let mut key = h.finalize();
-        let (k, iv) = key.as_slice().split_at(16);
-        let stream = ctr::Ctr128LE::new_from_slices(k, iv).expect("16-byte key and 16-byte counter block");
+        let stream = AesCtr::new(key.as_slice());
         key.zeroize();
         h.zeroize();
         Self(stream)
@@ -66,15 +64,14 @@ impl Prg {
 
     /// Overwrites `out` with the next bytes of the stream.
     pub fn fill(&mut self, out: &mut [u8]) {
-        out.fill(0);
-        self.0.apply_keystream(out);
+        self.0.fill(out);
     }
 
     /// The next uniform ring elements.
     #[must_use]
     pub fn tensor<R: Ring>(&mut self, shape: &[usize]) -> Tensor<R> {
         let mut data = vec![R::ZERO; elements(shape)];
-        self.0.apply_keystream(bytemuck::cast_slice_mut(&mut data));
+        self.0.fill(bytemuck::cast_slice_mut(&mut data));
         Tensor::from_vec(shape, data)
     }
 
@@ -82,7 +79,7 @@ impl Prg {
     #[must_use]
     pub fn bits(&mut self, lanes: usize, len: usize) -> BitTensor {
         let mut words = vec![0u64; lanes * lane_words(len)];
-        self.0.apply_keystream(bytemuck::cast_slice_mut(&mut words));
+        self.0.fill(bytemuck::cast_slice_mut(&mut words));
         BitTensor::from_words(lanes, len, words)
     }
 }

@@ -99,6 +99,7 @@ secret_types!(
     SecretBytes,
     Seed,
     Prg,
+    crate::kernels::AesCtr,
     Additive<Z64>,
     Additive<Z8>,
     XorBits,

@@ -9,7 +9,7 @@
 
 use aes::Aes128;
 use aes::cipher::{KeyIvInit, StreamCipher};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 #[cfg(target_arch = "x86_64")]
 use super::vaes::Vaes;
@@ -37,20 +37,26 @@ struct Vector {
 }
 
 impl AesCtr {
-    /// The stream under `key` whose first block encrypts `start`, read as a little-endian number.
+    /// The stream of a key and a start of 16 bytes each: its first block encrypts the start, read as a little-endian
+    /// number.
+    ///
+    /// # Panics
+    /// If there are not 32 bytes.
     #[must_use]
-    pub fn new(key: &[u8; BLOCK], start: &[u8; BLOCK]) -> Self {
+    pub fn new(key_and_start: &[u8]) -> Self {
+        let (key, start) = halves(key_and_start);
         #[cfg(target_arch = "x86_64")]
         if let Some(unit) = Vaes::detect() {
             let (round_keys, counter) = (unit.expand_key(key), u128::from_le_bytes(*start));
             let vector = Vector { unit, round_keys, counter, held: [0; BLOCK], left: 0 };
             return Self(Engine::Vector(Box::new(vector)));
         }
-        Self::portable(key, start)
+        Self::portable(key_and_start)
     }
 
     /// As [`AesCtr::new`], without the processor's wide units.
-    pub(super) fn portable(key: &[u8; BLOCK], start: &[u8; BLOCK]) -> Self {
+    fn portable(key_and_start: &[u8]) -> Self {
+        let (key, start) = halves(key_and_start);
         Self(Engine::Portable(ctr::Ctr128LE::new(key.into(), start.into())))
     }
 
@@ -65,6 +71,11 @@ impl AesCtr {
             Engine::Vector(vector) => vector.fill(out),
         }
     }
+}
+
+fn halves(bytes: &[u8]) -> (&[u8; BLOCK], &[u8; BLOCK]) {
+    let [key, start] = bytes.as_chunks().0 else { panic!("expected a key and a start of 16 bytes each") };
+    (key, start)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -99,6 +110,9 @@ impl Vector {
     }
 }
 
+/// Either engine wipes itself.
+impl ZeroizeOnDrop for AesCtr where ctr::Ctr128LE<Aes128>: ZeroizeOnDrop {}
+
 #[cfg(target_arch = "x86_64")]
 impl Drop for Vector {
     fn drop(&mut self) {
@@ -130,7 +144,8 @@ mod tests {
         let key: [u8; 16] = std::array::from_fn(|i| i as u8);
         let block: [u8; 16] = std::array::from_fn(|i| 0x11 * i as u8);
         let expected = "69c4e0d86a7b0430d8cdb78070b4c55a";
-        for stream in [AesCtr::new(&key, &block), AesCtr::portable(&key, &block)] {
+        let name = [key, block].concat();
+        for stream in [AesCtr::new(&name), AesCtr::portable(&name)] {
             let hex: String = taken(stream, &[16]).iter().map(|b| format!("{b:02x}")).collect();
             assert_eq!(hex, expected);
         }
@@ -139,24 +154,20 @@ mod tests {
     #[test]
     fn carries_reach_every_byte_of_the_counter() {
         for start in [u128::MAX - 3, u128::from(u64::MAX) - 40, (7 << 64) - 2, (1 << 96) - 70] {
-            let start = start.to_le_bytes();
+            let name = [[3; 16], start.to_le_bytes()].concat();
             let pieces = [5, 11, 1000, 3000, 1];
-            assert_eq!(
-                taken(AesCtr::new(&[3; 16], &start), &pieces),
-                taken(AesCtr::portable(&[3; 16], &start), &pieces)
-            );
+            assert_eq!(taken(AesCtr::new(&name), &pieces), taken(AesCtr::portable(&name), &pieces));
         }
     }
 
     proptest! {
         #[test]
         fn the_paths_agree_however_the_stream_is_cut(
-            key: [u8; 16],
-            start: [u8; 16],
+            name: [u8; 32],
             pieces in proptest::collection::vec(0usize..1200, 0..6),
         ) {
-            let portable = taken(AesCtr::portable(&key, &start), &pieces);
-            prop_assert_eq!(taken(AesCtr::new(&key, &start), &pieces), portable);
+            let portable = taken(AesCtr::portable(&name), &pieces);
+            prop_assert_eq!(taken(AesCtr::new(&name), &pieces), portable);
         }
     }
 }

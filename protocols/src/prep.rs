@@ -36,6 +36,11 @@ pub trait Preprocessing<S: Sharing>: Send {
     fn comparison(&mut self, spec: Comparison) -> Result<ComparisonBundle<S>, PrepError>;
     /// `len` random bits, shared both ways.
     fn dabits(&mut self, len: usize) -> Result<DaBits<S>, PrepError>;
+    /// Makes or receives the whole agreed demand now, instead of item by item as it is used. Takes memory for all of it.
+    ///
+    /// # Errors
+    /// [`PrepError`].
+    fn prepare(&mut self) -> Result<(), PrepError>;
     /// Bytes received from the provider so far.
     fn received_bytes(&self) -> u64;
 }

@@ -13,6 +13,8 @@
 //!
 //! **Cost**: the correction bytes of [`Item::correction_bytes`], to party 0 only.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use mpc_core::bits::BitTensor;
 use mpc_core::channel::{ChannelError, CorrectionSource};
@@ -150,7 +152,7 @@ fn decode_correction<R: Ring>(c: &Component, bytes: &[u8]) -> Option<Value<R>> {
 pub struct InProcessDealer<R> {
     dealer: Dealer,
     demand: Option<Demand>,
-    queue: std::collections::VecDeque<Bytes>,
+    queue: VecDeque<Bytes>,
     next_item: u32,
     ring: std::marker::PhantomData<fn() -> R>,
 }
@@ -159,13 +161,7 @@ impl<R: Ring> InProcessDealer<R> {
     /// A dealer that makes what is asked for, or exactly `demand` if one is given.
     #[must_use]
     pub const fn new(dealer: Dealer, demand: Option<Demand>) -> Self {
-        Self {
-            dealer,
-            demand,
-            queue: std::collections::VecDeque::new(),
-            next_item: 0,
-            ring: std::marker::PhantomData,
-        }
+        Self { dealer, demand, queue: VecDeque::new(), next_item: 0, ring: std::marker::PhantomData }
     }
 }
 
@@ -212,9 +208,10 @@ pub struct DealerPrep<R: Ring> {
     source: Option<Box<dyn CorrectionReader>>,
     demand: Option<Demand>,
     next: u32,
+    /// Items that were prepared and are not asked for yet.
+    ahead: VecDeque<Vec<Value<R>>>,
     received_bytes: u64,
     asked: Vec<Item>,
-    ring: std::marker::PhantomData<fn() -> R>,
 }
 
 impl<R: Ring> DealerPrep<R> {
@@ -251,8 +248,8 @@ impl<R: Ring> DealerPrep<R> {
         source: Option<Box<dyn CorrectionReader>>,
         demand: Option<Demand>,
     ) -> Self {
-        let ring = std::marker::PhantomData;
-        Self { me, session, seed, source, demand, next: 0, received_bytes: 0, asked: vec![], ring }
+        let (ahead, asked) = (VecDeque::new(), vec![]);
+        Self { me, session, seed, source, demand, next: 0, ahead, received_bytes: 0, asked }
     }
 
     /// The next item's components: expanded, or received.
@@ -266,6 +263,14 @@ impl<R: Ring> DealerPrep<R> {
         }
         self.next += 1;
         self.asked.push(item);
+        let values = match self.ahead.pop_front() {
+            Some(prepared) => prepared,
+            None => self.make(index, item)?,
+        };
+        Ok(values.into_iter())
+    }
+
+    fn make(&mut self, index: u32, item: Item) -> Result<Vec<Value<R>>, PrepError> {
         if let Some(source) = &mut self.source {
             source.begin(index, &item);
         }
@@ -283,7 +288,7 @@ impl<R: Ring> DealerPrep<R> {
             wipe(correction);
             values.push(decoded.ok_or(PrepError::Malformed { index })?);
         }
-        Ok(values.into_iter())
+        Ok(values)
     }
 
     /// Everything asked for so far, in order.
@@ -359,6 +364,17 @@ impl<R: Ring> Preprocessing<Additive<R>> for DealerPrep<R> {
     fn dabits(&mut self, len: usize) -> Result<DaBits<Additive<R>>, PrepError> {
         let v = &mut self.draw(Item::DaBits { len })?;
         Ok(DaBits { xor: bits(v), ring: ring(v, &[len]) })
+    }
+
+    fn prepare(&mut self) -> Result<(), PrepError> {
+        let agreed = self.demand.as_ref().map_or(0, |d| d.items.len());
+        for index in self.next as usize + self.ahead.len()..agreed {
+            let item = self.demand.as_ref().and_then(|d| d.items.get(index)).copied();
+            let item = item.expect("invariant: the index is below the number of items");
+            let values = self.make(index as u32, item)?;
+            self.ahead.push_back(values);
+        }
+        Ok(())
     }
 
     fn received_bytes(&self) -> u64 {

@@ -36,6 +36,10 @@ struct Vector {
     left: usize,
 }
 
+crate::secret_types!(AesCtr, Engine);
+#[cfg(target_arch = "x86_64")]
+crate::secret_types!(Vector);
+
 impl AesCtr {
     /// The stream of a key and a start of 16 bytes each: its first block encrypts the start, read as a little-endian
     /// number.

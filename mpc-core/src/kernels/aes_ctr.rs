@@ -20,7 +20,8 @@ const BLOCK: usize = 16;
 pub struct AesCtr(Engine);
 
 enum Engine {
-    Portable(ctr::Ctr128LE<Aes128>),
+    /// In a box as the other: moving a stream leaves no copy of its key.
+    Portable(Box<ctr::Ctr128LE<Aes128>>),
     #[cfg(target_arch = "x86_64")]
     Vector(Box<Vector>),
 }
@@ -61,7 +62,7 @@ impl AesCtr {
     /// As [`AesCtr::new`], without the processor's wide units.
     fn portable(key_and_start: &[u8]) -> Self {
         let (key, start) = halves(key_and_start);
-        Self(Engine::Portable(ctr::Ctr128LE::new(key.into(), start.into())))
+        Self(Engine::Portable(Box::new(ctr::Ctr128LE::new(key.into(), start.into()))))
     }
 
     /// Overwrites `out` with the next bytes of the stream.

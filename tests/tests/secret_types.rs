@@ -9,11 +9,13 @@ use subrosa_tests::files;
 const CRATES: [&str; 4] = ["mpc-core", "protocols", "ml-ops", "party-node"];
 
 /// What a field is made of that holds keys, shares, masks, or a party's own values.
-const KINDS: [&str; 28] = [
+const KINDS: [&str; 30] = [
     "Seed",
     "SecretBytes",
     "LogKey",
     "Prg",
+    "Aes128",
+    "AesCtr",
     "Tensor",
     "BitTensor",
     "Additive",

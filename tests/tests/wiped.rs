@@ -88,17 +88,12 @@ fn keys_and_streams_are_wiped_and_leave_no_copy_when_moved() {
         drop((log.clone(), log));
     });
 
-    // The stream's own key: the name of the stream, hashed under the seed.
+    // The stream's own key: the name of the stream, hashed under the seed. It is also the first of the round keys.
     let session = SessionId([9; 32]);
     let name = [b"subrosa/prg/v1\0", &session.0[..], &TAG.to_bytes(), &7_u32.to_le_bytes(), b"test"].concat();
     let stream_key = *blake3::keyed_hash(&bytes, &name).as_bytes();
     let look = words(&stream_key);
     let stream = || Box::new(Prg::new(&Seed::new(bytes), &session, TAG, "test", 7));
-    if cfg!(target_arch = "x86_64") {
-        // With AES instructions the cipher keeps its key as it is, so a stream that is forgotten shows it.
-        let (_, found) = watch(&look, || drop(Box::new(ManuallyDrop::new(*stream()))));
-        assert!(!found.is_empty(), "the stream keeps its key in another form, and this test sees nothing");
-    }
     watch_clean("a stream", &look, || {
         let mut prg = stream();
         prg.fill(&mut [0; 100]);

@@ -20,7 +20,8 @@ const BLOCK: usize = 16;
 pub struct AesCtr(Engine);
 
 enum Engine {
-    Portable(ctr::Ctr128LE<Aes128>),
+    /// In a box as the other: moving a stream leaves no copy of its key.
+    Portable(Box<ctr::Ctr128LE<Aes128>>),
     #[cfg(target_arch = "x86_64")]
     Vector(Box<Vector>),
 }
@@ -35,6 +36,10 @@ struct Vector {
     held: [u8; BLOCK],
     left: usize,
 }
+
+crate::secret_types!(AesCtr, Engine);
+#[cfg(target_arch = "x86_64")]
+crate::secret_types!(Vector);
 
 impl AesCtr {
     /// The stream of a key and a start of 16 bytes each: its first block encrypts the start, read as a little-endian
@@ -57,7 +62,7 @@ impl AesCtr {
     /// As [`AesCtr::new`], without the processor's wide units.
     fn portable(key_and_start: &[u8]) -> Self {
         let (key, start) = halves(key_and_start);
-        Self(Engine::Portable(ctr::Ctr128LE::new(key.into(), start.into())))
+        Self(Engine::Portable(Box::new(ctr::Ctr128LE::new(key.into(), start.into()))))
     }
 
     /// Overwrites `out` with the next bytes of the stream.

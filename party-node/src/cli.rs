@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 success; 1 the computation failed or a check did not hold; 2 wrong usage or configuration.
 
+mod bench;
 mod check;
 mod demo;
 mod keygen;
@@ -19,6 +20,8 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
+use crate::bench::workload::Workload;
+use crate::config::Link;
 use crate::error::CliError;
 use crate::output::{Format, write_stdout};
 
@@ -79,6 +82,16 @@ enum Command {
         #[command(subcommand)]
         command: LogCommand,
     },
+    /// Time one workload as real processes over QUIC on this machine
+    Bench(BenchArgs),
+    /// A node of a bench
+    #[command(hide = true)]
+    BenchNode {
+        /// Folder of the bench
+        dir: PathBuf,
+        /// Place in its list of nodes
+        index: usize,
+    },
     /// The whole story on this machine, as separate processes
     Demo {
         #[command(subcommand)]
@@ -133,6 +146,49 @@ struct DemoArgs {
     keep: Option<PathBuf>,
 }
 
+/// Flags of `bench`.
+#[derive(clap::Args)]
+struct BenchArgs {
+    /// What to compute
+    workload: Workload,
+    /// Elements, side of the matrices, rows or batch
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=20_000_000))]
+    n: Option<u32>,
+    /// Columns (lr-infer)
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=10_000))]
+    columns: Option<u32>,
+    /// Products in the plain ring, without truncation (mul)
+    #[arg(long)]
+    raw: bool,
+    /// Computing parties
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=5))]
+    parties: u8,
+    /// Where correlated randomness comes from
+    #[arg(long, value_enum, default_value = "dealer")]
+    preprocessing: Dealer,
+    /// Security model
+    #[arg(long, value_enum, default_value = "semi-honest")]
+    security: SemiHonest,
+    /// Settings for this kind of network
+    #[arg(long, value_enum, default_value = "loopback")]
+    net: Link,
+    /// Counted repetitions
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repeat: u32,
+}
+
+/// The one provider that there is.
+#[derive(Copy, Clone, clap::ValueEnum)]
+enum Dealer {
+    Dealer,
+}
+
+/// The one security model that there is.
+#[derive(Copy, Clone, clap::ValueEnum)]
+enum SemiHonest {
+    SemiHonest,
+}
+
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -176,6 +232,8 @@ fn run(args: &[OsString], format: Format) -> ExitCode {
         Command::Log { command: LogCommand::Show { dir } } => log::show(&dir, format),
         Command::Log { command: LogCommand::Prove { dir, claim } } => prove::prove(&dir, &claim, format),
         Command::Log { command: LogCommand::CheckProof(args) } => prove::check(&args, format),
+        Command::Bench(args) => bench::bench(&args, format),
+        Command::BenchNode { dir, index } => bench::node(&dir, index, format),
         Command::Demo { command: DemoCommand::LoanScoring(args) } => demo::loan_scoring(args, format),
     };
     match done {

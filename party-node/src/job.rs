@@ -15,11 +15,13 @@ mod party;
 pub mod report;
 mod shared;
 mod transcript;
+pub(crate) mod wiring;
 
 #[cfg(test)]
 mod tests;
 
 pub use dealer::run_dealer;
+pub(crate) use dealer::serve;
 pub use heads::{Missing, Witnessed};
 pub use party::run_party;
 

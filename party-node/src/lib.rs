@@ -1,5 +1,6 @@
 //! The party node.
 
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod data;

@@ -57,7 +57,7 @@ pub(super) struct PeerEntry {
 }
 
 /// The kind of network between the parties; it selects QUIC settings.
-#[derive(Deserialize, serde::Serialize, Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Deserialize, serde::Serialize, clap::ValueEnum, Copy, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Link {
     /// All nodes on one machine.
@@ -66,6 +66,18 @@ pub enum Link {
     Lan,
     /// The internet.
     Wan,
+}
+
+impl Link {
+    /// As in a configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Loopback => "loopback",
+            Self::Lan => "lan",
+            Self::Wan => "wan",
+        }
+    }
 }
 
 /// Where correlated randomness comes from.

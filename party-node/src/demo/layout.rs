@@ -123,7 +123,7 @@ pub fn lay_out(scenario: &Scenario, dir: &Path) -> Result<Layout, CliError> {
 }
 
 /// Ports that are free now. They are held until all are found, so that none is found twice.
-fn free_addresses(count: usize) -> Result<Vec<String>, CliError> {
+pub(crate) fn free_addresses(count: usize) -> Result<Vec<String>, CliError> {
     let no_port =
         |e: std::io::Error| CliError::outcome("no_port", format_args!("no free port on 127.0.0.1: {e}"));
     let sockets: Vec<UdpSocket> =

@@ -140,7 +140,7 @@ fn agreement(config: &DealerConfig, identity: &Identity, session: &DealerSession
 }
 
 /// Makes and sends all corrections, then waits until every party is done. Gives the number of items.
-fn serve(session: &DealerSession, recorder: &mut CorrectionRecorder) -> Result<u64, Failure> {
+pub(crate) fn serve(session: &DealerSession, recorder: &mut CorrectionRecorder) -> Result<u64, Failure> {
     let names = session.names().clone();
     let demand = Demand::decode(&session.demand).map_err(|e| {
         let error = CliError::outcome("bad_demand", format_args!("the parties' demand is refused: {e}"));

@@ -9,8 +9,8 @@ use crate::error::CliError;
 use crate::net::{Names, NetError, blame};
 
 /// A session that failed: what this node's operator sees, and what everybody else may know of it.
-pub(super) struct Failure {
-    pub(super) error: CliError,
+pub(crate) struct Failure {
+    pub(crate) error: CliError,
     /// Whom the others should hold responsible.
     pub(super) culprit: Option<Peer>,
     reason: String,

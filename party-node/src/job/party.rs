@@ -13,16 +13,7 @@ use std::time::Instant;
 use ml_ops::{EncodedInputs, Execution, InputKind, Plan, Program, encode_inputs};
 use mpc_core::channel::Peer;
 use mpc_core::hex::hex;
-use mpc_core::party::PerParty;
-use mpc_core::prg::Seed;
-use mpc_core::ring::Z64;
-use mpc_core::share::Additive;
-use mpc_core::tag::SessionId;
-use mpc_core::transcript::{
-    CommitmentKind, CorrectionRecorder, LogKey, Outcome, RecordedCorrections, Recorder,
-};
-use protocols::prep::dealer::DealerPrep;
-use protocols::session::{PairwiseSeeds, Session};
+use mpc_core::transcript::{CommitmentKind, Outcome};
 use zeroize::Zeroizing;
 
 use super::agreement::{agreement, options, row_order};
@@ -32,17 +23,14 @@ use super::inputs::LocalInputs;
 use super::lane::Lane;
 use super::outputs::write_outputs;
 use super::report::{RunReport, Seconds, security_line};
-use super::shared::Shared;
 use super::transcript::{Agreement, Transcript};
+use super::wiring::{Recorders, Secrets};
 use super::{Prepared, check_own_key, close_log, load_identity, open_log, prepare};
 use crate::config::Config;
 use crate::error::CliError;
 use crate::identity::Identity;
 use crate::log::LogWriter;
-use crate::net::{
-    Connected, DealerLink, Listener, PeerKeys, QuicChannel, QuicCorrections, SecretBytes, SessionHandle,
-    connect,
-};
+use crate::net::{Connected, Listener, SecretBytes, SessionHandle, connect};
 use crate::progress::{Progress, Step};
 
 /// Runs the program of the configuration as this party.
@@ -88,20 +76,7 @@ struct Run<'a> {
     inputs: LocalInputs,
 }
 
-/// What the recorders of a session write down, whoever uses the channel at the moment.
-struct Recorders {
-    channel: Shared<Recorder<QuicChannel>>,
-    corrections: Option<Shared<RecordedCorrections<QuicCorrections>>>,
-}
-
-/// What the protocol session is made of, besides the recorded channel.
-struct Secrets {
-    id: SessionId,
-    keys: PerParty<Option<PeerKeys>>,
-    dealer: DealerLink,
-}
-
-mpc_core::secret_types!(serde::Serialize; Run<'static>, Recorders, Secrets);
+mpc_core::secret_types!(serde::Serialize; Run<'static>);
 
 impl Run<'_> {
     fn session(
@@ -130,7 +105,7 @@ impl Run<'_> {
             .inspect_err(|e| give_up(&handle, me, e.code()))?;
 
         let mut secrets = Secrets { id, keys, dealer };
-        let recorders = self.recorders(channel, &mut secrets, &log);
+        let recorders = Recorders::new(self.config.me, channel, &mut secrets, &log.handle());
         let computed = heads
             .compare(handle.controls(), |f| handle.abort(Some(f.culprit.unwrap_or(me)), f.reason()))
             .and_then(|()| self.compute(&handle, secrets, &recorders, encoded, &log, progress));
@@ -200,21 +175,6 @@ impl Run<'_> {
         transcript.flush()
     }
 
-    fn recorders(&self, channel: QuicChannel, secrets: &mut Secrets, log: &LogWriter) -> Recorders {
-        let me = Peer::Party(self.config.me);
-        let keys = PerParty::from_fn(self.config.node.roster.len(), |p| {
-            secrets.keys[p].as_ref().map(|k| LogKey::from(k.log.clone()))
-        });
-        let channel = Recorder::new(channel, secrets.id, 0, keys, Box::new(log.handle()));
-        let corrections = secrets.dealer.take_source().map(|source| {
-            let key = LogKey::from(secrets.dealer.log.clone());
-            let recorder =
-                CorrectionRecorder::new(secrets.id, 0, key, me, Peer::Dealer, Box::new(log.handle()));
-            Shared::new(RecordedCorrections::new(source, recorder))
-        });
-        Recorders { channel: Shared::new(channel), corrections }
-    }
-
     /// Starts the lane and waits for its end, or for the session's.
     fn compute(
         &self,
@@ -225,7 +185,7 @@ impl Run<'_> {
         log: &LogWriter,
         progress: &mut dyn Progress,
     ) -> Result<Execution, Failure> {
-        let session = self.protocol_session(&secrets, recorders);
+        let session = recorders.session(self.config.me, &secrets, self.program.demand());
         drop(secrets);
         let lane = Lane::start(session, self.program.clone(), encoded, handle)?;
         lane.follow(handle, &log.handle(), &mut |label, rounds, bytes| {
@@ -237,19 +197,6 @@ impl Run<'_> {
                 bytes_total: self.plan.sent_bytes[self.config.me],
             });
         })
-    }
-
-    fn protocol_session(&self, secrets: &Secrets, recorders: &Recorders) -> Session<Additive<Z64>> {
-        let source = recorders.corrections.clone().map(|s| Box::new(s) as Box<_>);
-        let seed = Seed::from(secrets.dealer.seed.clone());
-        let prep = DealerPrep::<Z64>::remote(self.config.me, secrets.id, seed, source, self.program.demand());
-        let seeds = |f: fn(&PeerKeys) -> &SecretBytes| {
-            PerParty::from_fn(self.config.node.roster.len(), |p| {
-                secrets.keys[p].as_ref().map(|k| Seed::from(f(k).clone()))
-            })
-        };
-        let pairwise = PairwiseSeeds { input: seeds(|k| &k.input), zero: seeds(|k| &k.zero) };
-        Session::new(secrets.id, Box::new(recorders.channel.clone()), Box::new(prep), pairwise)
     }
 
     /// The session's good end: costs as planned, outputs committed, all parties agree that it is over.
@@ -284,19 +231,6 @@ impl Run<'_> {
         if let Err(error) = transcript.close(outcome, rounds, sent) {
             eprintln!("warning: the abort is not in the log: {error}");
         }
-    }
-}
-
-impl Recorders {
-    /// Writes the batches under way; gives rounds and payload bytes sent. A lane that is still busy keeps its channel:
-    /// then the log ends with what was written before.
-    fn finish(&self) -> (u64, u64) {
-        if let Some(mut corrections) = self.corrections.as_ref().and_then(Shared::try_lock) {
-            corrections.finish();
-        }
-        let Some(mut channel) = self.channel.try_lock() else { return (0, 0) };
-        channel.finish();
-        (channel.rounds(), channel.total_traffic().sent)
     }
 }
 

@@ -1,0 +1,91 @@
+//! `subrosa bench`: one workload as real processes over QUIC on this machine, with everything that a node does in
+//! production but files and row ids.
+//!
+//! Each repetition is a session of its own. The parties first receive and expand all correlated randomness (offline),
+//! meet at a barrier, and then compute (online), so the two add up and do not overlap; in production the dealer streams
+//! ahead and they do. One repetition goes before those that count. Inputs are fresh random values, and party 0 compares
+//! its result with the plaintext one.
+
+mod node;
+mod raw;
+mod report;
+mod spec;
+pub mod workload;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+pub use report::{BenchReport, Figures};
+use spec::{DEALER, Spec};
+use workload::Task;
+
+use crate::cli::make_key;
+use crate::config::Link;
+use crate::demo::layout::free_addresses;
+use crate::demo::process::{Node, run_all};
+use crate::error::CliError;
+
+/// Runs a workload `repeat` times.
+///
+/// # Errors
+/// Sizes that make no program, or a node that failed.
+pub fn run(task: Task, repeat: usize, link: Link) -> Result<BenchReport, CliError> {
+    // Whatever is wrong with the sizes is better said before processes start.
+    let program = task.program().map_err(|e| CliError::setup("bad_program", e))?;
+    drop(program);
+    let dir = tempfile::Builder::new()
+        .prefix("subrosa-bench-")
+        .tempdir()
+        .map_err(|e| CliError::outcome("file_error", format_args!("cannot make a temporary folder: {e}")))?;
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|e| CliError::outcome("no_randomness", e))?;
+    let names: Vec<String> = task.names().into_iter().chain([DEALER.to_owned()]).collect();
+    let nodes = names
+        .iter()
+        .zip(free_addresses(names.len())?)
+        .map(|(name, address)| {
+            let key = make_key(&Spec::key_file(dir.path(), name))?;
+            Ok((name.clone(), address, key.to_string()))
+        })
+        .collect::<Result<Vec<_>, CliError>>()?;
+    let spec = Spec { task, repeat, seed, link, nodes };
+    spec.save(dir.path())?;
+    let program = std::env::current_exe()
+        .map_err(|e| CliError::outcome("process", format_args!("cannot find the running executable: {e}")))?;
+    let processes: Vec<Node> = names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| {
+            let words =
+                ["bench-node".into(), dir.path().as_os_str().to_owned(), OsString::from(index.to_string())];
+            Node { name: name.clone(), args: words.to_vec() }
+        })
+        .collect();
+    let reports = run_all(&program, &processes)?
+        .into_iter()
+        .map(|value| {
+            serde_json::from_value(value)
+                .map_err(|e| CliError::outcome("process", format_args!("a node's result is not one: {e}")))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let repeats: Vec<Figures> = (1..=repeat).map(|i| Figures::of(&reports, i)).collect();
+    let median = Figures::median(&repeats);
+    Ok(BenchReport {
+        workload: spec.task.workload.name(),
+        parties: spec.task.parties,
+        preprocessing: "dealer",
+        security: "semi-honest",
+        net: link.name().to_owned(),
+        shape: spec.task.shape(),
+        repeats,
+        median,
+    })
+}
+
+/// Runs one node of a bench and gives what it prints.
+///
+/// # Errors
+/// Whatever keeps it from its end.
+pub fn run_node(dir: &Path, index: usize) -> Result<impl serde::Serialize + use<>, CliError> {
+    node::run(dir, index)
+}

@@ -1,0 +1,245 @@
+//! One node of a bench: a party or the dealer, in a process of its own. It holds one session after the other: all
+//! correlated randomness first, then, when everybody has it, the computation. What it does besides is what a node does in
+//! production: messages are recorded as keyed digests in a transcript log.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ml_ops::{Program, encode_inputs, run_encoded};
+use mpc_core::channel::{ChannelError, Peer};
+use mpc_core::party::PartyId;
+use mpc_core::tag::SessionId;
+use mpc_core::transcript::{
+    Close, CorrectionRecorder, Entry, LogKey, Member as LogMember, Outcome, SessionOpen,
+};
+use serde::{Deserialize, Serialize};
+
+use super::raw;
+use super::spec::{DEALER, Spec};
+use super::workload::{Values, max_abs_error};
+use crate::error::CliError;
+use crate::identity::Identity;
+use crate::job::wiring::{Recorders, Secrets};
+use crate::job::{link_profile, serve};
+use crate::log::{LogHandle, LogWriter};
+use crate::net::{
+    ConnectOptions, Connected, DealerOptions, DealerServer, Listener, Member, PROTOCOL_VERSION,
+    SessionHandle, connect,
+};
+
+/// How long nodes wait for each other.
+const CONNECT_TIMEOUT_MS: u64 = 60_000;
+/// How long the others may take over their correlated randomness.
+const BARRIER: Duration = Duration::from_secs(600);
+
+/// What one node measured in one repetition.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Measured {
+    pub(super) offline_ms: f64,
+    pub(super) online_ms: f64,
+    pub(super) rounds: u64,
+    /// Payload bytes sent.
+    pub(super) online_bytes: u64,
+    /// Payload bytes of corrections received.
+    pub(super) offline_bytes: u64,
+    pub(super) wire_bytes: u64,
+    /// At party 0.
+    pub(super) max_abs_error: Option<f64>,
+}
+
+/// What one node prints in the end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct NodeReport {
+    pub(super) name: String,
+    /// The uncounted repetition first.
+    pub(super) repeats: Vec<Measured>,
+    /// Largest memory of the process.
+    pub(super) peak_rss_mb: f64,
+}
+
+/// Runs the node with this place in the bench's list.
+pub(super) fn run(dir: &Path, index: usize) -> Result<NodeReport, CliError> {
+    let spec = Spec::load(dir)?;
+    let members = spec.members()?;
+    let Some(me) = members.get(index) else {
+        return Err(CliError::setup("bad_bench", format_args!("there is no node {index}")));
+    };
+    let identity = Identity::load(&Spec::key_file(dir, &me.name)).map_err(crate::cli::from_identity)?;
+    let key = identity.signing_key().clone();
+    let log = LogWriter::open(&Spec::log_dir(dir, &me.name), &me.name, key).map_err(log_failed)?;
+    let node = Node { spec: &spec, members: &members, identity: &identity, index, log: log.handle() };
+    let repeats = if me.name == DEALER { node.dealer()? } else { node.party()? };
+    Ok(NodeReport { name: me.name.clone(), repeats, peak_rss_mb: peak_rss_mb() })
+}
+
+struct Node<'a> {
+    spec: &'a Spec,
+    /// Parties in order, then the dealer.
+    members: &'a [Member],
+    identity: &'a Identity,
+    index: usize,
+    log: LogHandle,
+}
+
+impl Node<'_> {
+    fn address(&self) -> Result<SocketAddr, CliError> {
+        let address = &self.members[self.index].address;
+        address.parse().map_err(|e| CliError::setup("bad_bench", format_args!("address {address}: {e}")))
+    }
+
+    fn parties(&self) -> &[Member] {
+        &self.members[..self.spec.task.parties]
+    }
+
+    fn party(&self) -> Result<Vec<Measured>, CliError> {
+        let program = self.spec.task.program().map_err(|e| CliError::setup("bad_program", e))?;
+        (0..=self.spec.repeat).map(|repetition| self.one_session(&program, repetition)).collect()
+    }
+
+    fn one_session(&self, program: &Program, repetition: usize) -> Result<Measured, CliError> {
+        let task = &self.spec.task;
+        let me = PartyId::new(self.index);
+        let inputs = task.inputs(program, self.spec.inputs_seed(repetition));
+        let own: Values = program
+            .inputs()
+            .filter(|i| i.owner == me)
+            .filter_map(|i| Some((i.name.to_owned(), inputs.get(i.name)?.clone())))
+            .collect();
+        let encoded = encode_inputs(program, me, &own).map_err(|e| CliError::outcome("internal", e))?;
+        let demand = if task.raw { raw::demand(task.n) } else { program.demand() };
+
+        let listener = Listener::bind(self.address()?).map_err(net_failed)?;
+        let mut options = ConnectOptions::new(me, self.parties().to_vec());
+        options.dealer = Some(self.members[task.parties].clone());
+        options.link = link_profile(self.spec.link);
+        options.program_digest = program.digest();
+        options.demand = demand.encode();
+        options.connect_timeout_ms = CONNECT_TIMEOUT_MS;
+        options.receive_timeout_ms = BARRIER.as_millis() as u64;
+        let connected = connect(self.identity, listener, options, None).map_err(net_failed)?;
+        let nonces = connected.nonces.clone().into_vec();
+        let Connected { session_id: id, keys, channel, dealer, handle, .. } = connected;
+        self.open(id, Peer::Party(me), program.digest(), nonces)?;
+        let dealer = dealer.ok_or_else(|| CliError::outcome("internal", "a bench has a dealer"))?;
+        let mut secrets = Secrets { id, keys, dealer };
+        let recorders = Recorders::new(me, channel, &mut secrets, &self.log);
+        let mut session = recorders.session(me, &secrets, demand);
+        drop(secrets);
+
+        let mut measured = Measured::default();
+        let began = Instant::now();
+        session.prep().prepare().map_err(|e| CliError::outcome("preprocessing", e))?;
+        barrier(&handle)?;
+        measured.offline_ms = milliseconds(began);
+        let began = Instant::now();
+        let result = if task.raw {
+            raw::run(&mut session, task.n, encoded).map_err(|e| CliError::outcome("protocol_failed", e))?
+        } else {
+            let run = run_encoded(&mut session, program, encoded, &mut |_| ());
+            run.map_err(|e| CliError::outcome("run_failed", e))?.outputs
+        };
+        measured.online_ms = milliseconds(began);
+        measured.rounds = session.rounds();
+        measured.online_bytes = session.sent_bytes();
+        measured.offline_bytes = session.prep_bytes();
+        if self.index == 0 {
+            let expected = task.expected(program, &inputs).map_err(|e| CliError::outcome("internal", e))?;
+            measured.max_abs_error = Some(max_abs_error(&result, &expected));
+        }
+        handle.conclude().map_err(channel_failed)?;
+        let (sent, received) = handle.wire_bytes();
+        measured.wire_bytes = sent + received;
+        handle.leave();
+        let (rounds, bytes_sent) = recorders.finish();
+        self.close(id, rounds, bytes_sent)?;
+        Ok(measured)
+    }
+
+    fn dealer(&self) -> Result<Vec<Measured>, CliError> {
+        let mut options = DealerOptions::new(self.parties().to_vec());
+        options.link = link_profile(self.spec.link);
+        options.session_timeout_ms = CONNECT_TIMEOUT_MS;
+        let listener = Listener::bind(self.address()?).map_err(net_failed)?;
+        let server = DealerServer::bind(self.identity, listener, options).map_err(net_failed)?;
+        let limit = Duration::from_millis(CONNECT_TIMEOUT_MS);
+        let mut repeats = Vec::new();
+        for _ in 0..=self.spec.repeat {
+            let session = server.accept_session(Some(limit)).map_err(net_failed)?;
+            let session = session
+                .ok_or_else(|| CliError::outcome("peer_absent", "the parties did not ask for a session"))?;
+            let began = Instant::now();
+            let id = session.session_id;
+            self.open(id, Peer::Dealer, session.program_digest, Vec::new())?;
+            let key = LogKey::from(session.logs[PartyId::new(0)].clone());
+            let corrected = Peer::Party(PartyId::new(0));
+            let log = Box::new(self.log.clone());
+            let mut recorder = CorrectionRecorder::new(id, 0, key, Peer::Dealer, corrected, log);
+            serve(&session, &mut recorder).map_err(|failure| failure.error)?;
+            recorder.finish();
+            session.leave();
+            self.close(id, 0, recorder.traffic().sent)?;
+            repeats.push(Measured { offline_ms: milliseconds(began), ..Measured::default() });
+        }
+        Ok(repeats)
+    }
+
+    fn open(
+        &self,
+        session: SessionId,
+        me: Peer,
+        program: [u8; 32],
+        nonces: Vec<[u8; 32]>,
+    ) -> Result<(), CliError> {
+        let member = |m: &Member| LogMember { name: m.name.clone(), key: *m.key.as_bytes() };
+        let open = SessionOpen {
+            session,
+            protocol_version: u32::from(PROTOCOL_VERSION),
+            program,
+            parameters: [0; 32],
+            me,
+            parties: self.parties().iter().map(member).collect(),
+            dealer: self.members.get(self.spec.task.parties).map(member),
+            nonces,
+            seed_commitment: [0; 32],
+        };
+        self.log.append(&Entry::SessionOpen(open)).map_err(log_failed)
+    }
+
+    fn close(&self, session: SessionId, rounds: u64, bytes_sent: u64) -> Result<(), CliError> {
+        let close = Close { session, outcome: Outcome::Completed, rounds, bytes_sent };
+        self.log.append(&Entry::Close(close)).map_err(log_failed)
+    }
+}
+
+/// Everybody is here before anybody goes on.
+fn barrier(handle: &SessionHandle) -> Result<(), CliError> {
+    for control in handle.controls().iter().filter(|c| c.peer() != Peer::Dealer) {
+        control.exchange(Vec::new(), 0, BARRIER).map_err(channel_failed)?;
+    }
+    Ok(())
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}
+
+fn net_failed(error: crate::net::NetError) -> CliError {
+    CliError::outcome(error.code(), error)
+}
+
+fn channel_failed(error: ChannelError) -> CliError {
+    CliError::outcome("peer_lost", error)
+}
+
+fn log_failed(error: crate::log::LogError) -> CliError {
+    CliError::outcome("log_failed", error)
+}
+
+/// The largest resident memory of this process so far, where the system says it.
+fn peak_rss_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok());
+    kib.unwrap_or(f64::NAN) / 1024.0
+}

@@ -1,0 +1,137 @@
+//! What a bench reports: a figure per repetition, and medians.
+
+use serde::Serialize;
+
+use super::node::NodeReport;
+use crate::output::{Table, bytes};
+
+/// See the module; scripts rely on these names.
+#[derive(Clone, Debug, Serialize)]
+pub struct BenchReport {
+    /// The workload.
+    pub workload: &'static str,
+    /// Computing parties.
+    pub parties: usize,
+    /// Where correlated randomness came from.
+    pub preprocessing: &'static str,
+    /// Security model.
+    pub security: &'static str,
+    /// Kind of network.
+    pub net: String,
+    /// Sizes.
+    pub shape: String,
+    /// Every counted repetition.
+    pub repeats: Vec<Figures>,
+    /// Medians over the repetitions, each figure by itself.
+    pub median: Figures,
+}
+
+/// Figures of one repetition.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Figures {
+    /// The computation, at the slowest party.
+    pub online_ms: f64,
+    /// All correlated randomness, until the last party has it.
+    pub offline_ms: f64,
+    /// Their sum.
+    pub total_ms: f64,
+    /// Exchanges.
+    pub rounds: u64,
+    /// Payload bytes sent by the party that sends most.
+    pub online_bytes_per_party: u64,
+    /// Payload bytes of corrections at the party that receives most.
+    pub offline_bytes_per_party: u64,
+    /// Bytes on the wire at the party with most, both directions, framing and encryption included.
+    pub wire_bytes: u64,
+    /// Largest memory of any process so far.
+    pub peak_rss_mb: f64,
+    /// Largest difference from the plaintext result.
+    pub max_abs_error: f64,
+}
+
+impl Figures {
+    /// Figures of repetition `index` from what all nodes measured.
+    pub(super) fn of(nodes: &[NodeReport], index: usize) -> Self {
+        let each = || nodes.iter().filter_map(move |n| n.repeats.get(index));
+        let most = |f: fn(&super::node::Measured) -> u64| each().map(f).max().unwrap_or(0);
+        let slowest = |f: fn(&super::node::Measured) -> f64| each().map(f).fold(0.0, f64::max);
+        // The dealer's own time ends with the session, so the parties say when the randomness is there.
+        let parties = || each().filter(|m| m.rounds > 0);
+        let offline_ms = parties().map(|m| m.offline_ms).fold(0.0, f64::max);
+        let online_ms = slowest(|m| m.online_ms);
+        Self {
+            online_ms,
+            offline_ms,
+            total_ms: online_ms + offline_ms,
+            rounds: most(|m| m.rounds),
+            online_bytes_per_party: most(|m| m.online_bytes),
+            offline_bytes_per_party: most(|m| m.offline_bytes),
+            wire_bytes: most(|m| m.wire_bytes),
+            peak_rss_mb: nodes.iter().map(|n| n.peak_rss_mb).fold(0.0, f64::max),
+            max_abs_error: slowest(|m| m.max_abs_error.unwrap_or(0.0)),
+        }
+    }
+
+    /// The median of every figure.
+    pub(super) fn median(all: &[Self]) -> Self {
+        let float = |f: fn(&Self) -> f64| {
+            let mut values: Vec<f64> = all.iter().map(f).collect();
+            values.sort_by(f64::total_cmp);
+            values.get(values.len() / 2).copied().unwrap_or(0.0)
+        };
+        let whole = |f: fn(&Self) -> u64| {
+            let mut values: Vec<u64> = all.iter().map(f).collect();
+            values.sort_unstable();
+            values.get(values.len() / 2).copied().unwrap_or(0)
+        };
+        Self {
+            online_ms: float(|f| f.online_ms),
+            offline_ms: float(|f| f.offline_ms),
+            total_ms: float(|f| f.total_ms),
+            rounds: whole(|f| f.rounds),
+            online_bytes_per_party: whole(|f| f.online_bytes_per_party),
+            offline_bytes_per_party: whole(|f| f.offline_bytes_per_party),
+            wire_bytes: whole(|f| f.wire_bytes),
+            peak_rss_mb: float(|f| f.peak_rss_mb),
+            max_abs_error: float(|f| f.max_abs_error),
+        }
+    }
+}
+
+impl BenchReport {
+    /// The report for people.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut out = format!(
+            "{} {}: {} parties, {} preprocessing, {}, {}\n",
+            self.workload, self.shape, self.parties, self.preprocessing, self.security, self.net
+        );
+        let mut table = Table::new(&[
+            "",
+            ">offline ms",
+            ">online ms",
+            ">total ms",
+            ">rounds",
+            ">online bytes",
+            ">offline bytes",
+            ">MB",
+            ">largest error",
+        ]);
+        let rows = self.repeats.iter().enumerate().map(|(i, f)| ((i + 1).to_string(), f));
+        for (name, f) in rows.chain([("median".to_owned(), &self.median)]) {
+            table.row([
+                name,
+                format!("{:.1}", f.offline_ms),
+                format!("{:.1}", f.online_ms),
+                format!("{:.1}", f.total_ms),
+                f.rounds.to_string(),
+                bytes(f.online_bytes_per_party),
+                bytes(f.offline_bytes_per_party),
+                format!("{:.0}", f.peak_rss_mb),
+                format!("{:.1e}", f.max_abs_error),
+            ]);
+        }
+        out.push_str(&table.render(2));
+        out
+    }
+}

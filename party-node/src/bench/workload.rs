@@ -1,0 +1,200 @@
+//! The workloads: a computation, its sizes, and fresh random inputs whose plaintext result is known.
+
+use std::collections::BTreeMap;
+
+use ml_ops::models::scorecard::{Member, scorecard};
+use ml_ops::reference;
+use ml_ops::{Owner, Program, ProgramBuilder, ProgramError};
+use mpc_core::fixed::FracBits;
+use ndarray::ArrayD;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha20Rng;
+use serde::{Deserialize, Serialize};
+
+/// Inputs or outputs by name.
+pub type Values = BTreeMap<String, ArrayD<f64>>;
+
+/// What is computed.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Workload {
+    /// Elementwise products of two parties' vectors.
+    Mul,
+    /// Elementwise comparisons of two parties' vectors.
+    Compare,
+    /// max(x, 0), elementwise.
+    Relu,
+    /// The product of two parties' square matrices.
+    Matmul,
+    /// Logistic functions, elementwise.
+    Sigmoid,
+    /// Logistic regression with secret weights, over columns of all parties.
+    LrInfer,
+    /// A 784-128-128-10 network with ReLU and secret weights.
+    Mlp,
+}
+
+/// A workload and its sizes.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Task {
+    /// Which.
+    pub workload: Workload,
+    /// Elements, side of the matrices, rows or batch.
+    pub n: usize,
+    /// Columns in all (logistic regression).
+    pub columns: usize,
+    /// Products without truncation: the plain ring.
+    pub raw: bool,
+    /// Computing parties.
+    pub parties: usize,
+}
+
+/// Magnitude of inputs.
+const MAX: f64 = 8.0;
+/// Layers of the network.
+const LAYERS: [usize; 4] = [784, 128, 128, 10];
+
+impl Workload {
+    /// The size where none is given.
+    #[must_use]
+    pub const fn default_n(self) -> usize {
+        match self {
+            Self::Mul => 1_000_000,
+            Self::Compare | Self::Relu | Self::Sigmoid => 100_000,
+            Self::Matmul => 256,
+            Self::LrInfer => 10_000,
+            Self::Mlp => 128,
+        }
+    }
+
+    /// As on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mul => "mul",
+            Self::Compare => "compare",
+            Self::Relu => "relu",
+            Self::Matmul => "matmul",
+            Self::Sigmoid => "sigmoid",
+            Self::LrInfer => "lr-infer",
+            Self::Mlp => "mlp",
+        }
+    }
+}
+
+impl Task {
+    /// Sizes for people.
+    #[must_use]
+    pub fn shape(&self) -> String {
+        let n = self.n;
+        match self.workload {
+            Workload::Matmul => format!("{n}x{n}x{n}"),
+            Workload::LrInfer => format!("{n}x{}", self.columns),
+            Workload::Mlp => format!("{}, batch {n}", LAYERS.map(|l| l.to_string()).join("-")),
+            _ if self.raw => format!("{n}, raw"),
+            _ => n.to_string(),
+        }
+    }
+
+    /// Names of the parties.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        (0..self.parties).map(|i| format!("party{i}")).collect()
+    }
+
+    /// The program. Results go to party 0.
+    ///
+    /// # Errors
+    /// [`ProgramError`] for sizes that make none.
+    pub fn program(&self) -> Result<Program, ProgramError> {
+        let names = self.names();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let n = self.n;
+        if self.workload == Workload::LrInfer {
+            let share = |i: usize| self.columns / self.parties + usize::from(i < self.columns % self.parties);
+            let members: Vec<Member<'_>> = (0..self.parties)
+                .map(|i| Member { name: names[i], columns: share(i), max_abs: MAX })
+                .collect();
+            return scorecard("lr-infer", FracBits::DEFAULT, &members, n, 1.0);
+        }
+        let mut p = Program::builder(self.workload.name(), FracBits::DEFAULT, &names);
+        let result = match self.workload {
+            Workload::Mul => {
+                let (x, y) = (p.input("x", Owner(0), [n], MAX)?, p.input("y", Owner(1), [n], MAX)?);
+                p.mul(x, y)?
+            }
+            Workload::Compare => {
+                let (x, y) = (p.input("x", Owner(0), [n], MAX)?, p.input("y", Owner(1), [n], MAX)?);
+                p.less(x, y)?
+            }
+            Workload::Relu => {
+                let x = p.input("x", Owner(0), [n], MAX)?;
+                p.relu(x)?
+            }
+            Workload::Sigmoid => {
+                let x = p.input("x", Owner(0), [n], MAX)?;
+                p.sigmoid(x)?
+            }
+            Workload::Matmul => {
+                let (x, y) = (p.input("x", Owner(0), [n, n], 1.0)?, p.input("y", Owner(1), [n, n], 1.0)?);
+                p.matmul(x, y)?
+            }
+            Workload::Mlp | Workload::LrInfer => network(&mut p, n)?,
+        };
+        p.output("result", result, &[0])?;
+        p.build()
+    }
+
+    /// Everybody's inputs of one repetition, from a seed.
+    #[must_use]
+    pub fn inputs(&self, program: &Program, seed: [u8; 32]) -> Values {
+        let mut random = ChaCha20Rng::from_seed(seed);
+        let mut values = Values::new();
+        for input in program.inputs() {
+            // Where many terms are added up, they stay small, so that results have something to say.
+            let limit = match (self.workload, input.shape.dims()) {
+                (Workload::Mlp, &[rows, _]) if input.name.starts_with('w') => (3.0 / rows as f64).sqrt(),
+                (Workload::LrInfer, _) if !input.name.ends_with("features") => 0.5,
+                (Workload::LrInfer, _) => 1.0,
+                _ => input.max_abs,
+            };
+            let value =
+                ArrayD::from_shape_simple_fn(input.shape.dims(), || random.random_range(-limit..limit));
+            values.insert(input.name.to_owned(), value);
+        }
+        values
+    }
+
+    /// The plaintext result of party 0's output, in floating point.
+    ///
+    /// # Errors
+    /// If an input does not fit.
+    pub fn expected(&self, program: &Program, inputs: &Values) -> Result<Values, ml_ops::InputError> {
+        reference::float(program, inputs)
+    }
+}
+
+fn network(p: &mut ProgramBuilder, batch: usize) -> Result<ml_ops::Value, ProgramError> {
+    let mut x = p.input("x", Owner(1), [batch, LAYERS[0]], 1.0)?;
+    for (i, pair) in LAYERS.windows(2).enumerate() {
+        let w = p.weights(&format!("w{i}"), Owner(0), [pair[0], pair[1]], 1.0)?;
+        let b = p.weights(&format!("b{i}"), Owner(0), [pair[1]], 1.0)?;
+        x = p.dense(x, w, b)?;
+        // The sum of all magnitudes is far above what occurs.
+        x = p.assume_range(x, 64.0)?;
+        if i + 2 < LAYERS.len() {
+            x = p.relu(x)?;
+        }
+    }
+    Ok(x)
+}
+
+/// Largest difference between two sets of values of the same names and shapes.
+#[must_use]
+pub fn max_abs_error(got: &Values, expected: &Values) -> f64 {
+    let pairs = expected.iter().flat_map(|(name, e)| match got.get(name) {
+        Some(g) if g.shape() == e.shape() => g.iter().zip(e).map(|(g, e)| (g - e).abs()).collect(),
+        _ => vec![f64::INFINITY],
+    });
+    pairs.fold(0.0, f64::max)
+}

@@ -1,0 +1,29 @@
+//! `subrosa bench`.
+
+use std::path::Path;
+
+use super::BenchArgs;
+use crate::bench::workload::{Task, Workload};
+use crate::bench::{run, run_node};
+use crate::error::CliError;
+use crate::output::Format;
+
+/// Columns of the logistic regression where none are given.
+const DEFAULT_COLUMNS: usize = 32;
+
+pub(super) fn bench(args: &BenchArgs, format: Format) -> Result<(), CliError> {
+    let BenchArgs { workload, n, columns, raw, parties, repeat, net, .. } = *args;
+    if raw && workload != Workload::Mul {
+        return Err(CliError::setup("usage", "--raw goes with `mul` alone"));
+    }
+    let n = n.map_or_else(|| workload.default_n(), |n| n as usize);
+    let columns = columns.map_or(DEFAULT_COLUMNS, |c| c as usize);
+    let task = Task { workload, n, columns, raw, parties: usize::from(parties) };
+    let report = run(task, repeat as usize, net)?;
+    format.print(&report, || report.render())
+}
+
+pub(super) fn node(dir: &Path, index: usize, format: Format) -> Result<(), CliError> {
+    let report = run_node(dir, index)?;
+    format.print(&report, || "see --json".to_owned())
+}

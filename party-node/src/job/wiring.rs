@@ -1,0 +1,72 @@
+//! What a protocol session is made of at a node: the recorded channel, the recorded corrections, and the keys.
+
+use mpc_core::channel::Peer;
+use mpc_core::party::{PartyId, PerParty};
+use mpc_core::prg::Seed;
+use mpc_core::ring::Z64;
+use mpc_core::share::Additive;
+use mpc_core::tag::SessionId;
+use mpc_core::transcript::{CorrectionRecorder, LogKey, RecordedCorrections, Recorder};
+use protocols::prep::Demand;
+use protocols::prep::dealer::DealerPrep;
+use protocols::session::{PairwiseSeeds, Session};
+
+use super::shared::Shared;
+use crate::log::LogHandle;
+use crate::net::{DealerLink, PeerKeys, QuicChannel, QuicCorrections, SecretBytes};
+
+/// What the recorders of a session write down, whoever uses the channel at the moment.
+pub(crate) struct Recorders {
+    channel: Shared<Recorder<QuicChannel>>,
+    corrections: Option<Shared<RecordedCorrections<QuicCorrections>>>,
+}
+
+/// What the protocol session is made of, besides the recorded channel.
+pub(crate) struct Secrets {
+    pub(crate) id: SessionId,
+    pub(crate) keys: PerParty<Option<PeerKeys>>,
+    pub(crate) dealer: DealerLink,
+}
+
+mpc_core::secret_types!(serde::Serialize; Recorders, Secrets);
+
+impl Recorders {
+    pub(crate) fn new(me: PartyId, channel: QuicChannel, secrets: &mut Secrets, log: &LogHandle) -> Self {
+        let keys = PerParty::from_fn(secrets.keys.parties(), |p| {
+            secrets.keys[p].as_ref().map(|k| LogKey::from(k.log.clone()))
+        });
+        let channel = Recorder::new(channel, secrets.id, 0, keys, Box::new(log.clone()));
+        let corrections = secrets.dealer.take_source().map(|source| {
+            let key = LogKey::from(secrets.dealer.log.clone());
+            let (me, log) = (Peer::Party(me), Box::new(log.clone()));
+            let recorder = CorrectionRecorder::new(secrets.id, 0, key, me, Peer::Dealer, log);
+            Shared::new(RecordedCorrections::new(source, recorder))
+        });
+        Self { channel: Shared::new(channel), corrections }
+    }
+
+    /// The protocols' session over the recorded channel.
+    pub(crate) fn session(&self, me: PartyId, secrets: &Secrets, demand: Demand) -> Session<Additive<Z64>> {
+        let source = self.corrections.clone().map(|s| Box::new(s) as Box<_>);
+        let seed = Seed::from(secrets.dealer.seed.clone());
+        let prep = DealerPrep::<Z64>::remote(me, secrets.id, seed, source, demand);
+        let seeds = |f: fn(&PeerKeys) -> &SecretBytes| {
+            PerParty::from_fn(secrets.keys.parties(), |p| {
+                secrets.keys[p].as_ref().map(|k| Seed::from(f(k).clone()))
+            })
+        };
+        let pairwise = PairwiseSeeds { input: seeds(|k| &k.input), zero: seeds(|k| &k.zero) };
+        Session::new(secrets.id, Box::new(self.channel.clone()), Box::new(prep), pairwise)
+    }
+
+    /// Writes the batches under way; gives rounds and payload bytes sent. A lane that is still busy keeps its channel:
+    /// then the log ends with what was written before.
+    pub(crate) fn finish(&self) -> (u64, u64) {
+        if let Some(mut corrections) = self.corrections.as_ref().and_then(Shared::try_lock) {
+            corrections.finish();
+        }
+        let Some(mut channel) = self.channel.try_lock() else { return (0, 0) };
+        channel.finish();
+        (channel.rounds(), channel.total_traffic().sent)
+    }
+}

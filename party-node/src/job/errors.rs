@@ -68,7 +68,7 @@ pub(super) fn from_channel(names: &Names, step: Option<&str>, error: &ChannelErr
     };
     let text = names.render(error);
     let message = step.map_or_else(|| text.clone(), |step| format!("{step}: {text}"));
-    Failure::of_session(CliError::outcome(code, message), Some(blame(error)))
+    Failure::of_session(CliError::outcome(code, message), blame(error))
 }
 
 /// The computation failed.

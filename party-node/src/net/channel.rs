@@ -49,7 +49,7 @@ impl AsRef<NetThread> for Core {
 impl Drop for Core {
     fn drop(&mut self) {
         if !self.links.over() {
-            self.links.abort(self.me, None, "it ended without finishing the session");
+            self.links.abort(self.me, Some(self.me), "it ended without finishing the session");
         }
         self.farewell();
     }
@@ -201,7 +201,7 @@ pub struct SessionHandle {
 
 impl SessionHandle {
     /// Ends the session because of something outside the network, such as a failed check or an interrupt. Every peer
-    /// ends with this reason (at most 200 bytes are sent) and blames `culprit`, if one is named.
+    /// ends with this reason (at most 200 bytes are sent) and blames `culprit`; nobody, if none is named.
     pub fn abort(&self, culprit: Option<Peer>, reason: &str) {
         self.core.links.abort(self.core.me, culprit, reason);
     }

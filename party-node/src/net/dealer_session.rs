@@ -210,7 +210,7 @@ impl DealerSession {
 impl Drop for DealerSession {
     fn drop(&mut self) {
         if !self.sink.links.over() {
-            self.abort(None, "the dealer gave the session up");
+            self.abort(Some(Peer::Dealer), "the dealer gave the session up");
         }
     }
 }

@@ -179,6 +179,16 @@ impl fmt::Display for Difference {
 }
 
 impl NetError {
+    /// Whom the others should hold responsible for an error that was met with `about`: the same that an aborting peer
+    /// names, and nobody where the session ids differ, because either of two may have been told another nonce by a third.
+    pub(crate) fn culprit(&self, about: Peer, names: &Names) -> Option<Peer> {
+        match self {
+            Self::SessionId { .. } => None,
+            Self::Aborted { culprit, .. } => culprit.as_deref().and_then(|name| names.peer(name)),
+            _ => Some(about),
+        }
+    }
+
     /// A stable word for scripts.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -262,6 +272,12 @@ impl Names {
         }
     }
 
+    /// Whose name that is.
+    pub(crate) fn peer(&self, name: &str) -> Option<Peer> {
+        let party = self.parties.iter().position(|n| n == name).map(|i| Peer::Party(PartyId::new(i)));
+        party.or_else(|| (self.dealer == name).then_some(Peer::Dealer))
+    }
+
     /// The name of a party.
     #[must_use]
     pub fn party(&self, party: PartyId) -> &str {
@@ -306,12 +322,13 @@ impl Names {
     }
 }
 
-/// Whom an error is about in the end: the culprit that an aborting peer names, else the peer itself.
+/// Whom an error holds responsible. Of a peer that gave up, that is whom it names, which is its word alone; if it names
+/// nobody, nobody can be blamed, least of all the one who passes it on.
 #[must_use]
-pub fn blame(error: &ChannelError) -> Peer {
+pub fn blame(error: &ChannelError) -> Option<Peer> {
     match error {
-        ChannelError::Aborted { culprit: Some(culprit), .. } => *culprit,
-        other => other.peer(),
+        ChannelError::Aborted { culprit, .. } => *culprit,
+        other => Some(other.peer()),
     }
 }
 

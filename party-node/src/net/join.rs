@@ -155,7 +155,8 @@ impl Meeting {
                     *slot = Some(greeted);
                 }
                 Event::Failed(peer, error) => {
-                    give_up(&self.dialer.endpoint, &present.connections(), Some(peer), &error).await;
+                    let culprit = error.culprit(peer, &self.names);
+                    give_up(&self.dialer.endpoint, &present.connections(), culprit, &error).await;
                     return Err(error);
                 }
                 Event::Note(peer, why) => {

@@ -138,7 +138,7 @@ impl Links {
         let connections = fate.connections.clone();
         drop(fate);
         self.changed.notify_all();
-        let culprit = culprit.unwrap_or_else(|| Some(blame(&error)));
+        let culprit = culprit.unwrap_or_else(|| blame(&error));
         let message = Abort { culprit, reason }.encode();
         // First the connections: a pump that stops ends its stream, and the reason must be there before that.
         for (_, connection) in connections {

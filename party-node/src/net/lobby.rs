@@ -215,7 +215,8 @@ impl Lobby {
         let seats = waiting.remove(&session);
         drop(waiting);
         let error = lost(&self.names, Peer::Party(p), &reason);
-        self.dismiss(seats.into_iter().flatten().flatten(), Some(Peer::Party(p)), error);
+        let culprit = error.culprit(Peer::Party(p), &self.names);
+        self.dismiss(seats.into_iter().flatten().flatten(), culprit, error);
     }
 
     async fn expire(self, session: [u8; 32]) {
@@ -246,7 +247,8 @@ impl Lobby {
             if let Err(error) = write_message(&asker.connection, &mut asker.send, DEALER_READY).await {
                 let p = Peer::Party(PartyId::new(i));
                 let error = error.into_net_error(&self.names, p);
-                return self.dismiss(askers, Some(p), error);
+                let culprit = error.culprit(p, &self.names);
+                return self.dismiss(askers, culprit, error);
             }
         }
         let Some(first) = askers.first() else { return };

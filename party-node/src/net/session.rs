@@ -70,9 +70,9 @@ pub fn connect(
     let result = agree(&net, &meeting, present, &options, row_order);
     match result {
         Ok((agreed, setup)) => finish(net, &meeting, agreed, setup, &options),
-        Err((culprit, error)) => {
-            let told = error.clone();
-            net.run(async move { give_up(&endpoint, &connections, Some(culprit), &told).await })?;
+        Err((about, error)) => {
+            let (told, culprit) = (error.clone(), error.culprit(about, &meeting.names));
+            net.run(async move { give_up(&endpoint, &connections, culprit, &told).await })?;
             Err(error)
         }
     }

@@ -35,7 +35,7 @@ mod control;
 mod dial;
 pub(crate) mod frame;
 #[cfg(test)]
-mod hostile_tests;
+mod hostile;
 mod join;
 mod links;
 mod lobby;

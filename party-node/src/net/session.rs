@@ -233,17 +233,3 @@ fn finish(
         handle: SessionHandle { core, lane, session, controls: Arc::new(controls) },
     })
 }
-
-/// A party that has shaken hands and then holds the bare streams, to misbehave on them.
-#[cfg(test)]
-pub(crate) fn connect_raw(
-    identity: &Identity,
-    listener: Listener,
-    options: ConnectOptions,
-) -> Result<(NetThread, Agreed), NetError> {
-    let net = NetThread::start()?;
-    let meeting = net.run(prepare(identity, listener, &options)?)??;
-    let present = net.run(meeting.clone().gather())??;
-    let (agreed, _) = agree(&net, &meeting, present, &options, None).map_err(|(_, error)| error)?;
-    Ok((net, agreed))
-}

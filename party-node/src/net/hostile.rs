@@ -14,4 +14,5 @@ mod honest;
 mod lanes;
 mod mischief;
 mod party;
+mod to_dealer;
 mod world;

@@ -21,6 +21,9 @@ pub(super) enum Expect {
     Caught(&'static [&'static str]),
     /// No party gets an output. Someone sees one of these codes. Nobody is held responsible, for nobody can know.
     Unattributed(&'static [&'static str]),
+    /// No party gets an output. Someone sees one of these codes, and whether Mallory is held responsible depends on who
+    /// looks first; nobody else is.
+    Ended(&'static [&'static str]),
     /// No party gets an output. The dealer sees it with one of these codes and holds Mallory responsible.
     CaughtByDealer(&'static [&'static str]),
     /// It comes when the parties are done, who may have their outputs. The dealer sees one of these codes.
@@ -34,17 +37,25 @@ pub(super) struct Case {
     pub(super) world: World,
     pub(super) script: Script,
     pub(super) expect: Expect,
+    /// How long a node may take.
+    limit: Duration,
 }
 
 impl Case {
     pub(super) fn new(name: impl Into<String>, world: World, script: Script, expect: Expect) -> Self {
-        Self { name: name.into(), world, script, expect }
+        let limit = world.patience().unwrap_or(PROMPT);
+        Self { name: name.into(), world, script, expect, limit }
+    }
+
+    /// What a node may take where a deadline of the protocol must pass.
+    pub(super) fn within(self, limit: Duration) -> Self {
+        Self { limit, ..self }
     }
 
     /// What is wrong with how it went, if anything.
     fn complaint(&self) -> Option<String> {
         let (endings, _) = self.world.run(self.script.clone());
-        let limit = self.world.patience().unwrap_or(PROMPT);
+        let limit = self.limit;
         let wrong = verdict(&self.expect, &endings).or_else(|| {
             let late = endings.iter().find(|e| e.took > limit)?;
             Some(format!("{} took longer than {limit:?}", late.who))
@@ -73,12 +84,19 @@ fn verdict(expect: &Expect, endings: &[Ending]) -> Option<String> {
         }
         Expect::Caught(codes) => (codes, true),
         Expect::Unattributed(codes) => (codes, false),
+        Expect::Ended(codes) => {
+            let ended = parties.iter().all(|e| !e.has_output());
+            let seen = ended && endings.iter().any(|e| codes.contains(&e.code));
+            return (!seen).then(|| "it did not end so".into());
+        }
         Expect::TooLate(codes) | Expect::CaughtByDealer(codes) => {
             let early = matches!(expect, Expect::CaughtByDealer(_));
             if let Some(e) = parties.iter().find(|e| early && e.has_output()) {
                 return Some(format!("{} got an output", e.who));
             }
-            let seen = dealer.iter().any(|e| codes.contains(&e.code) && !e.blamed.is_empty());
+            // A dealer that gave up blames nobody.
+            let fits = |e: &Ending| (e.code == "peer_aborted") == e.blamed.is_empty();
+            let seen = dealer.iter().any(|e| codes.contains(&e.code) && fits(e));
             return (!seen).then(|| "the dealer did not see it".into());
         }
     };

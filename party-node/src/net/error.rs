@@ -331,15 +331,3 @@ pub fn blame(error: &ChannelError) -> Option<Peer> {
         other => Some(other.peer()),
     }
 }
-
-/// Text from a peer, made safe to print: one line, bounded.
-pub(crate) fn printable(text: &str, max_bytes: usize) -> String {
-    let mut out = String::new();
-    for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
-        if out.len() + c.len_utf8() > max_bytes {
-            break;
-        }
-        out.push(c);
-    }
-    out
-}

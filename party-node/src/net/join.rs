@@ -22,6 +22,7 @@ use super::hello::{Abort, HELLO_MAX_BYTES, Hello, close_code, decode_greeting, e
 use super::keys::short;
 use super::links::closed_or_silent;
 use super::options::{Member, Notice};
+use super::pace::Pace;
 
 /// How long a party waits for a dial before it looks for itself.
 const PROBE_AFTER_MS: u64 = 2_000;
@@ -123,6 +124,7 @@ impl Meeting {
         let mut present = Present { parties: self.parties.iter().map(|_| None).collect(), dealer: None };
         let mut notes: Vec<String> = Vec::new();
         let mut reasons: Vec<(Peer, String)> = Vec::new();
+        let pace = Pace::new();
         loop {
             let missing = self.missing(&present);
             if missing.is_empty() {
@@ -164,7 +166,9 @@ impl Meeting {
                     reasons.push((peer, why));
                 }
                 Event::Stranger(note) => {
-                    self.notice.say(&note);
+                    if let Some(note) = pace.pass(&note) {
+                        self.notice.say(&note);
+                    }
                     if notes.len() < NOTES_MAX && !notes.contains(&note) {
                         notes.push(note);
                     }

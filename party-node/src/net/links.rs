@@ -11,8 +11,9 @@ use mpc_core::channel::{ChannelError, Peer};
 use mpc_core::party::PartyId;
 use quinn::{Connection, ConnectionError, VarInt};
 
-use super::error::{Names, blame, printable};
+use super::error::{Names, blame};
 use super::hello::{Abort, REASON_MAX_BYTES, close_code};
+use super::printable::{end_in_words, printable};
 use super::queue::ByteQueue;
 use super::transport::IDLE_TIMEOUT_MS;
 
@@ -292,7 +293,7 @@ pub(crate) fn ended(peer: Peer, reason: &ConnectionError) -> Option<ChannelError
         ConnectionError::ApplicationClosed(_) => lost("it closed the connection too early".into()),
         ConnectionError::TimedOut => lost(format!("nothing heard from it for {IDLE_TIMEOUT_MS} ms")),
         ConnectionError::Reset => lost("its process ended or was restarted".into()),
-        other => lost(printable(&other.to_string(), REASON_MAX_BYTES)),
+        other => lost(end_in_words(other)),
     }
 }
 

@@ -40,6 +40,7 @@ mod join;
 mod links;
 mod lobby;
 mod pace;
+mod present;
 mod printable;
 mod pump;
 mod queue;

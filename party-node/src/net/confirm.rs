@@ -9,10 +9,12 @@ use mpc_core::tag::SessionId;
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::control::{ControlError, read_exact, read_message, write_all, write_message};
-use super::error::NetError;
+use super::control::{ControlError, lost, read_exact, read_message, write_all, write_message};
+use super::error::{Names, NetError};
 use super::hello::{Confirm, DealerHello, HELLO_MAX_BYTES};
-use super::join::{Greeted, Meeting, Present};
+use super::join::Meeting;
+use super::links::closed_or_silent;
+use super::present::{Greeted, Present};
 use super::rows::RowTest;
 
 /// Others may have met everyone only at the very end of their deadline.
@@ -70,11 +72,23 @@ pub(crate) async fn confirm(
     }
     let mut parties: Vec<(usize, [Streams; 2])> = Vec::new();
     let mut dealer = None;
-    while let Some(joined) = tasks.join_next().await {
-        let me = Peer::Party(meeting.me);
-        match joined.map_err(|e| (me, NetError::Setup(e.to_string())))?? {
-            Confirmed::Party(p, streams) => parties.push((p.index(), streams)),
-            Confirmed::Dealer(streams) => dealer = Some(streams),
+    let mut watches = tokio::task::JoinSet::new();
+    let myself = |e: tokio::task::JoinError| (Peer::Party(meeting.me), NetError::Setup(e.to_string()));
+    loop {
+        let joined = tokio::select! {
+            joined = tasks.join_next() => joined,
+            Some(gone) = watches.join_next() => return Err(gone.unwrap_or_else(myself)),
+        };
+        match joined {
+            None => break,
+            Some(joined) => match joined.map_err(myself)?? {
+                Confirmed::Party(p, streams) => {
+                    let connection = streams[0].connection.clone();
+                    watches.spawn(gone(meeting.names.clone(), Peer::Party(p), connection));
+                    parties.push((p.index(), streams));
+                }
+                Confirmed::Dealer(streams) => dealer = Some(streams),
+            },
         }
     }
     parties.sort_by_key(|(p, _)| *p);
@@ -90,11 +104,20 @@ enum Confirmed {
 }
 
 fn absent(meeting: &Meeting, peer: Peer) -> NetError {
-    let what = match peer {
-        Peer::Party(_) => "it did not confirm the session within the deadline",
-        Peer::Dealer => "it was not ready within the deadline",
-    };
-    NetError::Lost { peer: meeting.names.of(peer).into(), reason: what.into() }
+    let name = meeting.names.of(peer).to_owned();
+    match peer {
+        Peer::Dealer => NetError::NotReady { dealer: name },
+        Peer::Party(_) => {
+            let reason = "it did not confirm the session within the deadline".into();
+            NetError::Lost { peer: name, reason }
+        }
+    }
+}
+
+/// A party that has confirmed may leave while the dealer waits for it.
+async fn gone(names: Names, peer: Peer, connection: Connection) -> (Peer, NetError) {
+    let reason = closed_or_silent(&connection).await;
+    (peer, lost(&names, peer, &reason))
 }
 
 async fn confirm_party(

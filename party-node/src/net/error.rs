@@ -122,6 +122,14 @@ pub enum NetError {
         /// Who.
         peer: String,
     },
+    /// The dealer did not say that all parties have asked it for this session. It may be any party that did not.
+    #[error(
+        "{dealer} was not ready within the deadline, which it is once all parties have asked it for this session"
+    )]
+    NotReady {
+        /// The dealer.
+        dealer: String,
+    },
     /// A message of the handshake does not parse.
     #[error("malformed handshake message from {peer}: {what}")]
     Malformed {
@@ -180,10 +188,10 @@ impl fmt::Display for Difference {
 
 impl NetError {
     /// Whom the others should hold responsible for an error that was met with `about`: the same that an aborting peer
-    /// names, and nobody where the session ids differ, because either of two may have been told another nonce by a third.
+    /// names, and nobody where it may be a third: one that told two others different nonces, or that the dealer waits for.
     pub(crate) fn culprit(&self, about: Peer, names: &Names) -> Option<Peer> {
         match self {
-            Self::SessionId { .. } => None,
+            Self::SessionId { .. } | Self::NotReady { .. } => None,
             Self::Aborted { culprit, .. } => culprit.as_deref().and_then(|name| names.peer(name)),
             _ => Some(about),
         }
@@ -207,6 +215,7 @@ impl NetError {
             Self::Absent { .. } => "peer_absent",
             Self::RowOrder { .. } => "row_order",
             Self::SessionId { .. } => "session_id",
+            Self::NotReady { .. } => "dealer_not_ready",
             Self::Malformed { .. } => "malformed",
             Self::Lost { .. } => "peer_lost",
             Self::Aborted { .. } => "peer_aborted",

@@ -12,6 +12,7 @@ mod dealer;
 mod handshake;
 mod honest;
 mod lanes;
+mod leaving;
 mod mischief;
 mod party;
 mod to_dealer;

@@ -18,10 +18,11 @@ use super::dealer_link::DealerLink;
 use super::dial::Dialer;
 use super::error::NetError;
 use super::hello::DealerHello;
-use super::join::{Meeting, Present, give_up};
+use super::join::Meeting;
 use super::keys::{Exported, PeerKeys, SecretBytes, nonce, roster_digest};
 use super::links::Links;
 use super::options::ConnectOptions;
+use super::present::{Met, Present};
 use super::pump;
 use super::rows::RowTest;
 use super::runtime::NetThread;
@@ -66,13 +67,13 @@ pub fn connect(
     let meeting = net.run(prepare(identity, listener, &options)?)??;
     let endpoint = meeting.dialer.endpoint.clone();
     let present = net.run(meeting.clone().gather())??;
-    let connections = present.connections();
     let result = agree(&net, &meeting, present, &options, row_order);
     match result {
         Ok((agreed, setup)) => finish(net, &meeting, agreed, setup, &options),
         Err((about, error)) => {
             let (told, culprit) = (error.clone(), error.culprit(about, &meeting.names));
-            net.run(async move { give_up(&endpoint, &connections, culprit, &told).await })?;
+            let met = meeting.met.clone();
+            net.run(async move { met.give_up(&endpoint, culprit, &told).await })?;
             Err(error)
         }
     }
@@ -109,6 +110,7 @@ fn prepare(identity: &Identity, listener: Listener, options: &ConnectOptions) ->
             parties: Arc::new(options.parties),
             dealer: options.dealer,
             notice: options.notice,
+            met: Met::default(),
         })
     }))
 }

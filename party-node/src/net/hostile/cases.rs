@@ -26,6 +26,8 @@ pub(super) enum Expect {
     Ended(&'static [&'static str]),
     /// No party gets an output. The dealer sees it with one of these codes and holds Mallory responsible.
     CaughtByDealer(&'static [&'static str]),
+    /// No party gets an output. Everyone says whose word it is that someone is responsible.
+    Hearsay,
     /// It comes when the parties are done, who may have their outputs. The dealer sees one of these codes.
     TooLate(&'static [&'static str]),
     /// Nothing happens: everyone comes to a good end.
@@ -73,11 +75,20 @@ impl Case {
 
 fn verdict(expect: &Expect, endings: &[Ending]) -> Option<String> {
     let (parties, dealer): (Vec<_>, Vec<_>) = endings.iter().partition(|e| e.who != "dora");
+    if let Some(e) = endings.iter().find(|e| !is_plain(&e.text)) {
+        return Some(format!("{} prints what a peer told it to", e.who));
+    }
+    if matches!(expect, Expect::Hearsay) {
+        let unclear = endings.iter().find(|e| !e.blamed.is_empty() && !attributed(e));
+        let output = parties.iter().find(|e| e.has_output());
+        return output.or(unclear.as_ref()).map(|e| format!("{} does not say whose word it is", e.who));
+    }
     let framed = endings.iter().find(|e| e.blamed.iter().any(|b| b != MALLORY));
     if let Some(e) = framed {
         return Some(format!("{} holds {:?} responsible", e.who, e.blamed));
     }
     let (codes, blamed) = match expect {
+        Expect::Hearsay => return None,
         Expect::Harmless => {
             let failed = endings.iter().find(|e| !e.has_output());
             return failed.map(|e| format!("{} failed", e.who));
@@ -113,6 +124,15 @@ fn verdict(expect: &Expect, endings: &[Ending]) -> Option<String> {
     }
     let accused = endings.iter().find(|e| !blamed && !e.blamed.is_empty());
     accused.map(|e| format!("{} holds {:?} responsible", e.who, e.blamed))
+}
+
+fn is_plain(text: &str) -> bool {
+    text.len() < 1_500 && !text.chars().any(|c| c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c))
+}
+
+/// Mallory is held responsible, or the accusation is said to be hers.
+fn attributed(e: &Ending) -> bool {
+    e.blamed.iter().all(|b| b == MALLORY) || e.text.contains("mallory gave up")
 }
 
 /// Runs all cases; complains about all that went wrong at once.

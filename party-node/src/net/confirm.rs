@@ -7,6 +7,7 @@ use mpc_core::channel::Peer;
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::tag::SessionId;
 use quinn::{Connection, RecvStream, SendStream};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::control::{ControlError, lost, read_exact, read_message, write_all, write_message};
@@ -41,7 +42,8 @@ pub(crate) struct Agreed {
     pub(crate) dealer: Option<Streams>,
 }
 
-/// Confirms with everyone at once. The first failure wins and says whom it is about.
+/// Confirms with all parties at once, then asks the dealer: when it is ready, everyone has confirmed with everyone, and
+/// nobody waits for a party that a third keeps waiting. The first failure wins and says whom it is about.
 pub(crate) async fn confirm(
     meeting: Meeting,
     present: Present,
@@ -50,7 +52,12 @@ pub(crate) async fn confirm(
     dealer_hello: Option<DealerHello>,
 ) -> Result<Agreed, (Peer, NetError)> {
     let deadline = meeting.deadline.max(Instant::now()) + Duration::from_millis(GRACE_MS);
-    let mut tasks = tokio::task::JoinSet::new();
+    let myself = |e: JoinError| (Peer::Party(meeting.me), NetError::Setup(e.to_string()));
+    let mut watches = JoinSet::new();
+    let watch = |watches: &mut JoinSet<_>, peer, c: &Connection| {
+        drop(watches.spawn(gone(meeting.names.clone(), peer, c.clone())))
+    };
+    let mut tasks = JoinSet::new();
     for (i, greeted) in present.parties.into_iter().enumerate() {
         let Some(greeted) = greeted else { continue };
         let p = PartyId::new(i);
@@ -58,49 +65,37 @@ pub(crate) async fn confirm(
         tasks.spawn(async move {
             let late = Err(absent(&meeting, Peer::Party(p)));
             let result = timeout_at(deadline, confirm_party(&meeting, p, greeted, session, rows)).await;
-            result.unwrap_or(late).map(|s| Confirmed::Party(p, s)).map_err(|e| (Peer::Party(p), e))
+            result.unwrap_or(late).map(|streams| (p, streams)).map_err(|e| (Peer::Party(p), e))
         });
     }
-    if let (Some(greeted), Some(hello)) = (present.dealer, dealer_hello) {
-        let meeting = meeting.clone();
-        tasks.spawn(async move {
-            let late = Err(absent(&meeting, Peer::Dealer));
-            let result = timeout_at(deadline, ask_dealer(greeted, &hello)).await;
-            let result = result.map(|r| r.map_err(|e| e.into_net_error(&meeting.names, Peer::Dealer)));
-            result.unwrap_or(late).map(Confirmed::Dealer).map_err(|e| (Peer::Dealer, e))
-        });
+    if let Some(dealer) = &present.dealer {
+        watch(&mut watches, Peer::Dealer, &dealer.connection);
     }
-    let mut parties: Vec<(usize, [Streams; 2])> = Vec::new();
-    let mut dealer = None;
-    let mut watches = tokio::task::JoinSet::new();
-    let myself = |e: tokio::task::JoinError| (Peer::Party(meeting.me), NetError::Setup(e.to_string()));
-    loop {
-        let joined = tokio::select! {
-            joined = tasks.join_next() => joined,
+    let mut parties: Vec<(PartyId, [Streams; 2])> = Vec::new();
+    while !tasks.is_empty() {
+        tokio::select! {
+            Some(confirmed) = tasks.join_next() => {
+                let (p, streams) = confirmed.map_err(myself)??;
+                watch(&mut watches, Peer::Party(p), &streams[0].connection);
+                parties.push((p, streams));
+            }
             Some(gone) = watches.join_next() => return Err(gone.unwrap_or_else(myself)),
-        };
-        match joined {
-            None => break,
-            Some(joined) => match joined.map_err(myself)?? {
-                Confirmed::Party(p, streams) => {
-                    let connection = streams[0].connection.clone();
-                    watches.spawn(gone(meeting.names.clone(), Peer::Party(p), connection));
-                    parties.push((p.index(), streams));
-                }
-                Confirmed::Dealer(streams) => dealer = Some(streams),
-            },
         }
     }
-    parties.sort_by_key(|(p, _)| *p);
+    let dealer = match (present.dealer, dealer_hello) {
+        (Some(greeted), Some(hello)) => tokio::select! {
+            answer = timeout_at(deadline, ask_dealer(greeted, &hello)) => {
+                let answer = answer.map_err(|_| (Peer::Dealer, absent(&meeting, Peer::Dealer)))?;
+                let named = |e: ControlError| e.into_net_error(&meeting.names, Peer::Dealer);
+                Some(answer.map_err(|e| (Peer::Dealer, named(e)))?)
+            }
+            Some(gone) = watches.join_next() => return Err(gone.unwrap_or_else(myself)),
+        },
+        _ => None,
+    };
+    parties.sort_by_key(|(p, _)| p.index());
     let (lanes, controls) = parties.into_iter().map(|(_, [lane, control])| (lane, control)).unzip();
     Ok(Agreed { lanes, controls, dealer })
-}
-
-/// Whose streams.
-enum Confirmed {
-    /// Lane 0 and the control stream.
-    Party(PartyId, [Streams; 2]),
-    Dealer(Streams),
 }
 
 fn absent(meeting: &Meeting, peer: Peer) -> NetError {
@@ -114,7 +109,7 @@ fn absent(meeting: &Meeting, peer: Peer) -> NetError {
     }
 }
 
-/// A party that has confirmed may leave while the dealer waits for it.
+/// A peer of which nothing is due may leave.
 async fn gone(names: Names, peer: Peer, connection: Connection) -> (Peer, NetError) {
     let reason = closed_or_silent(&connection).await;
     (peer, lost(&names, peer, &reason))

@@ -9,6 +9,7 @@
 mod act;
 mod cases;
 mod dealer;
+mod from_dealer;
 mod handshake;
 mod honest;
 mod lanes;
@@ -16,4 +17,5 @@ mod leaving;
 mod mischief;
 mod party;
 mod to_dealer;
+mod words;
 mod world;

@@ -30,6 +30,8 @@ pub(super) enum Expect {
     Hearsay,
     /// It comes when the parties are done, who may have their outputs. The dealer sees one of these codes.
     TooLate(&'static [&'static str]),
+    /// It comes when the parties are done or about to be: whatever it costs, no honest node is held responsible.
+    Blameless,
     /// Nothing happens: everyone comes to a good end.
     Harmless,
 }
@@ -83,12 +85,13 @@ fn verdict(expect: &Expect, endings: &[Ending]) -> Option<String> {
         let output = parties.iter().find(|e| e.has_output());
         return output.or(unclear.as_ref()).map(|e| format!("{} does not say whose word it is", e.who));
     }
-    let framed = endings.iter().find(|e| e.blamed.iter().any(|b| b != MALLORY));
+    // A list of those who did not come may have one who came and left because of her.
+    let framed = endings.iter().find(|e| !e.blamed.is_empty() && !e.blamed.iter().any(|b| b == MALLORY));
     if let Some(e) = framed {
         return Some(format!("{} holds {:?} responsible", e.who, e.blamed));
     }
     let (codes, blamed) = match expect {
-        Expect::Hearsay => return None,
+        Expect::Hearsay | Expect::Blameless => return None,
         Expect::Harmless => {
             let failed = endings.iter().find(|e| !e.has_output());
             return failed.map(|e| format!("{} failed", e.who));

@@ -100,7 +100,8 @@ impl Ending {
 /// A party's session from meeting to closing.
 pub(super) fn party(identity: &Identity, listener: Listener, options: ConnectOptions) -> Ending {
     let who = options.parties[options.me.index()].name.clone();
-    let limit = Duration::from_millis(options.receive_timeout_ms);
+    // As long as nodes take to compare their logs.
+    let limit = Duration::from_millis(options.receive_timeout_ms / 2);
     let began = Instant::now();
     let mut session = match connect(identity, listener, options, Some(&rows)) {
         Ok(session) => session,
@@ -156,8 +157,10 @@ pub(super) fn deal(
     identity: &Identity,
     listener: Listener,
     options: DealerOptions,
+    receive_timeout_ms: u64,
     over: &AtomicBool,
 ) -> Option<Ending> {
+    let limit = Duration::from_millis(receive_timeout_ms / 2);
     let began = Instant::now();
     let server = DealerServer::bind(identity, listener, options).unwrap();
     let mut first = None;
@@ -168,7 +171,7 @@ pub(super) fn deal(
             Ok(None) if last_look => return first,
             Ok(None) => {}
             Ok(Some(session)) => {
-                first.get_or_insert_with(|| serve(session, began));
+                first.get_or_insert_with(|| serve(session, limit, began));
             }
             Err(error) => {
                 first.get_or_insert_with(|| Ending::unmet("dora", began.elapsed(), &error));
@@ -177,9 +180,8 @@ pub(super) fn deal(
     }
 }
 
-fn serve(session: DealerSession, began: Instant) -> Ending {
+fn serve(session: DealerSession, limit: Duration, began: Instant) -> Ending {
     let names = session.names().clone();
-    let limit = Duration::from_secs(10);
     let result = trade_words(session.controls(), limit)
         .inspect_err(|e| session.abort(blame(e), &names.render(e)))
         .and_then(|()| send_corrections(&session))

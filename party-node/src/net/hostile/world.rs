@@ -110,7 +110,8 @@ impl World {
                 let mut options = DealerOptions::new(members.clone());
                 options.session_timeout_ms = self.dealer_timeout_ms;
                 let over = over.clone();
-                nodes.push(spawn(move || honest::deal(identity, listener, options, &over)));
+                let timeout_ms = self.receive_timeout_ms;
+                nodes.push(spawn(move || honest::deal(identity, listener, options, timeout_ms, &over)));
             } else {
                 let mut options = ConnectOptions::new(PartyId::new(i), members.clone());
                 options.dealer = Some(dealer.clone());

@@ -144,7 +144,7 @@ impl Lane {
         }
     }
 
-    fn exchange(
+    pub(crate) fn exchange(
         &self,
         links: &Links,
         tag: Tag,

@@ -115,7 +115,7 @@ async fn gone(names: Names, peer: Peer, connection: Connection) -> (Peer, NetErr
     (peer, lost(&names, peer, &reason))
 }
 
-async fn confirm_party(
+pub(crate) async fn confirm_party(
     meeting: &Meeting,
     p: PartyId,
     greeted: Greeted,
@@ -182,7 +182,7 @@ async fn same_rows(
     Ok(answers.agree(&theirs))
 }
 
-async fn ask_dealer(greeted: Greeted, hello: &DealerHello) -> Result<Streams, ControlError> {
+pub(crate) async fn ask_dealer(greeted: Greeted, hello: &DealerHello) -> Result<Streams, ControlError> {
     let Greeted { connection, mut send, mut recv, .. } = greeted;
     write_message(&connection, &mut send, &hello.encode()).await?;
     let answer = read_message(&connection, &mut recv, HELLO_MAX_BYTES).await?;

@@ -7,15 +7,19 @@
 //! honest node (`cases`).
 
 mod act;
+mod bits;
 mod cases;
 mod dealer;
+mod frame_bits;
 mod from_dealer;
 mod handshake;
 mod honest;
 mod lanes;
 mod leaving;
+mod liars;
 mod mischief;
 mod party;
+mod rig;
 mod to_dealer;
 mod words;
 mod world;

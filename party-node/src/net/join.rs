@@ -282,7 +282,7 @@ impl Meeting {
         Ok((Greeted { connection: connection.clone(), send, recv, nonce: theirs.nonce }, theirs))
     }
 
-    fn hello(&self, to: PartyId) -> Hello {
+    pub(crate) fn hello(&self, to: PartyId) -> Hello {
         Hello {
             version: self.version,
             parties: self.parties.len() as u8,
@@ -295,7 +295,7 @@ impl Meeting {
         }
     }
 
-    fn compare(&self, p: PartyId, theirs: &Hello) -> Result<(), NetError> {
+    pub(crate) fn compare(&self, p: PartyId, theirs: &Hello) -> Result<(), NetError> {
         let peer = self.parties[p.index()].name.clone();
         let ours = self.hello(p);
         if theirs.version != ours.version {
@@ -324,7 +324,7 @@ impl Meeting {
 }
 
 /// Reads a hello of our version whole, of another version only so far.
-async fn read_hello(
+pub(crate) async fn read_hello(
     connection: &Connection,
     recv: &mut RecvStream,
     ours: u16,

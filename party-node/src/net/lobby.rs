@@ -142,7 +142,10 @@ impl Lobby {
         }
     }
 
-    async fn greet(&self, connection: &Connection) -> Result<(SendStream, RecvStream, u16), ControlError> {
+    pub(crate) async fn greet(
+        &self,
+        connection: &Connection,
+    ) -> Result<(SendStream, RecvStream, u16), ControlError> {
         let (mut send, mut recv) = connection.accept_bi().await.map_err(ControlError::Lost)?;
         let theirs = read_message(connection, &mut recv, HELLO_MAX_BYTES).await?;
         let theirs = decode_greeting(&mut Decoder::new(&theirs)).map_err(ControlError::malformed)?;
@@ -154,7 +157,7 @@ impl Lobby {
         Ok((send, recv, theirs))
     }
 
-    fn check(&self, p: PartyId, hello: &DealerHello) -> Result<(), NetError> {
+    pub(crate) fn check(&self, p: PartyId, hello: &DealerHello) -> Result<(), NetError> {
         let peer = self.names.party(p).to_owned();
         let differs = |what, ours, theirs| Err(NetError::Mismatch { peer: peer.clone(), what, ours, theirs });
         if hello.roster != self.roster {

@@ -79,9 +79,13 @@ pub fn connect(
     }
 }
 
-type Prepared = std::pin::Pin<Box<dyn Future<Output = Result<Meeting, NetError>> + Send>>;
+pub(crate) type Prepared = std::pin::Pin<Box<dyn Future<Output = Result<Meeting, NetError>> + Send>>;
 
-fn prepare(identity: &Identity, listener: Listener, options: &ConnectOptions) -> Result<Prepared, NetError> {
+pub(crate) fn prepare(
+    identity: &Identity,
+    listener: Listener,
+    options: &ConnectOptions,
+) -> Result<Prepared, NetError> {
     let setup = |e: rustls::Error| NetError::Setup(e.to_string());
     let own_key = identity.public_key();
     let own = OwnKey::new(identity).map_err(setup)?;

@@ -85,8 +85,13 @@ fn verdict(expect: &Expect, endings: &[Ending]) -> Option<String> {
         let output = parties.iter().find(|e| e.has_output());
         return output.or(unclear.as_ref()).map(|e| format!("{} does not say whose word it is", e.who));
     }
-    // A list of those who did not come may have one who came and left because of her.
-    let framed = endings.iter().find(|e| !e.blamed.is_empty() && !e.blamed.iter().any(|b| b == MALLORY));
+    let names_mallory = |e: &Ending| e.blamed.iter().any(|b| b == MALLORY);
+    // Who left because of her may be missed by one that had not met it yet, which is no more than the truth.
+    let left = |name: &String| endings.iter().any(|e| e.who == *name && names_mallory(e));
+    let framed = endings.iter().find(|e| {
+        let missed = e.code == "peer_absent" && e.blamed.iter().all(|b| b == MALLORY || left(b));
+        !e.blamed.is_empty() && !names_mallory(e) && !missed
+    });
     if let Some(e) = framed {
         return Some(format!("{} holds {:?} responsible", e.who, e.blamed));
     }
@@ -121,7 +126,9 @@ fn verdict(expect: &Expect, endings: &[Ending]) -> Option<String> {
     if !endings.iter().any(seen) {
         return Some("nobody saw it".into());
     }
-    let stray = |e: &&Ending| !codes.contains(&e.code) && e.code != "peer_aborted" && !e.has_output();
+    let stray = |e: &&Ending| {
+        !codes.contains(&e.code) && !["peer_aborted", "peer_absent"].contains(&e.code) && !e.has_output()
+    };
     if let Some(e) = endings.iter().find(stray) {
         return Some(format!("{} saw something else", e.who));
     }

@@ -3,7 +3,11 @@
 use std::sync::{Arc, Mutex, mpsc};
 
 use mpc_core::channel::Peer;
-use quinn::{Connection, RecvStream, SendStream, VarInt};
+use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream, VarInt};
+
+use crate::net::options::Member;
+use crate::net::tls::{self, OwnKey};
+use crate::net::transport::LinkProfile;
 
 /// The messages that nodes send each other. A new message of the protocol gets a name here and a place in the
 /// conversations of [`super::party`] or [`super::dealer`]; the tables of the tests then cover it.
@@ -178,4 +182,18 @@ impl Line {
 async fn fill(connection: Connection, mut send: SendStream, bytes: Vec<u8>) {
     let _ = send.write_all(&bytes).await;
     connection.closed().await;
+}
+
+/// Dials a node as whoever holds `own`. It can succeed although the other side refuses the key: that shows later.
+pub(super) async fn dial(
+    endpoint: &Endpoint,
+    own: &OwnKey,
+    link: LinkProfile,
+    target: &Member,
+) -> Result<Connection, ConnectionError> {
+    let (crypto, _) = tls::client(own, target.key).unwrap();
+    let mut config = ClientConfig::new(crypto);
+    config.transport_config(link.transport());
+    let address = target.address.parse().unwrap();
+    endpoint.connect_with(config, address, tls::SERVER_NAME).unwrap().await
 }

@@ -9,7 +9,7 @@ use super::honest::Ending;
 use super::world::{MALLORY, World, panics};
 
 /// Cases under way at once; they wait more than they compute.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 16;
 /// A node that need not wait for a silent one ends within this, on a busy machine too.
 const PROMPT: Duration = Duration::from_secs(6);
 

@@ -128,12 +128,12 @@ pub(super) fn party(identity: &Identity, listener: Listener, options: ConnectOpt
 }
 
 /// Says a word to every peer on the control streams and hears its word, from all at once.
-fn trade_words(controls: &[ControlStream], limit: Duration) -> Result<(), ChannelError> {
+pub(super) fn trade_words(controls: &[ControlStream], limit: Duration) -> Result<(), ChannelError> {
     std::thread::scope(|scope| {
         let trade =
             |control: &ControlStream| control.exchange(WORD.to_vec(), WORD_MAX_BYTES, limit).map(drop);
         let all: Vec<_> = controls.iter().map(|control| scope.spawn(move || trade(control))).collect();
-        all.into_iter().map(|t| t.join().unwrap()).collect()
+        all.into_iter().try_for_each(|t| t.join().unwrap())
     })
 }
 

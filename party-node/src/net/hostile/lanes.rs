@@ -28,9 +28,12 @@ fn to_parties(kind: Kind, acts: impl Fn(&[u8]) -> Vec<Act> + Send + Sync + 'stat
     instead_of(kind, |peer| matches!(peer, Peer::Party(_)), acts)
 }
 
-/// A script for each side: `write` gives the bytes that go onto the lane instead of `kind`.
-fn cases(table: Vec<(&'static str, Kind, Expect, fn(&[u8]) -> Vec<u8>)>) -> Vec<Case> {
-    let both = |(name, kind, expect, write): (&'static str, Kind, Expect, fn(&[u8]) -> Vec<u8>)| {
+/// A name, a message, what must come of it, and the bytes that go onto the lane in its place.
+type Row = (&'static str, Kind, Expect, fn(&[u8]) -> Vec<u8>);
+
+/// A case for each side.
+fn cases(table: Vec<Row>) -> Vec<Case> {
+    let both = |(name, kind, expect, write): Row| {
         SIDES.map(|hostile| {
             let script = to_parties(kind, move |b| vec![Act::Write(write(b))]);
             Case::new(format!("{kind:?} {name}"), World::new(hostile), script, expect.clone())

@@ -12,10 +12,10 @@ use mpc_core::party::{PartyId, PerParty};
 use mpc_core::tag::{SessionId, Tag, node};
 use mpc_core::transcript::SessionTerms;
 use mpc_core::wire::Decoder;
-use quinn::{ClientConfig, Connection, Endpoint};
+use quinn::{Connection, Endpoint};
 use tokio::sync::{mpsc, watch};
 
-use super::act::{Kind, Line, Over, Stage};
+use super::act::{Kind, Line, Over, Stage, dial};
 use super::honest::{ROUND_BYTES, WORD, round_tag, rows};
 use crate::identity::Identity;
 use crate::net::accept::Gate;
@@ -24,7 +24,7 @@ use crate::net::hello::{Confirm, DealerHello, Hello, decode_greeting, encode_gre
 use crate::net::keys::{Exported, roster_digest};
 use crate::net::options::{ConnectOptions, Member};
 use crate::net::rows::RowTest;
-use crate::net::tls::{self, OwnKey};
+use crate::net::tls::OwnKey;
 use crate::net::transport::Listener;
 
 /// What a hostile party is made of.
@@ -115,13 +115,8 @@ impl Play {
 
     async fn dial(&self, target: &Member) -> Connection {
         loop {
-            let (crypto, _) = tls::client(&self.own, target.key).unwrap();
-            let mut config = ClientConfig::new(crypto);
-            config.transport_config(self.mallory.options.link.transport());
-            let address = target.address.parse().unwrap();
-            if let Ok(connection) =
-                self.endpoint.connect_with(config, address, tls::SERVER_NAME).unwrap().await
-            {
+            let link = self.mallory.options.link;
+            if let Ok(connection) = dial(&self.endpoint, &self.own, link, target).await {
                 return connection;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

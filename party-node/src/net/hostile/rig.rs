@@ -2,15 +2,17 @@
 //! stream, not a session.
 
 use mpc_core::party::PartyId;
-use quinn::{ClientConfig, Connection, RecvStream, SendStream};
+use quinn::{Connection, RecvStream, SendStream};
 use tokio::task::JoinSet;
+
+use super::act::dial;
 
 use crate::identity::Identity;
 use crate::net::join::Meeting;
 use crate::net::options::{ConnectOptions, Member};
 use crate::net::runtime::NetThread;
 use crate::net::session::prepare;
-use crate::net::tls::{self, OwnKey};
+use crate::net::tls::OwnKey;
 use crate::net::transport::Listener;
 
 /// Streams in use at once, fewer than a connection may have.
@@ -50,15 +52,11 @@ impl Rig {
         let (gate, endpoint) = (meeting.gate.clone(), meeting.dialer.endpoint.clone());
         let connections = net.run(async move {
             let accept = async { gate.admit(endpoint.accept().await.unwrap()).await.unwrap().connection };
-            let dial = async {
-                let (crypto, _) = tls::client(&key, target.key).unwrap();
-                let mut config = ClientConfig::new(crypto);
-                config.transport_config(link.transport());
+            let dialled = async {
                 let endpoint = their_listener.into_endpoint(link, None).unwrap();
-                let address = target.address.parse().unwrap();
-                endpoint.connect_with(config, address, tls::SERVER_NAME).unwrap().await.unwrap()
+                dial(&endpoint, &key, link, &target).await.unwrap()
             };
-            tokio::join!(accept, dial)
+            tokio::join!(accept, dialled)
         });
         let (ours, theirs) = connections.unwrap();
         Self { meeting, ours, theirs, net }

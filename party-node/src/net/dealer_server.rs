@@ -97,7 +97,8 @@ impl DealerServer {
         }
         let keys: Vec<PublicKey> = options.parties.iter().map(|m| m.key).collect();
         let roster = roster_digest(&keys, Some(&own_key));
-        let gate = Gate::new(OwnKey::new(identity).map_err(setup)?, own_key, keys, options.link.transport());
+        let transport = options.link.dealer_transport();
+        let gate = Gate::new(OwnKey::new(identity).map_err(setup)?, own_key, keys, transport);
         let server = gate.server_config().map_err(setup)?;
         let net = NetThread::start()?;
         let address = listener.address();

@@ -183,7 +183,8 @@ fn lines_printed(who: &'static Identity, known: &'static Identity, then: fn(Conn
     while !matches!(server.accept_session(Some(Duration::from_millis(100))), Ok(None)) {
         reports += 1;
     }
-    assert!(reports <= 8, "{reports} failed attempts wait to be looked at");
+    // Eight may wait, and the last four connections may still be judged while they are taken.
+    assert!(reports <= 12, "{reports} failed attempts wait to be looked at");
     lines.lock().unwrap().clone()
 }
 

@@ -2,6 +2,8 @@
 
 mod agreement;
 mod dealer;
+#[cfg(test)]
+mod equivocation_tests;
 mod errors;
 mod heads;
 #[cfg(test)]

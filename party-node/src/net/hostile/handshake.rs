@@ -146,3 +146,24 @@ fn messages_of_an_earlier_session() {
     }
     run_all(cases);
 }
+
+/// Half-closed: it speaks on and hears nothing any more.
+#[test]
+fn a_party_that_does_not_listen() {
+    let mut cases = Vec::new();
+    for hostile in SIDES {
+        for kind in CONTROL.into_iter().chain([Kind::Before]) {
+            let script = instead_of(kind, is_party, |b| vec![Act::Stop, Act::Write(b.to_vec())]);
+            // What is noticed first: that it takes no answer, or that nothing more comes of it.
+            let expect =
+                Expect::Caught(&["malformed", "malformed_frame", "peer_absent", "peer_lost", "peer_timeout"]);
+            cases.push(Case::new(
+                format!("{kind:?}, not listening"),
+                World::hurried(hostile),
+                script,
+                expect,
+            ));
+        }
+    }
+    run_all(cases);
+}

@@ -162,3 +162,33 @@ fn a_party_that_leaves_one_peer_is_named_by_both() {
     }
     run_all(cases);
 }
+
+/// From the dealer alone; the parties still have it.
+#[test]
+fn a_party_that_leaves_the_dealer_is_named() {
+    let mut cases = Vec::new();
+    for hostile in SIDES {
+        for kind in [Kind::Greeting, Kind::Demand, Kind::Goodbye] {
+            // A party that has asked for nothing may come back, for as long as the dealer waits.
+            let expect = match kind {
+                Kind::Goodbye => Expect::TooLate(&["peer_lost"]),
+                _ => Expect::CaughtByDealer(&["peer_absent"]),
+            };
+            for (name, code) in [("done", close_code::DONE), ("no such code", 9)] {
+                let script = leaves(kind, code, nasty());
+                let world = World { dealer_timeout_ms: 1_500, ..World::new(hostile) };
+                cases.push(Case::new(format!("{kind:?}: closed as {name}"), world, script, expect.clone()));
+            }
+        }
+        for (kind, expect) in [
+            (Kind::Greeting, Expect::Caught(&["peer_absent", "peer_lost"])),
+            (Kind::Demand, Expect::Caught(&["peer_lost"])),
+            (Kind::Goodbye, Expect::TooLate(&["peer_lost"])),
+        ] {
+            let script = instead_of(kind, |peer| peer == Peer::Dealer, |_| vec![Act::Vanish]);
+            let world = if kind == Kind::Greeting { World::hurried(hostile) } else { World::new(hostile) };
+            cases.push(Case::new(format!("{kind:?}: vanishes"), world, script, expect));
+        }
+    }
+    run_all(cases);
+}

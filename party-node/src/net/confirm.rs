@@ -22,6 +22,8 @@ use super::rows::RowTest;
 const GRACE_MS: u64 = 3_000;
 /// How long a confirmation that differs may take to reach the peer before the connection is closed.
 const LAST_WORD_MS: u64 = 1_000;
+/// The dealer's answer to one party may be that much behind its answer to another.
+const BEGUN_MS: u64 = 200;
 /// What the dealer answers when all parties of a session asked for the same.
 pub(crate) const DEALER_READY: &[u8] = b"ready";
 
@@ -74,6 +76,8 @@ pub(crate) async fn confirm(
     let mut parties: Vec<(PartyId, [Streams; 2])> = Vec::new();
     while !tasks.is_empty() {
         tokio::select! {
+            // What was agreed before somebody left stays agreed.
+            biased;
             Some(confirmed) = tasks.join_next() => {
                 let (p, streams) = confirmed.map_err(myself)??;
                 watch(&mut watches, Peer::Party(p), &streams[0].connection);
@@ -83,14 +87,22 @@ pub(crate) async fn confirm(
         }
     }
     let dealer = match (present.dealer, dealer_hello) {
-        (Some(greeted), Some(hello)) => tokio::select! {
-            answer = timeout_at(deadline, ask_dealer(greeted, &hello)) => {
-                let answer = answer.map_err(|_| (Peer::Dealer, absent(&meeting, Peer::Dealer)))?;
-                let named = |e: ControlError| e.into_net_error(&meeting.names, Peer::Dealer);
-                Some(answer.map_err(|e| (Peer::Dealer, named(e)))?)
-            }
-            Some(gone) = watches.join_next() => return Err(gone.unwrap_or_else(myself)),
-        },
+        (Some(greeted), Some(hello)) => {
+            let answer = timeout_at(deadline, ask_dealer(greeted, &hello));
+            let mut answer = std::pin::pin!(answer);
+            let answer = tokio::select! {
+                biased;
+                answer = &mut answer => answer,
+                // Who leaves may have begun already. Then so has everyone, and the session says how it ended.
+                Some(gone) = watches.join_next() => {
+                    let gone = gone.unwrap_or_else(myself);
+                    timeout(Duration::from_millis(BEGUN_MS), answer).await.map_err(|_| gone)?
+                }
+            };
+            let answer = answer.map_err(|_| (Peer::Dealer, absent(&meeting, Peer::Dealer)))?;
+            let named = |e: ControlError| e.into_net_error(&meeting.names, Peer::Dealer);
+            Some(answer.map_err(|e| (Peer::Dealer, named(e)))?)
+        }
         _ => None,
     };
     parties.sort_by_key(|(p, _)| p.index());

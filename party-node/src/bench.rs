@@ -20,16 +20,16 @@ use spec::{DEALER, Spec};
 use workload::Task;
 
 use crate::cli::make_key;
-use crate::config::Link;
 use crate::demo::layout::free_addresses;
 use crate::demo::process::{Node, run_all};
 use crate::error::CliError;
+use crate::net::Net;
 
 /// Runs a workload `repeat` times.
 ///
 /// # Errors
 /// Sizes that make no program, or a node that failed.
-pub fn run(task: Task, repeat: usize, link: Link) -> Result<BenchReport, CliError> {
+pub fn run(task: Task, repeat: usize, net: Net) -> Result<BenchReport, CliError> {
     // Whatever is wrong with the sizes is better said before processes start.
     let program = task.program().map_err(|e| CliError::setup("bad_program", e))?;
     drop(program);
@@ -48,7 +48,7 @@ pub fn run(task: Task, repeat: usize, link: Link) -> Result<BenchReport, CliErro
             Ok((name.clone(), address, key.to_string()))
         })
         .collect::<Result<Vec<_>, CliError>>()?;
-    let spec = Spec { task, repeat, seed, link, nodes };
+    let spec = Spec { task, repeat, seed, net, nodes };
     spec.save(dir.path())?;
     let program = std::env::current_exe()
         .map_err(|e| CliError::outcome("process", format_args!("cannot find the running executable: {e}")))?;
@@ -75,7 +75,7 @@ pub fn run(task: Task, repeat: usize, link: Link) -> Result<BenchReport, CliErro
         parties: spec.task.parties,
         preprocessing: "dealer",
         security: "semi-honest",
-        net: link.name().to_owned(),
+        net: net.to_string(),
         shape: spec.task.shape(),
         repeats,
         median,

@@ -21,8 +21,8 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use crate::bench::workload::Workload;
-use crate::config::Link;
 use crate::error::CliError;
+use crate::net::Net;
 use crate::output::{Format, write_stdout};
 
 /// Joint computation on data that its owners do not show each other.
@@ -169,9 +169,9 @@ struct BenchArgs {
     /// Security model
     #[arg(long, value_enum, default_value = "semi-honest")]
     security: SemiHonest,
-    /// Settings for this kind of network
-    #[arg(long, value_enum, default_value = "loopback")]
-    net: Link,
+    /// The network between them: loopback, lan (0.5ms/1gbit), wan (40ms/100mbit), or ROUNDTRIP/RATE
+    #[arg(long, default_value = "loopback")]
+    net: Net,
     /// Counted repetitions
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,

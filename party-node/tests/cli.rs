@@ -157,7 +157,7 @@ fn a_run_costs_what_the_plan_says_and_logs_grow() {
 #[test]
 fn a_changed_log_does_not_verify() {
     let kept = Kept::new();
-    let file = kept.path("bureau/log/tile/entries/000.p/4");
+    let file = kept.path("bureau/log/tile/entries/000.p/5");
     let mut bytes = std::fs::read(&file).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
@@ -165,7 +165,7 @@ fn a_changed_log_does_not_verify() {
     let log = kept.path("bureau/log");
     let (code, report) = json(&subrosa(&["log", "verify", "--json", log.to_str().unwrap()]));
     assert_eq!((code, &report["ok"]), (1, &Value::Bool(false)));
-    assert!(report["problems"][0]["what"].as_str().unwrap().contains("entries/000.p/4"), "{report}");
+    assert!(report["problems"][0]["what"].as_str().unwrap().contains("entries/000.p/5"), "{report}");
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn bad_files_are_named_by_check_and_by_run() {
     }
     let (code, report) = json(&subrosa(&["check", "--json", "--config", &kept.config("bank")]));
     assert_eq!((code, &report["ok"], &report["rows"]), (0, &Value::Bool(true), &Value::from(40)), "{report}");
-    assert_eq!(report["log"], "8 entries, verified");
+    assert_eq!(report["log"], "9 entries, verified");
     let (code, report) = json(&subrosa(&["check", "--json", "--config", &kept.config("dealer")]));
     assert_eq!((code, report["role"].as_str()), (0, Some("dealer")));
 }

@@ -109,10 +109,10 @@ impl Node<'_> {
         let encoded = encode_inputs(program, me, &own).map_err(|e| CliError::outcome("internal", e))?;
         let demand = if task.raw { raw::demand(task.n) } else { program.demand() };
 
-        let listener = Listener::bind(self.address()?).map_err(net_failed)?;
+        let listener = Listener::bind(self.address()?).map_err(net_failed)?.behind(self.spec.net.shape);
         let mut options = ConnectOptions::new(me, self.parties().to_vec());
         options.dealer = Some(self.members[task.parties].clone());
-        options.link = link_profile(self.spec.link);
+        options.link = link_profile(self.spec.net.link);
         options.program_digest = program.digest();
         options.demand = demand.encode();
         options.connect_timeout_ms = CONNECT_TIMEOUT_MS;
@@ -158,9 +158,9 @@ impl Node<'_> {
 
     fn dealer(&self) -> Result<Vec<Measured>, CliError> {
         let mut options = DealerOptions::new(self.parties().to_vec());
-        options.link = link_profile(self.spec.link);
+        options.link = link_profile(self.spec.net.link);
         options.session_timeout_ms = CONNECT_TIMEOUT_MS;
-        let listener = Listener::bind(self.address()?).map_err(net_failed)?;
+        let listener = Listener::bind(self.address()?).map_err(net_failed)?.behind(self.spec.net.shape);
         let server = DealerServer::bind(self.identity, listener, options).map_err(net_failed)?;
         let limit = Duration::from_millis(CONNECT_TIMEOUT_MS);
         let mut repeats = Vec::new();

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::workload::Task;
-use crate::config::Link;
 use crate::error::CliError;
 use crate::identity::PublicKey;
-use crate::net::Member;
+use crate::net::{Member, Net};
 
 /// Name of the file in the bench's folder.
 const FILE: &str = "bench.json";
@@ -23,7 +22,7 @@ pub(super) struct Spec {
     pub(super) repeat: usize,
     /// Of the inputs of every repetition.
     pub(super) seed: [u8; 32],
-    pub(super) link: Link,
+    pub(super) net: Net,
     /// Name, address and public key of the parties, then of the dealer.
     pub(super) nodes: Vec<(String, String, String)>,
 }

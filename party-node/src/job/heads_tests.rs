@@ -27,7 +27,7 @@ use crate::net::{
 };
 
 /// How long the honest side waits for a message.
-const LIMIT: Duration = Duration::from_millis(700);
+const LIMIT: Duration = Duration::from_millis(1_400);
 const PATIENCE: Duration = Duration::from_secs(20);
 const NAMES: [&str; 2] = ["alice", "mallory"];
 
@@ -249,7 +249,8 @@ fn every_cut_flip_and_lie_before_the_session_ends_it_with_the_right_name() {
     let world = World::new();
     assert!(world.session(&honest).compared.is_ok());
     for step in [Step::Seen, Step::Growth, Step::Answer] {
-        let damages: [(&str, fn(Vec<u8>) -> Vec<u8>); 6] = [
+        type Damage = fn(Vec<u8>) -> Vec<u8>;
+        let damages: [(&str, Damage); 6] = [
             ("nothing", |_| Vec::new()),
             ("cut", |m| m[..m.len() - 1].to_vec()),
             ("longer", |m| [m, vec![0]].concat()),

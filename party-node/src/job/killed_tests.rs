@@ -5,6 +5,8 @@
 //! scores without success; what anybody was shown of the victim's log survives in it; all logs verify after the
 //! victim's next start; and the next session succeeds.
 
+#![allow(clippy::unwrap_used, reason = "a test: a panic is how it fails")]
+
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

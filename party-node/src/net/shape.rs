@@ -19,6 +19,8 @@ use quinn::{AsyncUdpSocket, UdpPoller};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use crate::config::Link;
+
 /// What waits at the link longer than this is dropped, in addition to a round trip.
 const BUFFER: Duration = Duration::from_millis(50);
 /// The runtime's timer counts milliseconds: the last of them are waited for by looking.
@@ -47,6 +49,47 @@ impl Shape {
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}ms/{}mbit", self.round_trip_ms, self.bytes_per_second * 8e-6)
+    }
+}
+
+/// A network on the command line: settings, and a shape unless it is this machine's own.
+#[derive(Copy, Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Net {
+    /// QUIC settings.
+    pub link: Link,
+    /// How it is slowed down.
+    pub shape: Option<Shape>,
+}
+
+/// From this round trip on, settings are those between sites.
+const WAN_FROM_MS: f64 = 5.0;
+
+/// `loopback`, `lan`, `wan`, or a shape.
+impl FromStr for Net {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let shape: Shape = match text {
+            "loopback" => return Ok(Self { link: Link::Loopback, shape: None }),
+            "lan" => Shape::LAN,
+            "wan" => Shape::WAN,
+            other => other
+                .parse()
+                .map_err(|e| format!("{e}; or `loopback`, `lan` (0.5ms/1gbit) or `wan` (40ms/100mbit)"))?,
+        };
+        let link = if shape.round_trip_ms < WAN_FROM_MS { Link::Lan } else { Link::Wan };
+        Ok(Self { link, shape: Some(shape) })
+    }
+}
+
+impl fmt::Display for Net {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.shape {
+            None => f.write_str(self.link.name()),
+            Some(Shape::LAN) => f.write_str("lan"),
+            Some(Shape::WAN) => f.write_str("wan"),
+            Some(shape) => shape.fmt(f),
+        }
     }
 }
 
@@ -225,6 +268,15 @@ impl AsyncUdpSocket for Shaped {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn networks_are_read_as_they_are_printed() {
+        for text in ["loopback", "lan", "wan", "3ms/10mbit", "80ms/1000mbit"] {
+            assert_eq!(text.parse::<Net>().unwrap().to_string(), text);
+        }
+        assert_eq!("3ms/10mbit".parse::<Net>().unwrap().link, Link::Lan);
+        assert!("moon".parse::<Net>().unwrap_err().contains("`wan`"));
+    }
 
     #[test]
     fn shapes_are_read_as_they_are_printed() {

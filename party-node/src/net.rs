@@ -36,7 +36,7 @@ mod control;
 mod dial;
 pub(crate) mod frame;
 #[cfg(test)]
-mod hostile;
+pub(crate) mod hostile;
 mod join;
 mod links;
 mod lobby;

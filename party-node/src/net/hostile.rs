@@ -38,3 +38,5 @@ mod to_dealer;
 mod victim;
 mod words;
 mod world;
+
+pub(crate) use cases::ALONE;

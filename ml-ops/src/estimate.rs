@@ -1,6 +1,6 @@
 //! Rough memory and time of a run. Unlike rounds and bytes these are estimates: they tell a minute from an hour.
 //!
-//! Time is `rounds · round trip + bytes / bandwidth + work / rate`, where work is ring multiplications of matrix products
+//! Online time is `rounds · round trip + bytes / bandwidth + work / rate`, where work is ring multiplications of matrix products
 //! (two products per party and one at the dealer) and bytes of correlated randomness expanded. Offline and online time
 //! are given apart; a streaming dealer overlaps them.
 
@@ -38,6 +38,18 @@ pub struct Estimates {
 }
 
 pub(crate) fn estimates(program: &Program, total: &Cost, offline_bytes: u64) -> Estimates {
+    let on = |round_ms, bytes_per_second| estimate(program, total, offline_bytes, round_ms, bytes_per_second);
+    Estimates { loopback: on(0.06, 500e6), lan: on(0.5, 125e6), wan: on(40.0, 12.5e6) }
+}
+
+/// On a network whose rounds take `round_ms`.
+pub(crate) fn estimate(
+    program: &Program,
+    total: &Cost,
+    offline_bytes: u64,
+    round_ms: f64,
+    bytes_per_second: f64,
+) -> Estimate {
     let macs: f64 = total
         .items
         .iter()
@@ -49,18 +61,18 @@ pub(crate) fn estimates(program: &Program, total: &Cost, offline_bytes: u64) -> 
     let expanded: f64 = total.items.iter().map(|i| item_bytes(i) as f64).sum();
     let elements: f64 = program.nodes().iter().map(|n| n.fact.shape.elements() as f64).sum();
     let parties = program.parties().len() as f64;
-    let on = |round_ms: f64, bytes_per_second: f64| Estimate {
-        offline_ms: 1e3
-            * (offline_bytes as f64 / bytes_per_second
-                + macs / MACS_PER_SECOND
-                + parties * expanded / LOCAL_BYTES_PER_SECOND),
+    Estimate {
+        offline_ms: round_ms
+            + 1e3
+                * (offline_bytes as f64 / bytes_per_second
+                    + macs / MACS_PER_SECOND
+                    + parties * expanded / LOCAL_BYTES_PER_SECOND),
         online_ms: total.rounds as f64 * round_ms
             + 1e3
                 * (total.max_sent_bytes() as f64 / bytes_per_second
                     + 2.0 * macs / MACS_PER_SECOND
                     + (expanded + 16.0 * elements) / LOCAL_BYTES_PER_SECOND),
-    };
-    Estimates { loopback: on(0.06, 500e6), lan: on(0.5, 125e6), wan: on(40.0, 12.5e6) }
+    }
 }
 
 /// Bytes that one party holds of an item.

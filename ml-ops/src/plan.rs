@@ -16,7 +16,7 @@ use protocols::output;
 use protocols::prep::{Demand, Item};
 use serde::Serialize;
 
-use crate::estimate::{Estimates, estimates, memory_bytes};
+use crate::estimate::{Estimate, Estimates, estimate, estimates, memory_bytes};
 use crate::exec::StepCost;
 use crate::op::NodeId;
 use crate::program::Program;
@@ -117,6 +117,14 @@ impl Program {
             ops,
             sent_bytes: total.sent_bytes,
         }
+    }
+
+    /// Estimated time on a network whose rounds take `round_ms` milliseconds and that carries so many bytes per second.
+    #[must_use]
+    pub fn estimate(&self, round_ms: f64, bytes_per_second: f64) -> Estimate {
+        let costs = self.costs();
+        let total = costs.into_iter().fold(Cost::none(self.parties.len()), |sum, (_, _, c)| sum.then(c));
+        estimate(self, &total, largest(&total.dealer_bytes::<Z64>()), round_ms, bytes_per_second)
     }
 
     /// The correlated randomness that a run consumes, in order: what the parties ask the dealer for.

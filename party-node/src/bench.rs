@@ -20,10 +20,11 @@ use spec::{DEALER, Spec};
 use workload::Task;
 
 use crate::cli::make_key;
+use crate::config::Net;
 use crate::demo::layout::free_addresses;
 use crate::demo::process::{Node, run_all};
 use crate::error::CliError;
-use crate::net::Net;
+use crate::job::report::Expected;
 
 /// Runs a workload `repeat` times.
 ///
@@ -32,6 +33,7 @@ use crate::net::Net;
 pub fn run(task: Task, repeat: usize, net: Net) -> Result<BenchReport, CliError> {
     // Whatever is wrong with the sizes is better said before processes start.
     let program = task.program().map_err(|e| CliError::setup("bad_program", e))?;
+    let estimate = (!task.raw).then(|| Expected::of(&program, net));
     drop(program);
     let dir = tempfile::Builder::new()
         .prefix("subrosa-bench-")
@@ -77,6 +79,7 @@ pub fn run(task: Task, repeat: usize, net: Net) -> Result<BenchReport, CliError>
         security: "semi-honest",
         net: net.to_string(),
         shape: spec.task.shape(),
+        estimate,
         repeats,
         median,
     })

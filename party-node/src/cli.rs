@@ -21,8 +21,8 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use crate::bench::workload::Workload;
+use crate::config::Net;
 use crate::error::CliError;
-use crate::net::Net;
 use crate::output::{Format, write_stdout};
 
 /// Joint computation on data that its owners do not show each other.
@@ -55,6 +55,9 @@ enum Command {
         /// The party's TOML file
         #[arg(long)]
         config: PathBuf,
+        /// Slow this node's link down to that of another network, for trials: lan, wan, or DELAY/RATE
+        #[arg(long)]
+        net: Option<Net>,
     },
     /// Serve as the dealer of correlated randomness
     Node {
@@ -64,6 +67,9 @@ enum Command {
         /// End after one session
         #[arg(long)]
         once: bool,
+        /// Slow this node's link down to that of another network, for trials: lan, wan, or DELAY/RATE
+        #[arg(long)]
+        net: Option<Net>,
     },
     /// Rounds, bytes, memory, correlated randomness and estimated time of a program
     Plan {
@@ -141,6 +147,9 @@ struct DemoArgs {
     /// Use the files in DIR (one CSV per party, weights, demo.toml) instead of made-up applicants
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The network between them: loopback, lan (0.5ms/1gbit), wan (40ms/100mbit), or DELAY/RATE; DELAY is one way
+    #[arg(long, default_value = "loopback")]
+    net: Net,
     /// Keep keys, configurations, data, scores and logs in DIR (new or empty)
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -169,7 +178,7 @@ struct BenchArgs {
     /// Security model
     #[arg(long, value_enum, default_value = "semi-honest")]
     security: SemiHonest,
-    /// The network between them: loopback, lan (0.5ms/1gbit), wan (40ms/100mbit), or ROUNDTRIP/RATE
+    /// The network between them: loopback, lan (0.5ms/1gbit), wan (40ms/100mbit), or DELAY/RATE; DELAY is one way
     #[arg(long, default_value = "loopback")]
     net: Net,
     /// Counted repetitions
@@ -220,8 +229,8 @@ fn run(args: &[OsString], format: Format) -> ExitCode {
     let done = match cli.command {
         Command::Keygen { files } => keygen::run(&files, format),
         Command::Check { config } => check::run(&config, format),
-        Command::Run { config } => run::party(&config, format),
-        Command::Node { config, once } => run::dealer(&config, once, format),
+        Command::Run { config, net } => run::party(&config, net, format),
+        Command::Node { config, once, net } => run::dealer(&config, once, net, format),
         Command::Plan { program, config, text } => {
             plan::run(program.as_deref(), config.as_deref(), text, format)
         }

@@ -5,6 +5,7 @@
 //! files they name contain is checked by `subrosa check` and again by `subrosa run`.
 
 mod file;
+mod network;
 pub(crate) mod one_hot;
 pub(crate) mod place;
 pub(crate) mod roster;
@@ -18,6 +19,7 @@ use mpc_core::party::PartyId;
 use toml::Spanned;
 
 pub use file::{Link, Preprocessing};
+pub use network::Net;
 pub use roster::{Peer, Roster};
 pub use sources::{InputSource, OutcomesSource, ScorecardConfig};
 
@@ -42,7 +44,7 @@ pub struct NodeConfig {
     /// How long to wait for one message.
     pub receive_timeout_ms: u64,
     /// Kind of network.
-    pub link: Link,
+    pub net: Net,
     /// The computing parties, in order.
     pub roster: Roster,
     /// Folder of the node's log.
@@ -139,7 +141,7 @@ impl Config {
                 listen: listen(source, &file.listen)?,
                 connect_timeout_ms: timeout(source, file.connect_timeout_ms, DEFAULT_CONNECT_MS)?,
                 receive_timeout_ms: timeout(source, file.receive_timeout_ms, DEFAULT_RECEIVE_MS)?,
-                link: file.link.unwrap_or(Link::Loopback),
+                net: Net::from(file.link.unwrap_or(Link::Loopback)),
                 roster,
                 log_dir: source.resolve(&file.log.dir),
             },
@@ -172,7 +174,7 @@ impl DealerConfig {
                 listen: listen(source, &file.listen)?,
                 connect_timeout_ms: timeout(source, file.connect_timeout_ms, DEFAULT_CONNECT_MS)?,
                 receive_timeout_ms: timeout(source, file.receive_timeout_ms, DEFAULT_RECEIVE_MS)?,
-                link: file.link.unwrap_or(Link::Loopback),
+                net: Net::from(file.link.unwrap_or(Link::Loopback)),
                 roster,
                 log_dir: source.resolve(&file.log.dir),
             },

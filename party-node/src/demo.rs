@@ -20,6 +20,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use crate::config::Net;
 use crate::error::CliError;
 use crate::job::report::security_line;
 use crate::log::verify;
@@ -64,6 +65,7 @@ const TOLERANCE: f64 = 1e-3;
 /// scores that differ from the plaintext model, or logs that do not verify.
 pub fn run(
     subject: &Subject,
+    net: Net,
     keep: Option<&Path>,
     say: &mut dyn FnMut(&str),
 ) -> Result<Demonstration, CliError> {
@@ -92,7 +94,7 @@ pub fn run(
 
     say("parties and dealer are running as separate processes");
     let began = Instant::now();
-    let results = run_all(&executable()?, &nodes(&layout))?;
+    let results = run_all(&executable()?, &nodes(&layout, net))?;
     let seconds = began.elapsed().as_secs_f64();
 
     say("comparing with the plaintext model and verifying the logs");
@@ -112,7 +114,7 @@ pub fn run(
         size: log.size,
         root: log.root.clone(),
     });
-    let mut report = from_first_party(&results[1], &scenario)?;
+    let mut report = from_first_party(&results[1], &scenario, net)?;
     report.logs = logs.collect();
     report.verified = verified.ok;
     report.max_abs_error = max_abs_error;
@@ -151,9 +153,10 @@ fn executable() -> Result<PathBuf, CliError> {
 }
 
 /// The dealer first, then the parties in order.
-fn nodes(layout: &Layout) -> Vec<Node> {
+fn nodes(layout: &Layout, net: Net) -> Vec<Node> {
     let arguments = |words: &[&str], config: &Path| -> Vec<OsString> {
-        words.iter().map(OsString::from).chain([config.as_os_str().to_owned()]).collect()
+        let net = ["--net".into(), net.to_string().into()];
+        words.iter().map(OsString::from).chain([config.as_os_str().to_owned()]).chain(net).collect()
     };
     let dealer =
         Node { name: DEALER.into(), args: arguments(&["node", "--once", "--config"], &layout.dealer) };
@@ -165,10 +168,15 @@ fn nodes(layout: &Layout) -> Vec<Node> {
 }
 
 /// What the first party's process reported, as the demo's figures.
-fn from_first_party(result: &serde_json::Value, scenario: &Scenario) -> Result<DemoReport, CliError> {
+fn from_first_party(
+    result: &serde_json::Value,
+    scenario: &Scenario,
+    net: Net,
+) -> Result<DemoReport, CliError> {
     let broken =
         |what: &str| CliError::outcome("process", format_args!("the first party's result has no {what}"));
     let number = |name: &str| result[name].as_u64().ok_or_else(|| broken(name));
+    let estimate = |name: &str| result["estimate"][name].as_f64().ok_or_else(|| broken("estimate"));
     let card = &result["scorecard"];
     let band = |name: &str| card["bands"][name].as_u64().ok_or_else(|| broken(name));
     let discrimination: Option<crate::metrics::Discrimination> =
@@ -190,6 +198,8 @@ fn from_first_party(result: &serde_json::Value, scenario: &Scenario) -> Result<D
         rounds: number("rounds")?,
         online_bytes_per_party: number("online_bytes_per_party")?,
         offline_bytes_per_party: number("offline_bytes_per_party")?,
+        net: net.to_string(),
+        estimated_seconds: (estimate("offline_ms")? + estimate("online_ms")?) / 1e3,
         seconds: 0.0,
         logs: Vec::new(),
         verified: false,

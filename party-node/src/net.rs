@@ -61,5 +61,5 @@ pub use keys::{PROTOCOL_VERSION, PeerKeys, SecretBytes, roster_digest};
 pub use options::{ConnectOptions, Member, Notice};
 pub(crate) use printable::printable;
 pub use session::{Connected, RowOrder, connect};
-pub use shape::{Net, Shape};
+pub use shape::Shape;
 pub use transport::{LinkProfile, Listener};

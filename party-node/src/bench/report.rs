@@ -1,8 +1,11 @@
 //! What a bench reports: a figure per repetition, and medians.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::node::NodeReport;
+use crate::job::report::Expected;
 use crate::output::{Table, bytes};
 
 /// See the module; scripts rely on these names.
@@ -20,6 +23,8 @@ pub struct BenchReport {
     pub net: String,
     /// Sizes.
     pub shape: String,
+    /// What the plan expected; nothing of products without truncation, which are no program.
+    pub estimate: Option<Expected>,
     /// Every counted repetition.
     pub repeats: Vec<Figures>,
     /// Medians over the repetitions, each figure by itself.
@@ -132,6 +137,14 @@ impl BenchReport {
             ]);
         }
         out.push_str(&table.render(2));
+        if let Some(expected) = &self.estimate {
+            let Expected { offline_ms, online_ms, .. } = expected;
+            let _infallible = writeln!(
+                out,
+                "  plan, about {offline_ms:.1} ms offline, {online_ms:.1} ms online, {:.1} ms in all",
+                offline_ms + online_ms
+            );
+        }
         out
     }
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::workload::Task;
+use crate::config::Net;
 use crate::error::CliError;
 use crate::identity::PublicKey;
-use crate::net::{Member, Net};
+use crate::net::Member;
 
 /// Name of the file in the bench's folder.
 const FILE: &str = "bench.json";

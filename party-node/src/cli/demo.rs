@@ -18,7 +18,7 @@ pub(super) fn loan_scoring(args: DemoArgs, format: Format) -> Result<(), CliErro
         },
     };
     let mut progress = progress::for_stderr();
-    let done = demo::run(&subject, args.keep.as_deref(), &mut |step| progress.phase(step));
+    let done = demo::run(&subject, args.net, args.keep.as_deref(), &mut |step| progress.phase(step));
     progress.end();
     let done = done?;
     format.print(&done.report, || done.report.render(&done.scenario, &done.applicants))

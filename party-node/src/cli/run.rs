@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use crate::config::{Config, DealerConfig};
+use crate::config::{Config, DealerConfig, Net};
 use crate::error::CliError;
 use crate::job;
 use crate::output::Format;
 use crate::progress;
 
-pub(super) fn party(path: &Path, format: Format) -> Result<(), CliError> {
-    let config = Config::load(path)?;
+pub(super) fn party(path: &Path, net: Option<Net>, format: Format) -> Result<(), CliError> {
+    let mut config = Config::load(path)?;
+    config.node.net = net.unwrap_or(config.node.net);
     let mut progress = progress::for_stderr();
     let report = job::run_party(&config, progress.as_mut());
     progress.end();
@@ -17,7 +18,8 @@ pub(super) fn party(path: &Path, format: Format) -> Result<(), CliError> {
     format.print(&report, || report.render())
 }
 
-pub(super) fn dealer(path: &Path, once: bool, format: Format) -> Result<(), CliError> {
-    let config = DealerConfig::load(path)?;
+pub(super) fn dealer(path: &Path, once: bool, net: Option<Net>, format: Format) -> Result<(), CliError> {
+    let mut config = DealerConfig::load(path)?;
+    config.node.net = net.unwrap_or(config.node.net);
     job::run_dealer(&config, once, &mut |report| format.print(report, || report.render()))
 }

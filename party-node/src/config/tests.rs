@@ -102,7 +102,7 @@ fn a_valid_configuration_is_read_whole() {
     assert_eq!((config.me, config.node.name.as_str()), (PartyId::new(0), "bank"));
     assert_eq!(config.node.key, folder.join("bank.key"));
     assert_eq!((config.node.connect_timeout_ms, config.node.receive_timeout_ms), (5_000, 30_000));
-    assert_eq!(config.node.link, Link::Loopback);
+    assert_eq!(config.node.net, Link::Loopback.into());
     assert_eq!(config.node.roster.names(), ["bank", "bureau"]);
     assert_eq!(config.dealer.name, "dealer");
     let Some(InputSource::Table(table)) = config.inputs.get("bank.features") else { panic!("no table") };

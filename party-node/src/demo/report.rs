@@ -36,6 +36,10 @@ pub struct DemoReport {
     pub online_bytes_per_party: u64,
     /// Payload bytes of corrections of the party that receives most.
     pub offline_bytes_per_party: u64,
+    /// The network between the processes.
+    pub net: String,
+    /// What the plan expected of `compute` on it, in seconds.
+    pub estimated_seconds: f64,
     /// From starting the processes to the last one's end.
     pub seconds: f64,
     /// Every node's log.
@@ -185,7 +189,9 @@ impl DemoReport {
         table.row(["offline (from the dealer)", &bytes(self.offline_bytes_per_party)]);
         table.row(["on the wire, QUIC included", &bytes(self.wire_bytes)]);
         let phases: Vec<String> = self.phases.iter().map(|(n, s)| format!("{n} {s:.2}")).collect();
+        let estimate = format!("about {:.2} s on {}", self.estimated_seconds, self.net);
         table.row(["seconds", &format!("{:.2} ({})", self.seconds, phases.join(", "))]);
+        table.row(["compute, by plan", &estimate]);
         table.render(2).trim_start_matches('\n').to_owned()
     }
 

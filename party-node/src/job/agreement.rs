@@ -33,7 +33,7 @@ pub(super) fn options(config: &Config, program: &Program) -> ConnectOptions {
     let mut options =
         ConnectOptions::new(config.me, config.node.roster.parties().iter().map(member).collect());
     options.dealer = Some(member(&config.dealer));
-    options.link = link_profile(config.node.link);
+    options.link = link_profile(config.node.net.link);
     options.program_digest = program.digest();
     options.parameters_digest = parameters_digest(config.preprocessing);
     options.demand = program.demand().encode();

@@ -44,7 +44,8 @@ pub fn run_dealer(
     served: &mut dyn FnMut(&DealerReport) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     let identity = load_identity(&config.node)?;
-    let listener = Listener::bind(config.node.listen).map_err(|e| from_net(&e))?;
+    let listener =
+        Listener::bind(config.node.listen).map_err(|e| from_net(&e))?.behind(config.node.net.shape);
     let log = open_log(&config.node, &identity)?;
     let server = DealerServer::bind(&identity, listener, options(config)).map_err(|e| from_net(&e))?;
     if once {
@@ -65,7 +66,7 @@ pub fn run_dealer(
 
 fn options(config: &DealerConfig) -> DealerOptions {
     let mut options = DealerOptions::new(config.node.roster.parties().iter().map(member).collect());
-    options.link = link_profile(config.node.link);
+    options.link = link_profile(config.node.net.link);
     options.session_timeout_ms = config.node.connect_timeout_ms;
     // A service says on stderr whom it served and whom it refused.
     options.notice = Notice::new(|line| eprintln!("{line}"));

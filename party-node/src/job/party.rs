@@ -22,7 +22,7 @@ use super::heads::Heads;
 use super::inputs::LocalInputs;
 use super::lane::Lane;
 use super::outputs::write_outputs;
-use super::report::{RunReport, Seconds, security_line};
+use super::report::{Expected, RunReport, Seconds, security_line};
 use super::transcript::{Agreement, Transcript};
 use super::wiring::{Recorders, Secrets};
 use super::{Prepared, check_own_key, close_log, load_identity, open_log, prepare};
@@ -48,7 +48,8 @@ pub fn run_party(config: &Config, progress: &mut dyn Progress) -> Result<RunRepo
         .map_err(|e| CliError::setup("out_of_range", format_args!("{}: {e}", config.node.path.display())))?;
     // From here on the encoded values are all that is needed.
     inputs.wipe_values();
-    let listener = Listener::bind(config.node.listen).map_err(|e| from_net(&e))?;
+    let listener =
+        Listener::bind(config.node.listen).map_err(|e| from_net(&e))?.behind(config.node.net.shape);
     let log = open_log(&config.node, &identity)?;
     let plan = program.plan();
     clock.seconds.prepare = clock.lap();
@@ -155,6 +156,7 @@ impl Run<'_> {
             wire_bytes: wire.0 + wire.1,
             ops: self.plan.ops,
             seconds: clock.seconds,
+            estimate: Expected::of(&self.program, self.config.node.net),
             outputs,
             scorecard,
             witnessed,

@@ -4,13 +4,13 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use ml_ops::PlannedOp;
+use ml_ops::{PlannedOp, Program};
 use mpc_core::checkpoint::Checkpoint;
 use serde::Serialize;
 
 use super::heads::Witnessed;
 use super::outputs::{OutputWritten, ScoreReport};
-use crate::config::NodeConfig;
+use crate::config::{Net, NodeConfig};
 use crate::output::{bytes, count};
 
 /// A party's finished run.
@@ -46,6 +46,8 @@ pub struct RunReport {
     pub ops: Vec<PlannedOp>,
     /// Where the time went.
     pub seconds: Seconds,
+    /// What the plan expected of `compute`.
+    pub estimate: Expected,
     /// Files written.
     pub outputs: Vec<OutputWritten>,
     /// What the scores mean, at the party that has a scorecard.
@@ -54,6 +56,31 @@ pub struct RunReport {
     pub witnessed: Witnessed,
     /// This node's log after the run.
     pub log: LogHead,
+}
+
+/// What a plan says of the time on one network.
+#[derive(Clone, Debug, Serialize)]
+pub struct Expected {
+    /// The network.
+    pub net: String,
+    /// Correlated randomness, if nothing overlaps.
+    pub offline_ms: f64,
+    /// The computation itself.
+    pub online_ms: f64,
+}
+
+impl Expected {
+    /// For people.
+    pub(crate) fn render(&self) -> String {
+        let (offline, online) = (self.offline_ms / 1e3, self.online_ms / 1e3);
+        format!("about {:.3} s on {} (online {online:.3}, offline {offline:.3})", offline + online, self.net)
+    }
+
+    pub(crate) fn of(program: &Program, net: Net) -> Self {
+        let (round_ms, bytes_per_second) = net.nominal();
+        let estimate = program.estimate(round_ms, bytes_per_second);
+        Self { net: net.to_string(), offline_ms: estimate.offline_ms, online_ms: estimate.online_ms }
+    }
 }
 
 /// Seconds per phase.
@@ -135,6 +162,7 @@ impl RunReport {
                     s.total, s.prepare, s.connect, s.compute, s.finish
                 ),
             ),
+            ("compute, by plan", self.estimate.render()),
             ("log", format!("{} ({} entries)", self.log.path.display(), self.log.size)),
             ("log root", self.log.root.clone()),
             ("log cosigned by", self.witnessed.render()),

@@ -89,7 +89,7 @@ impl LinkProfile {
             Self::Wan => Settings {
                 mtu: 1_200,
                 discover_mtu: true,
-                initial_window: 512 << 10,
+                initial_window: 1 << 20,
                 stream_window: 4 << 20,
                 connection_window: 8 << 20,
                 send_window: 16 << 20,

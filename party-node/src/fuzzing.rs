@@ -1,4 +1,4 @@
-//! Entry points for fuzzing what this crate reads from peers and files. Not an API: nothing here is stable, and
+//! Entry points for fuzzing what this crate reads from peers and files, and for timing frames. Not an API: nothing here is stable, and
 //! nothing in the node calls it.
 //!
 //! Each check panics if something is wrong with how the bytes were read, and otherwise says whether they were
@@ -11,12 +11,13 @@ mod tables;
 use std::collections::BTreeSet;
 use std::fs;
 
+use mpc_core::tag::Tag;
 use mpc_core::wire::Decoder;
 
 use crate::config::{AnyConfig, Config, DealerConfig, InputSource, NodeConfig};
 use crate::data::{MAX_CODES, OutcomeCoding, Standardise};
 use crate::error::CliError;
-use crate::net::frame::{FRAME_MAX_BYTES, Header};
+use crate::net::frame::{FRAME_MAX_BYTES, Header, split};
 use crate::net::hello::{
     Abort, Confirm, DEMAND_MAX_BYTES, DealerHello, Hello, REASON_MAX_BYTES, decode_greeting,
 };
@@ -37,6 +38,11 @@ pub fn frame(mut bytes: &[u8]) -> bool {
         bytes = rest;
     }
     bytes.is_empty()
+}
+
+/// The chunks in which a message leaves on a stream.
+pub fn frames(message: &bytes::Bytes) -> Vec<bytes::Bytes> {
+    split(Tag { lane: 0, node: 1, iteration: 0, round: 0 }, message)
 }
 
 /// A message of the handshake or an abort. The first byte chooses which.

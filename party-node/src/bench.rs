@@ -6,6 +6,7 @@
 //! ahead and they do. One repetition goes before those that count. Inputs are fresh random values, and party 0 compares
 //! its result with the plaintext one.
 
+mod link;
 mod node;
 mod raw;
 mod report;
@@ -17,7 +18,7 @@ use std::path::Path;
 
 pub use report::{BenchReport, Figures};
 use spec::{DEALER, Spec};
-use workload::Task;
+use workload::{Task, Workload};
 
 use crate::cli::make_key;
 use crate::config::Net;
@@ -33,7 +34,7 @@ use crate::job::report::Expected;
 pub fn run(task: Task, repeat: usize, net: Net) -> Result<BenchReport, CliError> {
     // Whatever is wrong with the sizes is better said before processes start.
     let program = task.program().map_err(|e| CliError::setup("bad_program", e))?;
-    let estimate = (!task.raw).then(|| Expected::of(&program, net));
+    let estimate = (!task.raw && task.workload != Workload::Link).then(|| Expected::of(&program, net));
     drop(program);
     let dir = tempfile::Builder::new()
         .prefix("subrosa-bench-")

@@ -15,16 +15,17 @@ use mpc_core::transcript::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::link::{self, LinkFigures};
 use super::raw;
 use super::spec::{DEALER, Spec};
-use super::workload::{Values, max_abs_error};
+use super::workload::{Values, Workload, max_abs_error};
 use crate::error::CliError;
 use crate::identity::Identity;
 use crate::job::wiring::{Recorders, Secrets};
 use crate::job::{link_profile, serve};
 use crate::log::{LogHandle, LogWriter};
 use crate::net::{
-    ConnectOptions, Connected, DealerOptions, DealerServer, Listener, Member, PROTOCOL_VERSION,
+    ConnectOptions, Connected, DealerOptions, DealerServer, Listener, Member, PROTOCOL_VERSION, QuicChannel,
     SessionHandle, connect,
 };
 
@@ -46,6 +47,7 @@ pub(super) struct Measured {
     pub(super) wire_bytes: u64,
     /// At party 0.
     pub(super) max_abs_error: Option<f64>,
+    pub(super) link: Option<LinkFigures>,
 }
 
 /// What one node prints in the end.
@@ -107,7 +109,11 @@ impl Node<'_> {
             .filter_map(|i| Some((i.name.to_owned(), inputs.get(i.name)?.clone())))
             .collect();
         let encoded = encode_inputs(program, me, &own).map_err(|e| CliError::outcome("internal", e))?;
-        let demand = if task.raw { raw::demand(task.n) } else { program.demand() };
+        let demand = match task.workload {
+            Workload::Link => raw::demand(1),
+            _ if task.raw => raw::demand(task.n),
+            _ => program.demand(),
+        };
 
         let listener = Listener::bind(self.address()?).map_err(net_failed)?.behind(self.spec.net.shape);
         let mut options = ConnectOptions::new(me, self.parties().to_vec());
@@ -122,6 +128,9 @@ impl Node<'_> {
         let Connected { session_id: id, keys, channel, dealer, handle, .. } = connected;
         self.open(id, Peer::Party(me), program.digest(), nonces)?;
         let dealer = dealer.ok_or_else(|| CliError::outcome("internal", "a bench has a dealer"))?;
+        if task.workload == Workload::Link {
+            return self.link(channel, &handle, id);
+        }
         let mut secrets = Secrets { id, keys, dealer };
         let recorders = Recorders::new(me, channel, &mut secrets, &self.log);
         let mut session = recorders.session(me, &secrets, demand);
@@ -154,6 +163,25 @@ impl Node<'_> {
         let (rounds, bytes_sent) = recorders.finish();
         self.close(id, rounds, bytes_sent)?;
         Ok(measured)
+    }
+
+    /// The network alone. The dealer's one triple is left to itself.
+    fn link(
+        &self,
+        mut channel: QuicChannel,
+        handle: &SessionHandle,
+        session: SessionId,
+    ) -> Result<Measured, CliError> {
+        barrier(handle)?;
+        let began = Instant::now();
+        let link = link::measure(&mut channel, self.spec.task.n).map_err(channel_failed)?;
+        let online_ms = milliseconds(began);
+        handle.conclude().map_err(channel_failed)?;
+        let (sent, received) = handle.wire_bytes();
+        handle.leave();
+        self.close(session, 0, 0)?;
+        let (link, wire_bytes) = (Some(link), sent + received);
+        Ok(Measured { online_ms, rounds: 1, wire_bytes, link, ..Measured::default() })
     }
 
     fn dealer(&self) -> Result<Vec<Measured>, CliError> {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::link::LinkFigures;
 use super::node::NodeReport;
 use crate::job::report::Expected;
 use crate::output::{Table, bytes};
@@ -52,6 +53,9 @@ pub struct Figures {
     pub peak_rss_mb: f64,
     /// Largest difference from the plaintext result.
     pub max_abs_error: f64,
+    /// Of the network alone (`link`), at the slowest party.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkFigures>,
 }
 
 impl Figures {
@@ -74,16 +78,18 @@ impl Figures {
             wire_bytes: most(|m| m.wire_bytes),
             peak_rss_mb: nodes.iter().map(|n| n.peak_rss_mb).fold(0.0, f64::max),
             max_abs_error: slowest(|m| m.max_abs_error.unwrap_or(0.0)),
+            link: each().filter_map(|m| m.link).reduce(|a, b| LinkFigures {
+                round_us: a.round_us.max(b.round_us),
+                gb_per_s: a.gb_per_s.min(b.gb_per_s),
+            }),
         }
     }
 
     /// The median of every figure.
     pub(super) fn median(all: &[Self]) -> Self {
-        let float = |f: fn(&Self) -> f64| {
-            let mut values: Vec<f64> = all.iter().map(f).collect();
-            values.sort_by(f64::total_cmp);
-            values.get(values.len() / 2).copied().unwrap_or(0.0)
-        };
+        let float = |f: fn(&Self) -> f64| median(all.iter().map(f).collect());
+        let link =
+            |f: fn(&LinkFigures) -> f64| median(all.iter().filter_map(|x| x.link.as_ref()).map(f).collect());
         let whole = |f: fn(&Self) -> u64| {
             let mut values: Vec<u64> = all.iter().map(f).collect();
             values.sort_unstable();
@@ -99,8 +105,18 @@ impl Figures {
             wire_bytes: whole(|f| f.wire_bytes),
             peak_rss_mb: float(|f| f.peak_rss_mb),
             max_abs_error: float(|f| f.max_abs_error),
+            link: all
+                .iter()
+                .any(|f| f.link.is_some())
+                .then(|| LinkFigures { round_us: link(|l| l.round_us), gb_per_s: link(|l| l.gb_per_s) }),
         }
     }
+}
+
+/// The middle one, or the upper of the two; nothing of nothing is 0.
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 impl BenchReport {
@@ -137,6 +153,13 @@ impl BenchReport {
             ]);
         }
         out.push_str(&table.render(2));
+        if let Some(link) = &self.median.link {
+            let _infallible = writeln!(
+                out,
+                "  64-byte round {:.1} us, large rounds {:.3} GB/s each way at once",
+                link.round_us, link.gb_per_s
+            );
+        }
         if let Some(expected) = &self.estimate {
             let Expected { offline_ms, online_ms, .. } = expected;
             let _infallible = writeln!(

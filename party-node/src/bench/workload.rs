@@ -32,6 +32,8 @@ pub enum Workload {
     LrInfer,
     /// A 784-128-128-10 network with ReLU and secret weights.
     Mlp,
+    /// No computation: rounds of 64 bytes, then of `n` bytes, between all parties.
+    Link,
 }
 
 /// A workload and its sizes.
@@ -64,6 +66,7 @@ impl Workload {
             Self::Matmul => 256,
             Self::LrInfer => 10_000,
             Self::Mlp => 128,
+            Self::Link => 8 << 20,
         }
     }
 
@@ -78,6 +81,7 @@ impl Workload {
             Self::Sigmoid => "sigmoid",
             Self::LrInfer => "lr-infer",
             Self::Mlp => "mlp",
+            Self::Link => "link",
         }
     }
 }
@@ -90,6 +94,7 @@ impl Task {
         match self.workload {
             Workload::Matmul => format!("{n}x{n}x{n}"),
             Workload::LrInfer => format!("{n}x{}", self.columns),
+            Workload::Link => format!("{n} bytes"),
             Workload::Mlp => format!("{}, batch {n}", LAYERS.map(|l| l.to_string()).join("-")),
             _ if self.raw => format!("{n}, raw"),
             _ => n.to_string(),
@@ -139,6 +144,8 @@ impl Task {
                 let (x, y) = (p.input("x", Owner(0), [n, n], 1.0)?, p.input("y", Owner(1), [n, n], 1.0)?);
                 p.matmul(x, y)?
             }
+            // The parties agree on some program, though they run none.
+            Workload::Link => p.input("x", Owner(0), [1], MAX)?,
             Workload::Mlp | Workload::LrInfer => network(&mut p, n)?,
         };
         p.output("result", result, &[0])?;

@@ -198,7 +198,11 @@ impl Channel for QuicChannel {
         send: PerParty<Option<Bytes>>,
         expect: PerParty<Option<usize>>,
     ) -> Result<PerParty<Option<Bytes>>, ChannelError> {
-        lock(&self.lane).exchange(&self.core.links, tag, send, &expect)
+        let watch = self.core.net.watch();
+        watch.begin();
+        let received = lock(&self.lane).exchange(&self.core.links, tag, send, &expect);
+        watch.end();
+        received
     }
 }
 

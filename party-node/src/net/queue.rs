@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use mpc_core::channel::ChannelError;
 use tokio::sync::Notify;
 
+use super::runtime::WATCH;
+
 /// Why nothing more can be put in or taken out.
 pub(crate) enum Blocked {
     /// The other side made no progress within the deadline.
@@ -129,8 +131,17 @@ impl<T> ByteQueue<T> {
         Some(Ok(()))
     }
 
-    /// Takes the next item from a thread; gives up after `timeout` without any movement.
+    /// Takes the next item from a thread; gives up after `timeout` without any movement. Looks for a moment before it
+    /// sleeps: see [`super::runtime`].
     pub(crate) fn take_blocking(&self, timeout: Duration) -> Result<T, Blocked> {
+        let until = Instant::now() + WATCH.min(timeout);
+        while Instant::now() < until {
+            if let Some(result) = Self::try_take(&mut self.lock()) {
+                self.task_wake.notify_one();
+                return result.map_err(Blocked::Failed);
+            }
+            std::thread::yield_now();
+        }
         self.wait(timeout, Self::try_take)
     }
 

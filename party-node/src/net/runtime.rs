@@ -1,18 +1,65 @@
 //! The thread on which all networking of a session runs.
 //!
 //! It is apart from the lane's thread so that keep-alives, aborts and acknowledgements go on while the lane computes.
+//!
+//! **Watching.** Falling asleep and being woken takes longer than a small round. So while a lane waits for a message, both
+//! threads look for it for a moment before they sleep, and give way to whatever else wants the processor at every look.
 
 use std::future::Future;
-use std::sync::mpsc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::error::NetError;
 
+/// How long threads look before they sleep.
+pub(crate) const WATCH: Duration = Duration::from_micros(200);
+
+/// Keeps the network thread awake for a moment.
+#[derive(Default)]
+pub(crate) struct Watch {
+    /// In µs since `began`.
+    until_us: AtomicU64,
+    began: OnceLock<Instant>,
+    more: Notify,
+}
+
+impl Watch {
+    fn now_us(&self) -> u64 {
+        self.began.get_or_init(Instant::now).elapsed().as_micros() as u64
+    }
+
+    /// A lane waits from now on.
+    pub(crate) fn begin(&self) {
+        self.until_us.store(self.now_us() + WATCH.as_micros() as u64, Relaxed);
+        self.more.notify_one();
+    }
+
+    /// Has what it waited for.
+    pub(crate) fn end(&self) {
+        self.until_us.store(0, Relaxed);
+    }
+
+    async fn keep(self: Arc<Self>) {
+        loop {
+            if self.until_us.load(Relaxed) <= self.now_us() {
+                self.more.notified().await;
+            }
+            std::thread::yield_now();
+            // The runtime looks at its sockets before this task runs again.
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 /// A running network thread; dropping it stops the thread.
 pub(crate) struct NetThread {
+    watch: Arc<Watch>,
     handle: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -40,11 +87,17 @@ impl NetThread {
         });
         let thread = thread.map_err(|e| failed(&e))?;
         let handle = started.recv().map_err(|e| failed(&e))?.map_err(|e| failed(&e))?;
-        Ok(Self { handle, stop: Some(stop), thread: Some(thread) })
+        let watch = Arc::new(Watch::default());
+        handle.spawn(watch.clone().keep());
+        Ok(Self { watch, handle, stop: Some(stop), thread: Some(thread) })
     }
 
     pub(crate) const fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    pub(crate) const fn watch(&self) -> &Arc<Watch> {
+        &self.watch
     }
 
     /// Runs a future on the network thread and waits for it here.

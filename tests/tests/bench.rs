@@ -54,6 +54,17 @@ fn every_workload_is_right_and_reports_what_it_cost() {
 }
 
 #[test]
+fn the_network_is_timed_by_itself() {
+    let report = bench(&["link", "--n", "100000", "--parties", "3"]);
+    let link = &report["median"]["link"];
+    let (round_us, gb_per_s) = (link["round_us"].as_f64().unwrap(), link["gb_per_s"].as_f64().unwrap());
+    assert!(round_us > 1.0 && gb_per_s > 0.0, "{report}");
+    // 2,000 small and 12 large messages to each of two parties, and as many from them.
+    assert!(median(&report, "wire_bytes") > 2.0 * 2.0 * (2_000.0 * 64.0 + 12.0 * 100_000.0), "{report}");
+    assert!(report["estimate"].is_null(), "{report}");
+}
+
+#[test]
 fn five_parties_take_as_many_rounds() {
     let report = bench(&["lr-infer", "--n", "100", "--columns", "10", "--parties", "5"]);
     assert_eq!(median(&report, "rounds"), 10.0);

@@ -74,7 +74,7 @@ fn item_bytes(item: &Item) -> u64 {
         Item::DaBits { len } => elements(len) + len as u64 / 8,
         // The corrected parts, r itself and the masks of the tree, which are about as many as there are wires.
         Item::Comparison(spec) => {
-            let wires = spec.trees * 40;
+            let wires = spec.thresholds * 40;
             item.correction_bytes::<Z64>() + elements(spec.len) + (wires * spec.len) as u64 / 8
         }
     }

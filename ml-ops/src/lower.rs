@@ -4,7 +4,8 @@
 use mpc_core::fixed::FracBits;
 use mpc_core::share::Sharing;
 use protocols::cost::Cost;
-use protocols::{compare, matmul, mul, sigmoid, truncate};
+use protocols::tree::TreeChoice;
+use protocols::{compare, matmul, mul, relu, sigmoid, truncate};
 
 use crate::factor::{Factor, encode_factor};
 use crate::op::{NodeId, Op};
@@ -31,10 +32,10 @@ impl Step {
             Self::Square { len } => mul::square_cost::<S>(n, len),
             Self::Matmul { m, k, n: columns } => matmul::cost::<S>(n, m, k, columns),
             Self::Truncate { len, bits } => truncate::cost::<S>(n, len, bits),
-            Self::LessThanZero { len } => compare::less_than_zero_cost::<S>(n, len),
-            Self::Relu { len } => compare::relu_cost::<S>(n, len),
-            Self::Clamp { len } => compare::clamp_cost::<S>(n, len),
-            Self::Sigmoid { len } => sigmoid::cost::<S>(n, len, frac),
+            Self::LessThanZero { len } => compare::less_than_zero_cost::<S>(n, len, TreeChoice::DEFAULT),
+            Self::Relu { len } => relu::relu_cost::<S>(n, len, 0, TreeChoice::DEFAULT),
+            Self::Clamp { len } => relu::clamp_cost::<S>(n, len, 0, TreeChoice::DEFAULT),
+            Self::Sigmoid { len } => sigmoid::cost::<S>(n, len, frac, TreeChoice::DEFAULT),
         }
     }
 }

@@ -54,9 +54,9 @@ pub enum PrepError {
         /// Place in the demand.
         index: u32,
         /// What the demand says; `None` past its end.
-        agreed: Option<Item>,
+        agreed: Option<Box<Item>>,
         /// What was asked for.
-        asked: Item,
+        asked: Box<Item>,
     },
     /// The dealer failed.
     #[error(transparent)]

@@ -4,11 +4,15 @@
 //! ([`dealer::Dealer`] makes, [`dealer::DealerPrep`] receives), a helper that sees no data and must not collude with
 //! any computing party.
 
+pub mod comparison;
 pub mod dealer;
+pub mod demand;
 pub mod item;
 pub(crate) mod relation;
 
-pub use item::{Comparison, Demand, DemandError, Item};
+pub use comparison::{Comparison, Question};
+pub use demand::{Demand, DemandError};
+pub use item::Item;
 use mpc_core::share::Sharing;
 
 use crate::correlation::{

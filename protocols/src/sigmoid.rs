@@ -16,17 +16,17 @@
 //! opening has a pad of its own.
 //! **Cost** per element at f = 16: 6 rounds, 64 + 2·64 + 10·34 + 6·64 + 64 = 980 bits to each party.
 
-use mpc_core::bits::BitTensor;
 use mpc_core::fixed::FracBits;
 use mpc_core::ring::Ring;
 use mpc_core::share::Sharing;
 use mpc_core::tensor::Tensor;
 
-use crate::compare::Opened;
 use crate::cost::Cost;
 use crate::error::ProtocolError;
-use crate::prep::{Comparison, Item};
+use crate::opening::Opened;
+use crate::prep::{Comparison, Item, Question};
 use crate::session::Session;
+use crate::tree::TreeChoice;
 use crate::truncate::truncate;
 
 /// Where segments meet, for x ≥ 0; multiples of 2^−8, so exact at every scale.
@@ -87,18 +87,28 @@ fn segments() -> Vec<[f64; 4]> {
 ///
 /// # Errors
 /// Channel and preprocessing errors.
-pub fn sigmoid<S: Sharing>(cx: &mut Session<S>, x: &S, frac: FracBits) -> Result<S, ProtocolError> {
+pub fn sigmoid<S: Sharing>(
+    cx: &mut Session<S>,
+    x: &S,
+    frac: FracBits,
+    tree: TreeChoice,
+) -> Result<S, ProtocolError> {
     assert_eq!(S::VALUE_BITS, 64, "the coefficients' headroom is laid out for 64-bit values");
     let excess = frac.bits().saturating_sub(MAX_BITS);
     if excess > 0 {
         let rounded = truncate(cx, x, excess)?;
-        let y = at_most_16_bits(cx, &rounded, MAX_BITS)?;
+        let y = at_most_16_bits(cx, &rounded, MAX_BITS, tree)?;
         return Ok(y.scale(S::Ring::power_of_two(excess)));
     }
-    at_most_16_bits(cx, x, frac.bits())
+    at_most_16_bits(cx, x, frac.bits(), tree)
 }
 
-fn at_most_16_bits<S: Sharing>(cx: &mut Session<S>, x: &S, f: u32) -> Result<S, ProtocolError> {
+fn at_most_16_bits<S: Sharing>(
+    cx: &mut Session<S>,
+    x: &S,
+    f: u32,
+    tree: TreeChoice,
+) -> Result<S, ProtocolError> {
     let (shape, len, holder) = (x.shape().to_vec(), x.len(), cx.holder());
     let x = x.clone().reshape(&[len]);
     let at =
@@ -106,9 +116,9 @@ fn at_most_16_bits<S: Sharing>(cx: &mut Session<S>, x: &S, f: u32) -> Result<S, 
     let limits: Vec<S::Ring> = thresholds().into_iter().map(at(f)).collect();
 
     // 1. c, and with it the blocks and the powers
-    let (bundle, padded) = cx.prep().comparison(spec(len))?.mask(&x);
-    let ([c], []) = cx.open_masked([padded], [])?;
-    let mut run = bundle.opened(c, &limits, holder);
+    let (bundle, padded) = cx.prep().comparison(spec(len, tree))?.mask(&x, None, holder);
+    let (opened, []) = cx.open_masked(padded, [])?;
+    let mut run = bundle.opened(opened, &limits, holder);
     let (x2, x3) = powers(&mut run, holder);
 
     // 2. first tree level with both truncations, then the other level
@@ -123,13 +133,12 @@ fn at_most_16_bits<S: Sharing>(cx: &mut Session<S>, x: &S, f: u32) -> Result<S, 
         let ([], [wires]) = cx.open_masked([], [padded])?;
         run = level.finish(&wires, holder);
     }
-    let below = run.signs(&limits, holder);
+    let below = run.answers(holder);
 
     // 3. [x < t] for every threshold, then the coefficients
-    let dabits = run.bundle.b.take().expect("the bundle was asked for with doubly shared bits");
-    let (spent, padded) = dabits.mask(&below);
+    let (masked, padded) = run.mask_answers(&below);
     let ([], [z]) = cx.open_masked([], [padded])?;
-    let below = spent.finish(&rows(&z), holder);
+    let below = masked.decided(&z).bits(holder);
     let [k0, k1, k2, k3] = [0, 1, 2, 3].map(|i| coefficient(&below, len, i, at(COEFFICIENT_BITS), holder));
 
     // 4. y = c0 + c1·x + c2·x² + c3·x³ at scale f + 32, then truncated
@@ -140,8 +149,9 @@ fn at_most_16_bits<S: Sharing>(cx: &mut Session<S>, x: &S, f: u32) -> Result<S, 
     Ok(truncate(cx, &y, COEFFICIENT_BITS)?.reshape(&shape))
 }
 
-fn spec(len: usize) -> Comparison {
-    Comparison { trees: 2 * KNOTS.len(), arithmetic: true, powers: true, ..Comparison::new(len) }
+fn spec(len: usize, tree: TreeChoice) -> Comparison {
+    let sign = Comparison::in_ring(Question::Sign, len, tree);
+    Comparison { thresholds: 2 * KNOTS.len(), powers: true, ..sign }
 }
 
 /// [x²] = c² − 2c[r] + [r²], [x³] = c³ − 3c²[r] + 3c[r²] − [r³].
@@ -156,12 +166,6 @@ fn powers<S: Sharing>(run: &mut Opened<S>, holder: S::Holder) -> (S, S) {
         .sub(&r.mul_public(&c2.scale(three)))
         .add_public(&c2.hadamard(c), holder);
     (x2, x3)
-}
-
-/// All lanes as rows of ring elements behind one another.
-fn rows<R: Ring>(z: &BitTensor) -> Tensor<R> {
-    let rows: Vec<Tensor<R>> = (0..z.lanes()).map(|l| z.lane_to_ring(l)).collect();
-    Tensor::concat(0, &rows.iter().collect::<Vec<_>>())
 }
 
 /// Coefficient `i` of the piece that each element is in: that of the last piece, plus the step down at every threshold
@@ -189,11 +193,11 @@ fn coefficient<S: Sharing>(
 
 /// Cost of [`sigmoid`].
 #[must_use]
-pub fn cost<S: Sharing>(n: usize, len: usize, frac: FracBits) -> Cost {
+pub fn cost<S: Sharing>(n: usize, len: usize, frac: FracBits, tree: TreeChoice) -> Cost {
     let f = frac.bits().min(MAX_BITS);
-    let spec = spec(len);
-    let tree = spec.tree::<S::Ring>();
-    let bits = |level: usize| spec.trees * tree.level_wires(level) * len;
+    let spec = spec(len, tree);
+    let network = spec.network::<S::Ring>();
+    let bits = |level: usize| spec.thresholds * network.layers[level].wires.len() * len;
     let item = |i| Cost::item(n, i);
     let excess = frac.bits() - f;
     let rounding = if excess > 0 { crate::truncate::cost::<S>(n, len, excess) } else { Cost::none(n) };
@@ -203,10 +207,10 @@ pub fn cost<S: Sharing>(n: usize, len: usize, frac: FracBits) -> Cost {
         .then(item(Item::Truncation { len, bits: f }))
         .then(item(Item::Truncation { len, bits: 2 * f }))
         .then(Cost::opening::<S::Ring>(n, 2 * len, bits(0)));
-    for level in 1..tree.rounds() {
+    for level in 1..network.layers.len() {
         cost = cost.then(Cost::opening::<S::Ring>(n, 0, bits(level)));
     }
-    cost.then(Cost::opening::<S::Ring>(n, 0, spec.trees * len))
+    cost.then(Cost::opening::<S::Ring>(n, 0, spec.thresholds * len))
         .then(item(Item::Dot { len, terms: 3 }))
         .then(Cost::opening::<S::Ring>(n, 6 * len, 0))
         .then(crate::truncate::cost::<S>(n, len, COEFFICIENT_BITS))

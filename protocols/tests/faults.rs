@@ -14,13 +14,15 @@ use mpc_core::party::{PartyId, PerParty};
 use mpc_core::ring::Z64;
 use mpc_core::share::Additive;
 use mpc_core::tag::Tag;
-use protocols::compare::relu;
+
 use protocols::error::{PrepError, ProtocolError};
 use protocols::input::input;
 use protocols::mul::{mul, square};
 use protocols::output::output;
-use protocols::prep::{Demand, Item};
+use protocols::prep::{Comparison, Demand, Item, Question};
+use protocols::relu::relu;
 use protocols::session::Session;
+use protocols::tree::TreeChoice;
 use protocols::trial;
 
 const P0: PartyId = PartyId::new(0);
@@ -85,7 +87,7 @@ fn product(tamper_at: usize, tamper: impl FnMut(PartyId, Bytes) -> Bytes + Send 
         cx.enter(1, 0)?;
         let y = mul(cx, &x, &x)?;
         cx.enter(2, 0)?;
-        let y = relu(cx, &y)?;
+        let y = relu(cx, &y, TreeChoice::DEFAULT)?;
         Ok(output(cx, &[(&y, &[P1])])?[0].is_some())
     })
 }
@@ -239,8 +241,8 @@ impl mpc_core::channel::CorrectionSource for Source {
 
 /// What party 0 makes of a dealer's bytes for three comparisons.
 fn with_corrections(source: Option<Source>) -> Result<(), PrepError> {
-    use protocols::prep::{Comparison, Preprocessing, dealer::DealerPrep};
-    let item = Comparison::new(3);
+    use protocols::prep::{Preprocessing, dealer::DealerPrep};
+    let item = Comparison::new(Question::Sign, 3, TreeChoice::DEFAULT);
     let demand = Demand { items: vec![Item::Comparison(item)] };
     let source = source.map(|s| Box::new(s) as Box<dyn mpc_core::channel::CorrectionSource>);
     let (session, own) = (mpc_core::tag::SessionId([1; 32]), mpc_core::prg::Seed::new([2; 32]));

@@ -7,6 +7,9 @@ use mpc_core::fixed::FracBits;
 use mpc_core::ring::{Ring, Z64};
 use mpc_core::share::Additive;
 use protocols::sigmoid::{cost, piecewise, sigmoid};
+use protocols::tree::TreeChoice;
+
+const TREE: TreeChoice = TreeChoice::DEFAULT;
 
 fn exact(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
@@ -25,8 +28,8 @@ fn the_fit_is_as_good_as_stated() {
 fn worst(n: usize, frac: FracBits, inputs: Vec<u64>) -> f64 {
     let unit = 2f64.powi(-(frac.bits() as i32));
     let x = tensor::<Z64>(inputs);
-    let y = run(n, 7, std::slice::from_ref(&x), &cost::<Additive<Z64>>(n, x.len(), frac), |cx, s| {
-        sigmoid(cx, &s[0], frac)
+    let y = run(n, 7, std::slice::from_ref(&x), &cost::<Additive<Z64>>(n, x.len(), frac, TREE), |cx, s| {
+        sigmoid(cx, &s[0], frac, TREE)
     });
     let errors = y.as_slice().iter().zip(x.as_slice());
     errors

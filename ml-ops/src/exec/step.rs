@@ -5,7 +5,8 @@ use mpc_core::ring::{Ring, Z64};
 use mpc_core::tensor::Tensor;
 use protocols::error::ProtocolError;
 use protocols::session::Session;
-use protocols::{compare, convert, matmul, mul, sigmoid, truncate};
+use protocols::tree::TreeChoice;
+use protocols::{compare, convert, matmul, mul, relu, sigmoid, truncate};
 
 use super::{EncodedInputs, Shareable};
 use crate::op::{NodeId, Op};
@@ -123,7 +124,7 @@ pub(super) fn evaluate<S: Shareable>(
     };
     let one = || Value::Public(Tensor::filled(shape, Z64::ONE));
     let ltz = |cx: &mut Session<S>, v: Value<S>| {
-        Ok::<_, ProtocolError>(Value::Secret(compare::less_than_zero(cx, v.secret())?))
+        Ok::<_, ProtocolError>(Value::Secret(compare::less_than_zero(cx, v.secret(), TreeChoice::DEFAULT)?))
     };
     let value = match op {
         Op::Input { owner, .. } => {
@@ -170,14 +171,14 @@ pub(super) fn evaluate<S: Shareable>(
                 (bit, a, b) => bit.mul(a.add(b.neg(), holder), cx)?.add(b, holder),
             }
         }
-        Op::Relu(_) => Value::Secret(compare::relu(cx, x[0].secret())?),
+        Op::Relu(_) => Value::Secret(relu::relu(cx, x[0].secret(), TreeChoice::DEFAULT)?),
         Op::Clamp { lo, hi, .. } => {
             let x = lift(0, frac.bits());
-            Value::Secret(compare::clamp(cx, x.secret(), Z64::from_i64(*lo), Z64::from_i64(*hi))?)
+            Value::Secret(relu::clamp(cx, x.secret(), [*lo, *hi].map(Z64::from_i64), 0, TreeChoice::DEFAULT)?)
         }
         Op::Sigmoid(_) => {
             let x = lift(0, frac.bits());
-            Value::Secret(sigmoid::sigmoid(cx, x.secret(), frac)?)
+            Value::Secret(sigmoid::sigmoid(cx, x.secret(), frac, TreeChoice::DEFAULT)?)
         }
         Op::AssumeRange { .. } => x[0].clone(),
     };

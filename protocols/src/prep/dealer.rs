@@ -25,10 +25,13 @@ use mpc_core::tensor::Tensor;
 use zeroize::Zeroize;
 
 use super::Preprocessing;
-use super::item::{Comparison, Component, Demand, Holding, Item};
+use super::comparison::{Comparison, Question};
+use super::demand::Demand;
+use super::item::{Component, Holding, Item};
 use super::relation::{Value, derive};
 use crate::correlation::{
-    ComparisonBundle, DaBits, DotTriple, MatmulTriple, SquarePair, Triple, TruncationTuple,
+    ComparisonBundle, DaBits, DotTriple, MatmulTriple, PayloadMask, QuotientParts, RingBits, SquarePair,
+    Triple, TruncationTuple,
 };
 use crate::error::PrepError;
 use crate::session::LANE;
@@ -261,7 +264,8 @@ impl<R: Ring> DealerPrep<R> {
         if let Some(demand) = &self.demand {
             let agreed = demand.items.get(index as usize).copied();
             if agreed != Some(item) {
-                return Err(PrepError::Unexpected { index, agreed, asked: item });
+                let (agreed, asked) = (agreed.map(Box::new), Box::new(item));
+                return Err(PrepError::Unexpected { index, agreed, asked });
             }
         }
         self.next += 1;
@@ -343,16 +347,33 @@ impl<R: Ring> Preprocessing<Additive<R>> for DealerPrep<R> {
 
     fn comparison(&mut self, spec: Comparison) -> Result<ComparisonBundle<Additive<R>>, PrepError> {
         let v = &mut self.draw(Item::Comparison(spec))?;
+        let (len, rows) = (&[spec.len][..], &[spec.thresholds * spec.len][..]);
         Ok(ComparisonBundle {
             spec,
-            r: ring(v, &[spec.len]),
+            r: ring(v, len),
             r_bits: bits(v),
             block_products: bits(v),
-            tree_masks: bits(v).into(),
-            tree_products: bits(v).into(),
-            b: spec.arithmetic.then(|| DaBits { xor: bits(v), ring: ring(v, &[spec.trees * spec.len]) }),
-            rb: spec.product.then(|| ring(v, &[spec.len])),
-            powers: spec.powers.then(|| (ring(v, &[spec.len]), ring(v, &[spec.len]))),
+            masks: bits(v).into(),
+            mask_products: bits(v).into(),
+            b: spec.arithmetic.then(|| bits(v)),
+            ring: spec.arithmetic.then(|| match spec.question {
+                Question::Quotient { .. } => {
+                    RingBits::Quotient { shifted: ring(v, len), low: ring(v, len), all: ring(v, len) }
+                }
+                _ => RingBits::Rows(ring(v, &[spec.answers::<R>() * spec.len])),
+            }),
+            rb: spec.product.then(|| ring(v, rows)),
+            quotient: (spec.truncation > 0).then(|| QuotientParts {
+                w: ring(v, len),
+                e: ring(v, len),
+                wb: ring(v, rows),
+                eb: ring(v, rows),
+            }),
+            payload: (spec.payloads > 0).then(|| {
+                let all = [spec.payloads * spec.len];
+                PayloadMask { a: ring(v, &all), ab: ring(v, &all) }
+            }),
+            powers: spec.powers.then(|| (ring(v, len), ring(v, len))),
         })
     }
 

@@ -10,6 +10,8 @@ use mpc_core::fixed::FracBits;
 use mpc_core::ring::Z64;
 use mpc_core::transcript::{Close, Entry, Outcome};
 use ndarray::{Array2, arr1};
+use protocols::prep::{Comparison, Demand, Item, MaskPart, Question};
+use protocols::tree::TreeChoice;
 use subrosa_fuzz::foundation::{log_key, signed_heads};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,6 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         seeds.push(("program_run", name, program.encode()));
         seeds.push(("demand", name, program.demand().encode()));
     }
+    seeds.push(("demand", "valid-masks", masks().encode()));
     let aborted = Close {
         session: mpc_core::tag::SessionId([9; 32]),
         outcome: Outcome::aborted("peer_lost", Some(mpc_core::channel::Peer::Dealer), "no word for 1500 ms"),
@@ -99,6 +102,27 @@ fn shapes() -> Result<Program, ProgramError> {
     let total = p.sum(flat, Axis(0))?;
     p.output("total", total, &[1])?;
     p.build()
+}
+
+/// A matrix that is opened once and used three times, and comparisons of every kind.
+fn masks() -> Demand {
+    let whole = MaskPart { mask: 1, width: 3, rows: [0, 4], columns: [0, 3], transposed: false };
+    let tree = TreeChoice::DEFAULT;
+    let sign = Comparison::in_ring(Question::Sign, 5, tree);
+    Demand {
+        items: vec![
+            Item::Square { len: 2 },
+            Item::Mask { rows: 4, columns: 3 },
+            Item::GivenMatmul { part: whole, n: 2 },
+            Item::GivenMatmul { part: MaskPart { rows: [1, 3], transposed: true, ..whole }, n: 1 },
+            Item::GivenMatmul { part: MaskPart { columns: [2, 3], ..whole }, n: 7 },
+            Item::Comparison(Comparison { truncation: 16, thresholds: 2, ..sign }),
+            Item::Comparison(Comparison { product: true, payloads: 3, ..sign }),
+            Item::Comparison(Comparison::new(Question::Bits, 5, tree)),
+            Item::Comparison(Comparison::in_ring(Question::SignAndEqual, 5, tree)),
+            Item::Comparison(Comparison::in_ring(Question::Quotient { bits: 16 }, 5, tree)),
+        ],
+    }
 }
 
 type Seed = (&'static str, &'static str, Vec<u8>);

@@ -43,6 +43,10 @@ pub(crate) fn estimates(program: &Program, total: &Cost, offline_bytes: u64) -> 
         .iter()
         .map(|item| match *item {
             Item::Matmul { m, k, n } => m as f64 * k as f64 * n as f64,
+            Item::GivenMatmul { part, n } => {
+                let [m, k] = part.shape();
+                m as f64 * k as f64 * n as f64
+            }
             _ => 0.0,
         })
         .sum();
@@ -71,6 +75,11 @@ fn item_bytes(item: &Item) -> u64 {
         Item::Square { len } => elements(2 * len),
         Item::Dot { len, terms } => elements(len * (2 * terms + 1)),
         Item::Matmul { m, k, n } => elements(m * k + k * n + m * n),
+        Item::Mask { rows, columns } => elements(rows * columns),
+        Item::GivenMatmul { part, n } => {
+            let [m, k] = part.shape();
+            elements(k * n + m * n)
+        }
         Item::DaBits { len } => elements(len) + len as u64 / 8,
         // The corrected parts, r itself and the masks of the tree, which are about as many as there are wires.
         Item::Comparison(spec) => {

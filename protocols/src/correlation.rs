@@ -20,9 +20,12 @@ use mpc_core::share::Sharing;
 use mpc_core::tensor::Tensor;
 
 mod bundle;
+mod reuse;
 
 pub use bundle::ComparisonBundle;
 pub(crate) use bundle::{PayloadMask, QuotientParts, RingBits};
+pub use reuse::{GivenTriple, MaskedOnce, MaskedPart, ReusableMask, SpentGiven};
+pub(crate) use reuse::{UnopenedOnce, part_of};
 
 /// A sharing hidden by a one-time pad: opening it reveals nothing.
 pub struct Padded<S>(S);
@@ -187,13 +190,20 @@ impl<S: Sharing> SpentMatmul<S> {
     pub fn finish(self, d: &Tensor<S::Ring>, e: &Tensor<S::Ring>, holder: S::Holder) -> S {
         let MatmulTriple { a, b, c } = self.0;
         let b = b.add_public(e, holder);
-        S::combine(&[&c, &b, &a], |p| {
-            let mut z = p[0].clone();
-            z.matmul_acc(d, p[1]);
-            z.matmul_acc(p[2], e);
-            z
-        })
+        S::combine(&[&c, &b, &a], |p| products_added(p[0], (d, p[1]), (p[2], e)))
     }
+}
+
+/// The matrix z, plus two products.
+fn products_added<R: Ring>(
+    z: &Tensor<R>,
+    (a, b): (&Tensor<R>, &Tensor<R>),
+    (c, d): (&Tensor<R>, &Tensor<R>),
+) -> Tensor<R> {
+    let mut z = z.clone();
+    z.matmul_acc(a, b);
+    z.matmul_acc(c, d);
+    z
 }
 
 /// As [`SpentTriple`], for truncation.

@@ -6,6 +6,7 @@
 //! | [`output`] | chosen parties learn a tensor | – | n−1 parties | 2 rounds, 64 bits to each recipient |
 //! | [`mul`] | product, square, inner product | Beaver 1991 | n−1 parties | 1 round, 128 / 64 bits |
 //! | [`matmul`] | matrix product | SecureML §4.2 | n−1 parties | 1 round, 64(mk+kn) bits |
+//! | [`reuse`] | products with a matrix that is opened once | SecureML §4.2 | n−1 parties | 1 round, 64·kn bits |
 //! | [`truncate`] | division by 2^f, dithered or exact | ePrint 2020/338 §5.1 | n−1 parties | 1 / 4 rounds, 64 / 99 bits |
 //! | [`compare`] | sign, less-than, public thresholds | ePrint 2019/599, 2020/338 | n−1 parties | 3–4 rounds, 97–98 bits |
 //! | [`order`] | all relations, three-way sign, minimum, maximum | same; Nishide, Ohta 2007 | n−1 parties | 3–4 rounds, 84–103 bits |
@@ -37,6 +38,7 @@ pub mod prep;
 #[cfg(test)]
 mod privacy;
 pub mod relu;
+pub mod reuse;
 mod secret_types;
 pub mod session;
 pub mod sigmoid;

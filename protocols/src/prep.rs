@@ -12,11 +12,12 @@ pub(crate) mod relation;
 
 pub use comparison::{Comparison, Question};
 pub use demand::{Demand, DemandError};
-pub use item::Item;
+pub use item::{Item, MaskPart};
 use mpc_core::share::Sharing;
 
 use crate::correlation::{
-    ComparisonBundle, DaBits, DotTriple, MatmulTriple, SquarePair, Triple, TruncationTuple,
+    ComparisonBundle, DaBits, DotTriple, GivenTriple, MatmulTriple, ReusableMask, SquarePair, Triple,
+    TruncationTuple,
 };
 use crate::error::PrepError;
 
@@ -34,6 +35,10 @@ pub trait Preprocessing<S: Sharing>: Send {
     fn dot(&mut self, len: usize, terms: usize) -> Result<DotTriple<S>, PrepError>;
     /// A matrix triple C = A·B with A: m×k, B: k×n.
     fn matmul(&mut self, m: usize, k: usize, n: usize) -> Result<MatmulTriple<S>, PrepError>;
+    /// A mask for one matrix.
+    fn reusable_mask(&mut self, rows: usize, columns: usize) -> Result<ReusableMask<S>, PrepError>;
+    /// B: k×n and C = A′·B for a part A′: m×k of an earlier mask.
+    fn given_matmul(&mut self, part: MaskPart, n: usize) -> Result<GivenTriple<S>, PrepError>;
     /// `len` tuples to truncate by `bits` bits.
     fn truncation(&mut self, len: usize, bits: u32) -> Result<TruncationTuple<S>, PrepError>;
     /// A bundle to compare `len` elements.

@@ -5,9 +5,10 @@ use mpc_core::ring::Z64;
 use mpc_core::share::{Additive, XorBits};
 
 use crate::correlation::{
-    ComparisonBundle, DaBits, DotTriple, MatmulTriple, Padded, PaddedBits, PayloadMask, QuotientParts,
-    RingBits, SpentDaBits, SpentDot, SpentMatmul, SpentSquare, SpentTriple, SpentTruncation, SquarePair,
-    Triple, TruncationTuple,
+    ComparisonBundle, DaBits, DotTriple, GivenTriple, MaskedOnce, MaskedPart, MatmulTriple, Padded,
+    PaddedBits, PayloadMask, QuotientParts, ReusableMask, RingBits, SpentDaBits, SpentDot, SpentGiven,
+    SpentMatmul, SpentSquare, SpentTriple, SpentTruncation, SquarePair, Triple, TruncationTuple,
+    UnopenedOnce,
 };
 use crate::opening::{Decided, Masked, MaskedAnswers, MaskedLevel, Opened};
 use crate::output::Revealed;
@@ -29,6 +30,12 @@ mpc_core::secret_types!(
     SpentMatmul<Additive<Z64>>,
     TruncationTuple<Additive<Z64>>,
     SpentTruncation<Additive<Z64>>,
+    ReusableMask<Additive<Z64>>,
+    UnopenedOnce<Additive<Z64>>,
+    MaskedOnce<Additive<Z64>>,
+    MaskedPart<'static, Additive<Z64>>,
+    GivenTriple<Additive<Z64>>,
+    SpentGiven<Additive<Z64>>,
     DaBits<Additive<Z64>>,
     SpentDaBits<Additive<Z64>>,
     ComparisonBundle<Additive<Z64>>,

@@ -3,7 +3,7 @@
 
 use mpc_core::wire::{Decoder, Encoder, WireError};
 
-use super::item::Item;
+use super::item::{Item, MaskPart};
 
 /// The most items of a demand.
 const MAX_ITEMS: usize = 1 << 20;
@@ -31,6 +31,14 @@ pub enum DemandError {
     /// Sizes beyond the limits.
     #[error("a correlation is larger than a dealer makes, or its parameters are out of range")]
     Insane,
+    /// A product with a part of a mask that is none.
+    #[error("correlation {at} takes a part of correlation {mask}, which is no earlier mask that has it")]
+    NoSuchMask {
+        /// Place of the product.
+        at: u32,
+        /// Place of what should be a mask.
+        mask: u32,
+    },
     /// Too many items.
     #[error("demand has {got} items, more than {MAX_ITEMS}")]
     TooMany {
@@ -61,7 +69,9 @@ impl Demand {
         }
         let items = (0..count).map(|_| Item::decode(&mut d)).collect::<Result<_, _>>()?;
         d.finish()?;
-        Ok(Self { items })
+        let demand = Self { items };
+        demand.check_masks()?;
+        Ok(demand)
     }
 
     /// Checks that every item is within a dealer's limits.
@@ -72,7 +82,25 @@ impl Demand {
         if self.items.len() > MAX_ITEMS {
             return Err(DemandError::TooMany { got: self.items.len() });
         }
-        if self.items.iter().all(Item::is_sane) { Ok(()) } else { Err(DemandError::Insane) }
+        if !self.items.iter().all(Item::is_sane) {
+            return Err(DemandError::Insane);
+        }
+        self.check_masks()
+    }
+
+    /// Every part of a mask is one of an earlier item that has it.
+    fn check_masks(&self) -> Result<(), DemandError> {
+        let mut products = (0u32..).zip(&self.items).filter_map(|(at, item)| match item {
+            Item::GivenMatmul { part, .. } => Some((at, part)),
+            _ => None,
+        });
+        let is_wrong = |&(at, part): &(u32, &MaskPart)| {
+            part.mask >= at || !part.is_of(self.items.get(part.mask as usize))
+        };
+        match products.find(is_wrong) {
+            Some((at, part)) => Err(DemandError::NoSuchMask { at, mask: part.mask }),
+            None => Ok(()),
+        }
     }
 }
 

@@ -11,6 +11,41 @@ use mpc_core::wire::{Decoder, Encoder};
 use super::comparison::Comparison;
 use super::demand::DemandError;
 
+/// A part of an earlier mask, as a factor of a product.
+#[derive(Copy, Clone, Eq, PartialEq, Hash, Debug)]
+pub struct MaskPart {
+    /// Number of the item that the mask is.
+    pub mask: u32,
+    /// Columns of the mask.
+    pub width: usize,
+    /// First row and the row after the last.
+    pub rows: [usize; 2],
+    /// First column and the column after the last.
+    pub columns: [usize; 2],
+    /// Whether the factor is the part's transpose.
+    pub transposed: bool,
+}
+
+impl MaskPart {
+    /// Rows and columns of the factor.
+    #[must_use]
+    pub const fn shape(&self) -> [usize; 2] {
+        let ([r0, r1], [c0, c1]) = (self.rows, self.columns);
+        let (m, k) = (r1.saturating_sub(r0), c1.saturating_sub(c0));
+        if self.transposed { [k, m] } else { [m, k] }
+    }
+
+    /// Whether the item is a mask that has this part.
+    pub(super) fn is_of(&self, item: Option<&Item>) -> bool {
+        matches!(item, Some(&Item::Mask { rows, columns }) if self.width == columns && self.rows[1] <= rows)
+    }
+
+    fn is_sane(&self) -> bool {
+        let ([r0, r1], [c0, c1]) = (self.rows, self.columns);
+        r0 <= r1 && c0 <= c1 && c1 <= self.width && within(&[r1, self.width])
+    }
+}
+
 /// One piece of correlated randomness.
 #[derive(Copy, Clone, Eq, PartialEq, Hash, Debug)]
 pub enum Item {
@@ -37,6 +72,20 @@ pub enum Item {
         m: usize,
         /// Columns of A.
         k: usize,
+        /// Columns of B.
+        n: usize,
+    },
+    /// A, for one matrix; the parts of it that products take are derived from it again.
+    Mask {
+        /// Rows of A.
+        rows: usize,
+        /// Columns of A.
+        columns: usize,
+    },
+    /// B, C = A′·B for a part A′ of an earlier mask.
+    GivenMatmul {
+        /// The part.
+        part: MaskPart,
         /// Columns of B.
         n: usize,
     },
@@ -119,6 +168,11 @@ impl Item {
                 vec![free(ring(len * terms)), free(ring(len * terms)), derived(ring(len))]
             }
             Self::Matmul { m, k, n } => vec![free(ring(m * k)), free(ring(k * n)), derived(ring(m * n))],
+            Self::Mask { rows, columns } => vec![free(ring(rows * columns))],
+            Self::GivenMatmul { part, n } => {
+                let [m, k] = part.shape();
+                vec![free(ring(k * n)), derived(ring(m * n))]
+            }
             Self::Truncation { len, bits } => {
                 vec![free(ring(len)), derived(ring(len)), derived(Holding::RingLow { count: len, bits })]
             }
@@ -141,13 +195,15 @@ impl Item {
             Self::Square { .. } => "square_pair",
             Self::Dot { .. } => "dot_triple",
             Self::Matmul { .. } => "matmul_triple",
+            Self::Mask { .. } => "matrix_mask",
+            Self::GivenMatmul { .. } => "masked_matmul_pair",
             Self::Truncation { .. } => "truncation_tuple",
             Self::Comparison(_) => "comparison_bundle",
             Self::DaBits { .. } => "dabit",
         }
     }
 
-    /// How many of that name the item holds: elements, or 1 for a matrix triple.
+    /// How many of that name the item holds: elements, or 1 where it is about a whole matrix.
     #[must_use]
     pub const fn count(&self) -> usize {
         match *self {
@@ -157,7 +213,7 @@ impl Item {
             | Self::Truncation { len, .. }
             | Self::DaBits { len } => len,
             Self::Comparison(s) => s.len,
-            Self::Matmul { .. } => 1,
+            Self::Matmul { .. } | Self::Mask { .. } | Self::GivenMatmul { .. } => 1,
         }
     }
 
@@ -172,6 +228,11 @@ impl Item {
             Self::Triple { len } | Self::Square { len } | Self::DaBits { len } => within(&[len]),
             Self::Dot { len, terms } => terms > 0 && within(&[len, terms]),
             Self::Matmul { m, k, n } => within(&[m, k]) && within(&[k, n]) && within(&[m, n]),
+            Self::Mask { rows, columns } => within(&[rows, columns]),
+            Self::GivenMatmul { part, n } => {
+                let [m, k] = part.shape();
+                part.is_sane() && within(&[k, n]) && within(&[m, n])
+            }
             Self::Truncation { len, bits } => within(&[len]) && (1..=62).contains(&bits),
             Self::Comparison(spec) => spec.has_sane_parameters(),
         }
@@ -193,6 +254,12 @@ impl Item {
                 put(6, &[]);
                 spec.encode(e);
             }
+            Self::Mask { rows, columns } => put(7, &[rows, columns]),
+            Self::GivenMatmul { part, n } => {
+                let ([r0, r1], [c0, c1]) = (part.rows, part.columns);
+                let transposed = usize::from(part.transposed);
+                put(8, &[part.mask as usize, part.width, r0, r1, c0, c1, transposed, n]);
+            }
         }
     }
 
@@ -208,6 +275,17 @@ impl Item {
             },
             5 => Self::DaBits { len: size(d)? },
             6 => Self::Comparison(Comparison::decode(d)?),
+            7 => Self::Mask { rows: size(d)?, columns: size(d)? },
+            8 => {
+                let mask = u32::try_from(size(d)?).map_err(|_| DemandError::Insane)?;
+                let (width, rows, columns) = (size(d)?, [size(d)?, size(d)?], [size(d)?, size(d)?]);
+                let transposed = match size(d)? {
+                    0 => false,
+                    1 => true,
+                    _ => return Err(DemandError::Insane),
+                };
+                Self::GivenMatmul { part: MaskPart { mask, width, rows, columns, transposed }, n: size(d)? }
+            }
             kind => return Err(DemandError::UnknownKind { kind }),
         };
         if item.is_sane() { Ok(item) } else { Err(DemandError::Insane) }

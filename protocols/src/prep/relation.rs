@@ -54,7 +54,8 @@ fn zip<R: Ring>(a: &[R], b: &[R], f: impl Fn(R, R) -> R) -> Value<R> {
     ring(a.iter().zip(b).map(|(&a, &b)| f(a, b)))
 }
 
-/// All derived components of an item, in layout order, from its free ones.
+/// All derived components of an item, in layout order, from its free ones. Those of a product with a part of a mask are that
+/// part and B.
 pub(crate) fn derive<R: Ring>(item: &Item, free: &[Value<R>]) -> Vec<Value<R>> {
     match *item {
         Item::Triple { .. } => vec![zip(free[0].ring(), free[1].ring(), |a, b| a * b)],
@@ -70,6 +71,13 @@ pub(crate) fn derive<R: Ring>(item: &Item, free: &[Value<R>]) -> Vec<Value<R>> {
             vec![Value::Ring(Tensor::from_vec(&[len], c))]
         }
         Item::Matmul { m, k, n } => {
+            let mut c = Tensor::zeros(&[m * n]);
+            R::matmul_acc(free[0].ring(), free[1].ring(), c.as_mut_slice(), m, k, n);
+            vec![Value::Ring(c)]
+        }
+        Item::Mask { .. } => vec![],
+        Item::GivenMatmul { part, n } => {
+            let [m, k] = part.shape();
             let mut c = Tensor::zeros(&[m * n]);
             R::matmul_acc(free[0].ring(), free[1].ring(), c.as_mut_slice(), m, k, n);
             vec![Value::Ring(c)]

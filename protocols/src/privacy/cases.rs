@@ -1,4 +1,4 @@
-//! The protocols held against their views.
+//! Products, truncation, inputs and outputs held against their views.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,18 +11,13 @@ use mpc_core::tag::SessionId;
 use mpc_core::tensor::Tensor;
 
 use super::{
-    Case, Tapped, assert_same_views, assert_uniform_pairs, enumerated, fresh, histogram, tape, views,
+    Case, Tapped, assert_same_views, assert_uniform_pairs, enumerated, fresh, histogram, mixed, tape, views,
 };
 use crate::correlation::Padded;
-use crate::order::Relation;
-use crate::prep::dealer::DealerPrep;
-use crate::prep::{Comparison, Item, Preprocessing, Question};
+use crate::prep::dealer::{Dealer, DealerPrep};
+use crate::prep::{Item, MaskPart, Preprocessing};
 use crate::session::Session;
-use crate::sort::Direction;
-use crate::tree::TreeChoice;
 use crate::trial;
-
-const TREE: TreeChoice = TreeChoice::DEFAULT;
 
 const MUL: Case = Case {
     item: |len| Item::Triple { len },
@@ -42,16 +37,6 @@ const TRUNCATE: Case = Case {
     protocol: |cx, s| crate::truncate::truncate(cx, &s[0], 2).map(drop),
     layout: &[(1, 0)],
 };
-const RELU: Case = Case {
-    item: |len| {
-        let spec = Comparison::in_ring(Question::Sign, len, TREE);
-        Item::Comparison(Comparison { product: true, ..spec })
-    },
-    inputs: 1,
-    protocol: |cx, s| crate::relu::relu(cx, &s[0], TREE).map(drop),
-    layout: &[(1, 0), (0, 2), (0, 1)],
-};
-
 #[test]
 fn multiplication_shows_nothing() {
     // a and b of the honest party, 2^16 values; as party 0 it has c from the dealer, so that is all its randomness.
@@ -70,13 +55,6 @@ fn truncation_shows_nothing() {
     assert_same_views(&TRUNCATE, &[0, 8, 16], 18, |_| true);
 }
 
-#[test]
-fn relu_shows_nothing() {
-    // r (8 bits), the two tree masks and b: all of party 0's own randomness. Components 1, 2, 4, 6, 7 are derived.
-    assert_same_views(&RELU, &[0, 63, 63, 8, 63, 10, 63, 63], 11, |h| h.index() == 0);
-    assert_uniform_pairs(&RELU);
-}
-
 /// Inner products of two terms.
 const DOT: Case = Case {
     item: |len| Item::Dot { len, terms: 2 },
@@ -88,20 +66,9 @@ const DOT: Case = Case {
     },
     layout: &[(4, 0)],
 };
-/// The sign as a shared bit, then as a ring element by a doubly shared bit of its own.
-const SIGN: Case = Case {
-    item: |len| Item::Comparison(Comparison::new(Question::Sign, len, TREE)),
-    inputs: 1,
-    protocol: |cx, s| {
-        let bits = crate::compare::sign_bits(cx, &s[0], TREE)?;
-        crate::convert::to_ring(cx, &bits).map(drop)
-    },
-    layout: &[(1, 0), (0, 2), (0, 1)],
-};
 #[test]
-fn inner_products_and_signs_show_nothing() {
+fn inner_products_show_nothing() {
     assert_uniform_pairs(&DOT);
-    assert_uniform_pairs(&SIGN);
 }
 
 #[test]
@@ -119,105 +86,6 @@ fn a_leak_would_be_seen() {
     };
     let view = |x: u8| histogram(views(2, PartyId::new(0), &leaky, 1 << 16, &[x], enumerated(&[0, 8])));
     assert!(view(0) != view(1));
-}
-
-/// Two thresholds on one opening.
-const CLAMP: Case = Case {
-    item: |len| {
-        let spec = Comparison::in_ring(Question::Sign, len, TREE);
-        Item::Comparison(Comparison { thresholds: 2, product: true, ..spec })
-    },
-    inputs: 1,
-    protocol: |cx, s| crate::relu::clamp(cx, &s[0], [Z8(250), Z8(20)], 0, TREE).map(drop),
-    layout: &[(1, 0), (0, 4), (0, 2)],
-};
-/// A truncation and a ReLU on one opening.
-const TRUNCATED_RELU: Case = Case {
-    item: |len| {
-        let spec = Comparison::in_ring(Question::Sign, len, TREE);
-        Item::Comparison(Comparison { truncation: 2, ..spec })
-    },
-    inputs: 1,
-    protocol: |cx, s| crate::relu::relu_truncated(cx, &s[0], 2, TREE).map(drop),
-    layout: &[(1, 0), (0, 2), (0, 1)],
-};
-
-#[test]
-fn a_fused_truncation_shows_nothing() {
-    // r, two wire masks and b of party 0. Components 1, 2, 4 and from 6 on are derived.
-    let offsets = &[0, 63, 63, 8, 63, 10, 63, 63, 63, 63, 63];
-    assert_same_views(&TRUNCATED_RELU, offsets, 11, |h| h.index() == 0);
-    assert_uniform_pairs(&TRUNCATED_RELU);
-}
-
-#[test]
-fn clamping_shows_nothing() {
-    assert_uniform_pairs(&CLAMP);
-}
-
-/// A comparison of its own, with the answers in the ring or not.
-const fn asked(question: Question, len: usize, arithmetic: bool) -> Item {
-    Item::Comparison(Comparison { arithmetic, ..Comparison::new(question, len, TREE) })
-}
-
-const EQUAL: Case = Case {
-    item: |len| asked(Question::Equal, len, true),
-    inputs: 2,
-    protocol: |cx, s| crate::order::holds(cx, &s[0], Relation::Equal, &s[1], TREE).map(drop),
-    layout: &[(1, 0), (0, 2), (0, 1)],
-};
-const THREE_WAY_SIGN: Case = Case {
-    item: |len| asked(Question::SignAndEqual, len, true),
-    inputs: 1,
-    protocol: |cx, s| crate::order::sign(cx, &s[0], TREE).map(drop),
-    layout: &[(1, 0), (0, 4), (0, 2)],
-};
-const TO_BITS: Case = Case {
-    item: |len| asked(Question::Bits, len, false),
-    inputs: 1,
-    protocol: |cx, s| crate::convert::to_bits(cx, &s[0], TREE).map(drop),
-    layout: &[(1, 0), (0, 4)],
-};
-const FLOOR: Case = Case {
-    item: |len| asked(Question::Quotient { bits: 3 }, len, true),
-    inputs: 1,
-    protocol: |cx, s| crate::truncate::floor(cx, &s[0], 3, TREE).map(drop),
-    layout: &[(1, 0), (0, 2), (0, 2)],
-};
-
-#[test]
-fn equality_signs_bits_and_exact_quotients_show_nothing() {
-    // Party 0's own randomness is r, the wires' masks and b; the rest is derived.
-    let first = |h: PartyId| h.index() == 0;
-    assert_same_views(&EQUAL, &[0, 63, 63, 8, 63, 10, 63], 11, first);
-    assert_same_views(&THREE_WAY_SIGN, &[0, 63, 63, 8, 63, 12, 63], 14, first);
-    assert_same_views(&TO_BITS, &[0, 63, 63, 8, 63], 12, first);
-    assert_same_views(&FLOOR, &[0, 63, 63, 8, 63, 10, 63, 63, 63], 12, first);
-    for case in [&EQUAL, &THREE_WAY_SIGN, &TO_BITS, &FLOOR] {
-        assert_uniform_pairs(case);
-    }
-}
-
-/// Two keys, with a value beside each that moves along: a comparator.
-const EXCHANGE: Case = Case {
-    item: |len| {
-        let sign = Comparison::in_ring(Question::Sign, len, TREE);
-        Item::Comparison(Comparison { product: true, payloads: 1, ..sign })
-    },
-    inputs: 2,
-    protocol: |cx, s| {
-        let column = |a: &Additive<Z8>, b: &Additive<Z8>| {
-            Additive::combine(&[a, b], |p| Tensor::concat(0, p)).reshape(&[2, a.len()])
-        };
-        let (keys, beside) = (column(&s[0], &s[1]), column(&s[1], &s[0]));
-        crate::sort::sort(cx, &keys, &[&beside], Direction::Ascending, 2, TREE).map(drop)
-    },
-    layout: &[(2, 0), (0, 2), (0, 1)],
-};
-
-#[test]
-fn an_exchange_of_a_sort_shows_nothing() {
-    assert_uniform_pairs(&EXCHANGE);
 }
 
 /// What party 0, honest, sends when `protocol` runs in a session of its own, and what each party returns.
@@ -266,6 +134,53 @@ fn a_matrix_product_shows_nothing() {
     let first = messages(0, 0);
     assert_eq!(first.len(), 1 << 16, "every pair of openings occurs once");
     assert!(first == messages(3, 200));
+}
+
+#[test]
+fn two_products_with_one_mask_show_nothing() {
+    // What party 1 sends and what the dealer sends party 0 about it: one entry, opened once and multiplied twice. All of party
+    // 1's streams are drawn, and every pair of bits of the five values is held against uniformity.
+    const SAMPLES: u64 = 1 << 16;
+    let session = SessionId([3; 32]);
+    let seeds = [Seed::new(fresh_key()), Seed::new(fresh_key())];
+    tape::record(&seeds[0], Arc::new(|place, _, _| u64::from(place) * 41 + 9));
+    let share = |v: u8| Additive::from_share(Tensor::filled(&[1, 1], Z8(v)));
+    let byte = |p: &Padded<Additive<Z8>>| p.sharing().value_share().as_slice()[0].0;
+    let part = MaskPart { mask: 0, width: 1, rows: [0, 1], columns: [0, 1], transposed: false };
+    for (x, y, again) in [(0, 0, 0), (255, 3, 3), (127, 128, 1)] {
+        let views: Vec<[u8; 5]> = (0..SAMPLES)
+            .map(|sample| {
+                let name = fresh() << 24 ^ sample;
+                tape::record(
+                    &seeds[1],
+                    Arc::new(move |place, _, _| mixed(mixed(name ^ u64::from(place) << 56))),
+                );
+                let mut prep =
+                    DealerPrep::<Z8>::in_process(PartyId::new(1), session, seeds[1].clone(), None, None);
+                let (_, d) = prep.reusable_mask(1, 1).unwrap().mask(&share(x), session);
+                let (_, e) = prep.given_matmul(part, 1).unwrap().mask(&share(y));
+                let (_, e_again) = prep.given_matmul(part, 1).unwrap().mask(&share(again));
+                let correction = |index: u32| {
+                    let (mut sent, item) = (0, Item::GivenMatmul { part, n: 1 });
+                    let dealer = Dealer::new(session, seeds.to_vec());
+                    let made: Result<(), std::convert::Infallible> =
+                        dealer.corrections::<Z8, _>(index, &item, |bytes| {
+                            sent = bytes[0];
+                            Ok(())
+                        });
+                    let Ok(()) = made;
+                    sent
+                };
+                [byte(&d), byte(&e), byte(&e_again), correction(1), correction(2)]
+            })
+            .collect();
+        let bit = |view: &[u8; 5], i: usize| view[i / 8] >> (i % 8) & 1 == 1;
+        for (i, j) in (0..40).flat_map(|i| (0..i).map(move |j| (i, j))) {
+            let ones = views.iter().filter(|v| bit(v, i) ^ bit(v, j)).count() as f64;
+            let deviation = (ones - SAMPLES as f64 / 2.0) / (SAMPLES as f64 / 4.0).sqrt();
+            assert!(deviation.abs() < 6.5, "bits {i} and {j} are {deviation} σ off, inputs {x} {y} {again}");
+        }
+    }
 }
 
 #[test]

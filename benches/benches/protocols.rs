@@ -14,7 +14,7 @@ use protocols::session::Session;
 use protocols::sigmoid::sigmoid;
 use protocols::tree::TreeChoice;
 use protocols::trial;
-use protocols::truncate::truncate;
+use protocols::truncate::{Rounding, truncate};
 
 type Shares = Additive<Z64>;
 
@@ -39,7 +39,9 @@ fn protocols(c: &mut Criterion) {
     bench(c, "truncate 1M", &[1_000_000], |cx, x| truncate(cx, x, 16));
     bench(c, "less than zero 100k", &[100_000], |cx, x| less_than_zero(cx, x, TreeChoice::DEFAULT));
     bench(c, "relu 100k", &[100_000], |cx, x| relu(cx, x, TreeChoice::DEFAULT));
-    bench(c, "sigmoid 100k", &[100_000], |cx, x| sigmoid(cx, x, FracBits::DEFAULT, TreeChoice::DEFAULT));
+    bench(c, "sigmoid 100k", &[100_000], |cx, x| {
+        sigmoid(cx, x, FracBits::DEFAULT, Rounding::Dithered, TreeChoice::DEFAULT)
+    });
     bench(c, "matmul 256", &[256, 256], |cx, x| matmul(cx, x, x));
 }
 

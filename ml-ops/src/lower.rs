@@ -35,7 +35,9 @@ impl Step {
             Self::LessThanZero { len } => compare::less_than_zero_cost::<S>(n, len, TreeChoice::DEFAULT),
             Self::Relu { len } => relu::relu_cost::<S>(n, len, 0, TreeChoice::DEFAULT),
             Self::Clamp { len } => relu::clamp_cost::<S>(n, len, 0, TreeChoice::DEFAULT),
-            Self::Sigmoid { len } => sigmoid::cost::<S>(n, len, frac, TreeChoice::DEFAULT),
+            Self::Sigmoid { len } => {
+                sigmoid::cost::<S>(n, len, frac, truncate::Rounding::Dithered, TreeChoice::DEFAULT)
+            }
         }
     }
 }

@@ -31,6 +31,47 @@ use crate::prep::{Comparison, Item, Question};
 use crate::session::Session;
 use crate::tree::TreeChoice;
 
+/// How a quotient is rounded.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Rounding {
+    /// Up or down, by a public dither: [`truncate`].
+    Dithered,
+    /// Down: [`floor`].
+    Exact,
+}
+
+/// `[x/2^bits]` rounded as told, by [`truncate`] or [`floor`]. One round or four and more.
+///
+/// # Errors
+/// Channel and preprocessing errors.
+pub fn divide<S: Sharing>(
+    cx: &mut Session<S>,
+    x: &S,
+    bits: u32,
+    rounding: Rounding,
+    tree: TreeChoice,
+) -> Result<S, ProtocolError> {
+    match rounding {
+        Rounding::Dithered => truncate(cx, x, bits),
+        Rounding::Exact => floor(cx, x, bits, tree),
+    }
+}
+
+/// Cost of [`divide`].
+#[must_use]
+pub fn divide_cost<S: Sharing>(
+    n: usize,
+    len: usize,
+    bits: u32,
+    rounding: Rounding,
+    tree: TreeChoice,
+) -> Cost {
+    match rounding {
+        Rounding::Dithered => cost::<S>(n, len, bits),
+        Rounding::Exact => floor_cost::<S>(n, len, bits, tree),
+    }
+}
+
 /// `[y] = [x/2^bits]`, rounded up or down, for |x| < 2^(k−2) as a signed number. One round.
 ///
 /// # Errors
@@ -71,7 +112,7 @@ pub fn floor<S: Sharing>(
     Ok(decided.quotient(bits, cx.holder()).reshape(x.shape()))
 }
 
-fn floor_spec(len: usize, bits: u32, tree: TreeChoice) -> Comparison {
+pub(crate) fn floor_spec(len: usize, bits: u32, tree: TreeChoice) -> Comparison {
     Comparison::in_ring(Question::Quotient { bits }, len, tree)
 }
 

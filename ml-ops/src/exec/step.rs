@@ -178,7 +178,13 @@ pub(super) fn evaluate<S: Shareable>(
         }
         Op::Sigmoid(_) => {
             let x = lift(0, frac.bits());
-            Value::Secret(sigmoid::sigmoid(cx, x.secret(), frac, TreeChoice::DEFAULT)?)
+            Value::Secret(sigmoid::sigmoid(
+                cx,
+                x.secret(),
+                frac,
+                truncate::Rounding::Dithered,
+                TreeChoice::DEFAULT,
+            )?)
         }
         Op::AssumeRange { .. } => x[0].clone(),
     };

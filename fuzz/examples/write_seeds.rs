@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use ml_ops::{Axis, Owner, Program, ProgramError};
+use ml_ops::{Axis, Direction, Link, Owner, Program, ProgramError, Rounding, Trees};
 use mpc_core::bits::BitTensor;
 use mpc_core::checkpoint::Checkpoint;
 use mpc_core::fixed::FracBits;
@@ -15,9 +15,10 @@ use protocols::tree::TreeChoice;
 use subrosa_fuzz::foundation::{log_key, signed_heads};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let programs = [scorecard()?, elementwise()?, comparisons()?, shapes()?];
+    let programs = [scorecard()?, elementwise()?, comparisons()?, shapes()?, ranks()?];
     let mut seeds = party_node::fuzzing::seeds(&programs[0].demand().encode());
-    let names = ["valid-scorecard", "valid-elementwise", "valid-comparisons", "valid-shapes"];
+    let names =
+        ["valid-scorecard", "valid-elementwise", "valid-comparisons", "valid-shapes", "valid-ranks"];
     for (name, program) in names.into_iter().zip(&programs) {
         seeds.push(("program", name, program.encode()));
         seeds.push(("program_run", name, program.encode()));
@@ -101,6 +102,28 @@ fn shapes() -> Result<Program, ProgramError> {
     let flat = p.reshape(part, [4])?;
     let total = p.sum(flat, Axis(0))?;
     p.output("total", total, &[1])?;
+    p.build()
+}
+
+/// Everything that chooses by comparisons, with settings of its own.
+fn ranks() -> Result<Program, ProgramError> {
+    let mut p = Program::builder("ranks", FracBits::DEFAULT, &["a", "b"]);
+    p.rounding(Rounding::Exact).trees(Trees::For(Link::WAN));
+    let x = p.input("x", Owner(0), [3, 2], 8.0)?;
+    let y = p.input("y", Owner(1), [3, 2], 8.0)?;
+    let (same, sign) = (p.equal(x, y)?, p.sign(x)?);
+    let product = p.mul(same, sign)?;
+    let size = p.abs(product)?;
+    let low = p.minimum(x, y)?;
+    let square = p.square(low)?;
+    let relu = p.relu(square)?;
+    let hot = p.argmax_one_hot(relu, Axis(0))?;
+    let place = p.argmin(size, Axis(0))?;
+    let (top, beside) = p.top_k_with(hot, y, 2, Axis(0), Direction::Descending)?;
+    let sorted = p.sort(beside, Axis(1), Direction::Ascending)?;
+    p.output("top", top, &[0])?;
+    p.output("place", place, &[0])?;
+    p.output("sorted", sorted, &[1])?;
     p.build()
 }
 

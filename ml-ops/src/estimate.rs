@@ -9,7 +9,6 @@ use protocols::cost::Cost;
 use protocols::prep::Item;
 use serde::Serialize;
 
-use crate::op::NodeId;
 use crate::program::Program;
 
 /// Ring multiplications per second in matrix products, one core.
@@ -91,7 +90,7 @@ fn item_bytes(item: &Item) -> u64 {
 
 /// Estimated peak of one party's tensors and messages: live values, and for the step under way its correlated
 /// randomness twice (as received and in use) and its messages to and from every party.
-pub(crate) fn memory_bytes(program: &Program) -> u64 {
+pub(crate) fn memory_bytes(program: &Program, costs: &[Cost]) -> u64 {
     let last = program.last_uses();
     let mut ends = vec![vec![]; last.len()];
     for (node, &end) in last.iter().enumerate() {
@@ -103,7 +102,7 @@ pub(crate) fn memory_bytes(program: &Program) -> u64 {
     let (mut live, mut peak) = (0, 0);
     for (node, ended) in ends.iter().enumerate() {
         live += bytes(node);
-        let cost = program.node_cost(node as NodeId);
+        let cost = &costs[node];
         let items: u64 = cost.items.iter().map(item_bytes).sum();
         peak = peak.max(live + 2 * items + 2 * cost.max_sent_bytes() + bytes(node));
         live -= ended.iter().map(|&n| bytes(n)).sum::<u64>();

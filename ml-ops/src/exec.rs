@@ -157,11 +157,12 @@ pub fn run_encoded<S: Shareable>(
     let total = program.nodes().len() + 2;
     let mut measured = Vec::with_capacity(total);
     let mut seen = Counters::of(cx);
+    let lowered = program.lowered();
     let values = walk(program, |node, operands: &[&Value<S>]| {
         let op = program.nodes()[node as usize].op.name();
         let value = cx
             .enter(node, 0)
-            .and_then(|()| step::evaluate(cx, program, node, operands, &mut inputs))
+            .and_then(|()| step::evaluate(cx, program, node, &lowered[node as usize], operands, &mut inputs))
             .map_err(|source| RunError::Protocol { node, op, source })?;
         measured.push(seen.advance(cx, node));
         let (rounds, sent_bytes) = (cx.rounds(), cx.sent_bytes());

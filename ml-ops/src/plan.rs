@@ -14,15 +14,16 @@ use mpc_core::tag::node;
 use protocols::cost::Cost;
 use protocols::output;
 use protocols::prep::{Demand, Item};
+use protocols::tree::TreeChoice;
 use serde::Serialize;
 
 use crate::estimate::{Estimates, estimates, memory_bytes};
 use crate::exec::StepCost;
-use crate::op::NodeId;
+use crate::lower::{Lowered, Step};
 use crate::program::Program;
 
 /// The sharing that is planned for.
-type Planned = Additive<Z64>;
+pub(crate) type Planned = Additive<Z64>;
 
 /// Correlated randomness of one kind that an operation consumes.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -50,6 +51,10 @@ pub struct PlannedOp {
     pub offline_bytes_per_party: u64,
     /// Correlated randomness, in order.
     pub correlations: Vec<Correlation>,
+    /// Block and fan-in of the trees of every step that compares, in order.
+    pub trees: Vec<[usize; 2]>,
+    /// Bits by which the operand is truncated on the operation's own opening, instead of by the node before it.
+    pub fused_truncation_bits: u32,
     /// Bytes that each party sends.
     #[serde(skip)]
     pub sent_bytes: PerParty<u64>,
@@ -101,9 +106,18 @@ impl Program {
     /// Cost of the program: exact rounds, bytes and correlated randomness.
     #[must_use]
     pub fn plan(&self) -> Plan {
-        let costs = self.costs();
-        let total = costs.iter().fold(Cost::none(self.parties.len()), |sum, (_, _, c)| sum.then(c.clone()));
-        let ops: Vec<PlannedOp> = costs.into_iter().map(|(id, op, cost)| planned(id, op, &cost)).collect();
+        let lowered = self.lowered();
+        let nodes: Vec<Cost> = lowered.iter().map(|node| self.cost_of(node)).collect();
+        let (ends, mut ops) = (self.end_costs(), Vec::with_capacity(nodes.len() + 2));
+        let total = nodes.iter().chain(ends.iter().map(|(_, _, cost)| cost));
+        let total = total.fold(Cost::none(self.parties.len()), |sum, cost| sum.then(cost.clone()));
+        for (id, ((node, lowered), cost)) in (0..).zip(self.nodes.iter().zip(&lowered).zip(&nodes)) {
+            let trees = lowered.steps.iter().filter_map(|(_, tree)| *tree);
+            let trees = trees.map(|tree| [tree.block(), tree.fan_in()]).collect();
+            let fused_truncation_bits = lowered.fused;
+            ops.push(PlannedOp { trees, fused_truncation_bits, ..planned(id, node.op.name(), cost) });
+        }
+        ops.extend(ends.iter().map(|(id, op, cost)| planned(*id, op, cost)));
         let offline = largest(&total.dealer_bytes::<Z64>());
         Plan {
             program: self.name.clone(),
@@ -112,7 +126,7 @@ impl Program {
             rounds: total.rounds,
             online_bytes_per_party: total.max_sent_bytes(),
             offline_bytes_per_party: offline,
-            memory_bytes: memory_bytes(self),
+            memory_bytes: memory_bytes(self, &nodes),
             estimates: estimates(self, &total, offline),
             ops,
             sent_bytes: total.sent_bytes,
@@ -122,36 +136,29 @@ impl Program {
     /// The correlated randomness that a run consumes, in order: what the parties ask the dealer for.
     #[must_use]
     pub fn demand(&self) -> Demand {
-        let items = (0..self.nodes.len()).flat_map(|i| self.node_cost(i as NodeId).items);
-        Demand { items: items.collect() }
+        Demand { items: self.lowered().iter().flat_map(|node| self.cost_of(node).items).collect() }
     }
 
     /// Cost of one node.
-    pub(crate) fn node_cost(&self, node: NodeId) -> Cost {
-        let n = self.parties.len();
-        let steps = self.steps(node).into_iter();
-        steps.fold(Cost::none(n), |sum, s| sum.then(s.cost::<Planned>(n, self.frac)))
+    fn cost_of(&self, node: &Lowered) -> Cost {
+        let step = |(step, tree): &(Step, Option<TreeChoice>)| {
+            self.step_cost::<Planned>(*step, tree.unwrap_or(TreeChoice::DEFAULT))
+        };
+        node.steps.iter().map(step).fold(Cost::none(self.parties.len()), Cost::then)
     }
 
-    /// Every node, then confirmation and outputs.
-    fn costs(&self) -> Vec<(u32, &'static str, Cost)> {
+    /// Confirmation and outputs.
+    fn end_costs(&self) -> [(u32, &'static str, Cost); 2] {
         let n = self.parties.len();
-        let nodes = self
-            .nodes
-            .iter()
-            .enumerate()
-            .map(|(i, node)| (i as u32, node.op.name(), self.node_cost(i as NodeId)));
         let outputs: Vec<_> = self
             .outputs
             .iter()
             .map(|o| (self.fact(o.node).shape.elements(), o.recipients.as_slice()))
             .collect();
-        nodes
-            .chain([
-                (node::CONFIRM, "confirm", output::confirm_cost(n)),
-                (node::OUTPUT, "output", output::cost::<Planned>(n, &outputs)),
-            ])
-            .collect()
+        [
+            (node::CONFIRM, "confirm", output::confirm_cost(n)),
+            (node::OUTPUT, "output", output::cost::<Planned>(n, &outputs)),
+        ]
     }
 }
 
@@ -198,6 +205,8 @@ fn planned(id: u32, op: &'static str, cost: &Cost) -> PlannedOp {
         online_bytes_per_party: cost.max_sent_bytes(),
         offline_bytes_per_party: largest(&cost.dealer_bytes::<Z64>()),
         correlations: cost.items.iter().map(correlation).collect(),
+        trees: vec![],
+        fused_truncation_bits: 0,
         sent_bytes: cost.sent_bytes.clone(),
     }
 }
@@ -220,7 +229,13 @@ impl std::fmt::Display for Plan {
             for c in &op.correlations {
                 *counts.entry(c.kind).or_insert(0) += c.count;
             }
-            let list: Vec<_> = counts.iter().map(|(kind, count)| format!("{count} x {kind}")).collect();
+            let mut list: Vec<_> = counts.iter().map(|(kind, count)| format!("{count} x {kind}")).collect();
+            let mut trees = op.trees.clone();
+            trees.dedup();
+            list.extend(trees.iter().map(|[block, fan_in]| format!("trees of {block}, {fan_in}")));
+            if op.fused_truncation_bits > 0 {
+                list.push(format!("truncates by {} bits", op.fused_truncation_bits));
+            }
             let (rounds, online, offline) =
                 (op.rounds, op.online_bytes_per_party, op.offline_bytes_per_party);
             let line =

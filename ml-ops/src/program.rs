@@ -6,6 +6,7 @@ use std::path::Path;
 use mpc_core::fixed::FracBits;
 use mpc_core::hex::hex;
 use mpc_core::party::{MAX_PARTIES, PartyId};
+use protocols::tree::TreeChoice;
 use sha2::{Digest, Sha256};
 
 use crate::builder::ProgramBuilder;
@@ -13,10 +14,15 @@ use crate::error::ProgramError;
 use crate::fact::Fact;
 use crate::infer::{Context, infer};
 use crate::op::{InputKind, NodeId, Op};
+use crate::settings::{Rounding, Settings, Trees};
 use crate::shape::Shape;
 
 /// Most nodes, and most outputs, of a program.
 pub const MAX_NODES: usize = 65_536;
+/// Most comparisons per column of all sorts of a program: their networks are laid out to plan and to run it.
+const MAX_COMPARATORS: u64 = 1 << 25;
+/// Most elements of a node that truncates exactly, as a dealer makes bundles of up to 2^22.
+const MAX_FLOORED: usize = 1 << 21;
 /// Most bytes of a name.
 pub const MAX_NAME_BYTES: usize = 128;
 
@@ -63,9 +69,12 @@ pub struct InputSpec<'a> {
 pub struct Program {
     pub(crate) name: String,
     pub(crate) frac: FracBits,
+    pub(crate) settings: Settings,
     pub(crate) parties: Vec<String>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) outputs: Vec<Output>,
+    /// Bound of the comparisons that all sorts together take, per column.
+    comparators: u64,
 }
 
 impl Program {
@@ -86,6 +95,18 @@ impl Program {
     #[must_use]
     pub const fn frac_bits(&self) -> FracBits {
         self.frac
+    }
+
+    /// How truncations round.
+    #[must_use]
+    pub const fn rounding(&self) -> Rounding {
+        self.settings.rounding
+    }
+
+    /// Which shape the trees of comparisons take.
+    #[must_use]
+    pub const fn trees(&self) -> Trees {
+        self.settings.trees
     }
 
     /// Names of the parties, in the order of their indices.
@@ -168,7 +189,8 @@ impl Program {
 
     /// An empty program: the start of building and of decoding.
     pub(crate) const fn empty(name: String, frac: FracBits, parties: Vec<String>) -> Self {
-        Self { name, frac, parties, nodes: vec![], outputs: vec![] }
+        let settings = Settings { rounding: Rounding::Dithered, trees: Trees::Fixed(TreeChoice::DEFAULT) };
+        Self { name, frac, settings, parties, nodes: vec![], outputs: vec![], comparators: 0 }
     }
 
     /// Indices below this are parties; a roster that is too long is refused at the end, by [`Program::checked`].
@@ -192,6 +214,15 @@ impl Program {
             .collect::<Result<Vec<_>, _>>()?;
         let cx = Context { frac: self.frac.bits(), parties: self.party_limit(), node };
         let fact = infer(&op, &operands, cx)?;
+        if let (Op::Sort { axis, .. }, [keys, ..]) = (&op, &operands[..]) {
+            let n = keys.shape.dims()[*axis] as u64;
+            let levels = u64::from(n.next_power_of_two().ilog2());
+            self.comparators += n * levels * (levels + 1) / 4;
+            if self.comparators > MAX_COMPARATORS {
+                let what = "all sorts of a program together compare at most 2^25 times per column";
+                return Err(ProgramError::Parameter { node, op: op.name(), what });
+            }
+        }
         self.nodes.push(Node { op, fact });
         Ok(node)
     }
@@ -235,7 +266,24 @@ impl Program {
         if self.outputs.is_empty() {
             return Err(ProgramError::NoOutput { name: self.name });
         }
+        if self.rounding() == Rounding::Exact {
+            self.check_floors()?;
+        }
         Ok(self)
+    }
+}
+
+impl Program {
+    /// Checks that no node truncates more elements exactly than a dealer makes bundles for at once.
+    fn check_floors(&self) -> Result<(), ProgramError> {
+        for (node, n) in (0..).zip(&self.nodes) {
+            let truncates = self.truncation(node) > 0 || self.factor(node).first > 0;
+            if truncates && n.fact.shape.elements() > MAX_FLOORED {
+                let what = "with exact rounding one node truncates at most 2^21 elements; slice the rows and join the results";
+                return Err(ProgramError::Parameter { node, op: n.op.name(), what });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -91,8 +91,29 @@ pub fn sort_cost<S: Sharing>(
     keep: usize,
     tree: TreeChoice,
 ) -> Cost {
-    let stage = |s: Vec<Comparator>| opening::cost::<S>(parties, spec(s.len() * len, payloads, tree));
-    network::stages(n, keep).into_iter().map(stage).fold(Cost::none(parties), Cost::then)
+    let stage = |&games: &usize| opening::cost::<S>(parties, spec(games * len, payloads, tree));
+    network::stage_sizes(n, keep).iter().map(stage).fold(Cost::none(parties), Cost::then)
+}
+
+/// What [`sort`] does, on plain values: where equal ones end up is that of the network.
+///
+/// `place` maps places to what stands there; afterwards the first `keep` are those that a sort of `keys` leaves there.
+pub fn sort_plain<K: PartialOrd + Copy>(
+    keys: &mut [K],
+    place: &mut [usize],
+    direction: Direction,
+    keep: usize,
+) {
+    for (a, b) in network::stages(keys.len(), keep).into_iter().flatten() {
+        let behind = match direction {
+            Direction::Descending => keys[a] < keys[b],
+            Direction::Ascending => keys[b] < keys[a],
+        };
+        if behind {
+            keys.swap(a, b);
+            place.swap(a, b);
+        }
+    }
 }
 
 fn spec(games: usize, payloads: usize, tree: TreeChoice) -> Comparison {

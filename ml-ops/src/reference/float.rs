@@ -3,6 +3,7 @@
 use mpc_core::fixed::decode;
 use ndarray::{ArrayD, Axis, IxDyn, Slice, Zip};
 
+use super::ranks::{along, extreme, order, sorted};
 use super::{Values, input, named};
 use crate::exec::InputError;
 use crate::op::Op;
@@ -22,6 +23,10 @@ pub fn float(program: &Program, inputs: &Values) -> Result<Values, InputError> {
             Zip::from(&a).and(&b).map_collect(|&a, &b| f(a, b))
         };
         let bit = |b: bool| f64::from(u8::from(b));
+        let plain = |a: &ArrayD<f64>| a.iter().copied().collect::<Vec<f64>>();
+        let array = |values: Vec<f64>| {
+            ArrayD::from_shape_vec(IxDyn(shape), values).expect("invariant: inference found this shape")
+        };
         Ok(match &program.nodes()[node as usize].op {
             Op::Input { name, .. } => input(inputs, name, shape)?.clone(),
             Op::Constant { scale, values } => decode(values, *scale),
@@ -38,10 +43,7 @@ pub fn float(program: &Program, inputs: &Values) -> Result<Values, InputError> {
             Op::Sum { axis, .. } => x[0].sum_axis(Axis(*axis)),
             Op::Mean { axis, .. } => x[0].sum_axis(Axis(*axis)) / x[0].shape()[*axis] as f64,
             Op::Scale { k, .. } => x[0] * *k,
-            Op::Reshape { .. } => {
-                let data = x[0].iter().copied().collect();
-                ArrayD::from_shape_vec(IxDyn(shape), data).expect("invariant: inference compared the sizes")
-            }
+            Op::Reshape { .. } => array(plain(x[0])),
             Op::Slice { axis, start, end, .. } => {
                 x[0].slice_axis(Axis(*axis), Slice::from(*start..*end)).to_owned()
             }
@@ -54,6 +56,21 @@ pub fn float(program: &Program, inputs: &Values) -> Result<Values, InputError> {
             Op::Greater(..) => zip(x[0], x[1], &|a, b| bit(a > b)),
             Op::LessEqual(..) => zip(x[0], x[1], &|a, b| bit(a <= b)),
             Op::GreaterEqual(..) => zip(x[0], x[1], &|a, b| bit(a >= b)),
+            Op::Equal(..) => zip(x[0], x[1], &|a, b| bit(a == b)),
+            Op::NotEqual(..) => zip(x[0], x[1], &|a, b| bit(a != b)),
+            Op::Minimum(..) => zip(x[0], x[1], &f64::min),
+            Op::Maximum(..) => zip(x[0], x[1], &f64::max),
+            Op::Abs(_) => x[0].map(|v| v.abs()),
+            Op::Sign(_) => x[0].map(|&v| if v == 0.0 { 0.0 } else { v.signum() }),
+            Op::Extreme { axis, which, with, .. } => {
+                let column = |column: &[f64]| extreme(column, *which, *with, |v| v, |i| i as f64);
+                array(along(&plain(x[0]), x[0].shape(), *axis, column))
+            }
+            Op::Sort { axis, direction, keep, .. } => {
+                let order = |column: &[f64]| order(column, *direction, *keep, |v| v);
+                let beside = x.get(1).map(|p| plain(p));
+                array(sorted(&plain(x[0]), beside.as_deref(), x[0].shape(), *axis, order))
+            }
             Op::Select { .. } => {
                 let chosen = zip(x[0], x[1], &|s, a| s * a);
                 let other = zip(x[0], x[2], &|s, b| (1.0 - s) * b);

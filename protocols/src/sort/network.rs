@@ -6,14 +6,35 @@
 //! other leaves the first g of both in a bitonic order, which log₂ g stages sort (Batcher, AFIPS 1968). With k = 1 this is a plain
 //! tournament. Of the two networks the one with fewer stages is taken, and what no result depends on is left out.
 
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
 /// A comparator: afterwards the first place holds the one that belongs in front.
 pub(super) type Comparator = (usize, usize);
 
 /// Stages of comparators on disjoint places, after which the first `keep` of `n` places hold what belongs there.
 pub(super) fn stages(n: usize, keep: usize) -> Vec<Vec<Comparator>> {
-    let candidates = [merge_exchange(n), tournament(n, keep)].map(|all| arranged(n, keep, &all));
+    let sorted = arranged(n, keep, &merge_exchange(n));
+    if keep.next_power_of_two() >= n {
+        return sorted;
+    }
     let size = |s: &Vec<Vec<Comparator>>| (s.len(), s.iter().map(Vec::len).sum::<usize>());
-    candidates.into_iter().min_by_key(size).unwrap_or_default()
+    let first = arranged(n, keep, &tournament(n, keep));
+    if size(&first) < size(&sorted) { first } else { sorted }
+}
+
+/// Comparators of every stage. Making a large network takes a while and a plan asks many times, so the last few answers are
+/// kept.
+pub(super) fn stage_sizes(n: usize, keep: usize) -> Arc<[usize]> {
+    const KEPT: usize = 64;
+    type Made = Mutex<HashMap<(usize, usize), Arc<[usize]>>>;
+    static MADE: LazyLock<Made> = LazyLock::new(Default::default);
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if made.len() >= KEPT && !made.contains_key(&(n, keep)) {
+        made.clear();
+    }
+    let new = || stages(n, keep).iter().map(Vec::len).collect();
+    Arc::clone(made.entry((n, keep)).or_insert_with(new))
 }
 
 /// The comparators that the first `keep` places depend on, every one as early as its places are free.

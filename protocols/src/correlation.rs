@@ -24,7 +24,7 @@ mod reuse;
 
 pub use bundle::ComparisonBundle;
 pub(crate) use bundle::{PayloadMask, QuotientParts, RingBits};
-pub use reuse::{GivenTriple, MaskedOnce, MaskedPart, ReusableMask, SpentGiven};
+pub use reuse::{GivenTriple, MaskedOnce, MaskedPart, Part, ReusableMask, SpentGiven};
 pub(crate) use reuse::{UnopenedOnce, part_of};
 
 /// A sharing hidden by a one-time pad: opening it reveals nothing.

@@ -11,10 +11,11 @@
 //! are uniform and independent of X and of all Y_t. A is kept until the last product, and wiped with the value that holds it.
 //!
 //! **Cost**: [`mask_once`] of m×k: 1 round, 64·mk bits to each party, nothing from the dealer. A product with m×k · k×n:
-//! 1 round, 64·kn bits, 64·mn from the dealer, which expands the rows of A again.
+//! 1 round, 64·kn bits, 64·mn from the dealer, which expands the rows of A again. [`mask_and_multiply`] does both in 1 round.
 
 use mpc_core::share::Sharing;
 
+pub use crate::correlation::Part;
 use crate::correlation::{MaskedOnce, MaskedPart};
 use crate::cost::Cost;
 use crate::error::ProtocolError;
@@ -26,17 +27,47 @@ use crate::session::Session;
 /// # Errors
 /// [`ProtocolError::Shape`] if it is no matrix; channel and preprocessing errors.
 pub fn mask_once<S: Sharing>(cx: &mut Session<S>, x: &S) -> Result<MaskedOnce<S>, ProtocolError> {
-    let &[rows, columns] = x.shape() else {
-        return Err(ProtocolError::Shape {
-            what: "axes of a matrix that is masked once",
-            expected: vec![2],
-            got: vec![x.shape().len()],
-        });
-    };
+    let [rows, columns] = matrix(x)?;
     let session = *cx.id();
     let (unopened, padded) = cx.prep().reusable_mask(rows, columns)?.mask(x, session);
     let ([d], []) = cx.open_masked([padded], [])?;
     Ok(unopened.opened(d))
+}
+
+/// As [`mask_once`] of X and then [`matmul_masked`] of a part X′ and Y, in one round: the product's mask depends on no opening.
+///
+/// # Errors
+/// As of both.
+pub fn mask_and_multiply<S: Sharing>(
+    cx: &mut Session<S>,
+    x: &S,
+    part: Part,
+    y: &S,
+) -> Result<(MaskedOnce<S>, S), ProtocolError> {
+    let [rows, columns] = matrix(x)?;
+    let [_, n] = fitting(part.shape(), y)?;
+    let session = *cx.id();
+    let (unopened, padded_x) = cx.prep().reusable_mask(rows, columns)?.mask(x, session);
+    let (triple, padded_y) = cx.prep().given_matmul(unopened.part(part), n)?.mask(y);
+    let ([d, e], []) = cx.open_masked([padded_x, padded_y], [])?;
+    let once = unopened.opened(d);
+    let z = triple.finish(&once.select(part), &e, cx.holder());
+    Ok((once, z))
+}
+
+/// Cost of [`mask_and_multiply`] where the mask of a matrix of `shape` is item `mask`, and Y has `n` columns.
+#[must_use]
+pub fn mask_and_multiply_cost<S: Sharing>(
+    parties: usize,
+    mask: u32,
+    [rows, columns]: [usize; 2],
+    part: Part,
+    n: usize,
+) -> Cost {
+    let [_, k] = part.shape();
+    Cost::item(parties, Item::Mask { rows, columns })
+        .then(Cost::item(parties, Item::GivenMatmul { part: part.of(mask, columns), n }))
+        .then(Cost::opening::<S::Ring>(parties, rows * columns + k * n, 0))
 }
 
 /// Cost of [`mask_once`].
@@ -58,18 +89,31 @@ pub fn matmul_masked<S: Sharing>(
     if x.of.session() != cx.id() {
         return Err(ProtocolError::MaskedElsewhere);
     }
-    let ([_, k], &[k2, n]) = (x.shape(), y.shape()) else { return Err(unfitting(x, y)) };
-    if k != k2 {
-        return Err(unfitting(x, y));
-    }
+    let [_, n] = fitting(x.shape(), y)?;
     let (triple, padded) = cx.prep().given_matmul(x.part, n)?.mask(y);
     let ([e], []) = cx.open_masked([padded], [])?;
     Ok(triple.finish(x, &e, cx.holder()))
 }
 
-fn unfitting<S: Sharing>(x: &MaskedPart<'_, S>, y: &S) -> ProtocolError {
-    let (expected, got) = (x.shape().to_vec(), y.shape().to_vec());
-    ProtocolError::Shape { what: "right factor of a product with a masked matrix", expected, got }
+/// The shape of a matrix.
+fn matrix<S: Sharing>(x: &S) -> Result<[usize; 2], ProtocolError> {
+    x.shape().try_into().map_err(|_| ProtocolError::Shape {
+        what: "axes of a matrix that is masked once",
+        expected: vec![2],
+        got: vec![x.shape().len()],
+    })
+}
+
+/// The shape of a right factor that fits a left one of shape `x`.
+fn fitting<S: Sharing>(x: [usize; 2], y: &S) -> Result<[usize; 2], ProtocolError> {
+    match *y.shape() {
+        [k, n] if k == x[1] => Ok([k, n]),
+        ref got => Err(ProtocolError::Shape {
+            what: "right factor of a product with a masked matrix",
+            expected: x.to_vec(),
+            got: got.to_vec(),
+        }),
+    }
 }
 
 /// Cost of [`matmul_masked`] with a part of a mask and `n` columns.

@@ -19,7 +19,10 @@ use protocols::error::{PrepError, ProtocolError};
 use protocols::input::input;
 use protocols::output::output;
 use protocols::prep::{Demand, DemandError, Item, MaskPart};
-use protocols::reuse::{mask_once, mask_once_cost, matmul_masked, matmul_masked_cost};
+use protocols::reuse::{
+    Part, mask_and_multiply, mask_and_multiply_cost, mask_once, mask_once_cost, matmul_masked,
+    matmul_masked_cost,
+};
 use protocols::trial;
 
 /// A part of a mask that is item 0.
@@ -60,6 +63,49 @@ fn products<R: Ring>(label: u64, n: usize, x: &Tensor<R>, y: &Tensor<R>) {
         x.slice(0, 0, rows - half).permute(&[1, 0]).matmul(&y.slice(0, 0, rows - half)),
     ];
     assert_eq!(z, Tensor::concat(0, &want.iter().collect::<Vec<_>>()), "n = {n}");
+}
+
+/// Masks X while a part of it is multiplied by a part of Y, then takes another part.
+fn masked_with_the_first_product<R: Ring>(n: usize, x: &Tensor<R>, y: &Tensor<R>) {
+    type S<R> = Additive<R>;
+    let (&[rows, k], &[_, columns]) = (x.shape(), y.shape()) else { panic!("matrices") };
+    let whole = Part::whole([rows, k]);
+    // The last rows, and of these the first columns, seen as rows.
+    let lower = whole.slice(0, 1, rows);
+    let corner = lower.transpose().slice(0, 0, 2);
+    assert_eq!((lower.shape(), corner.shape()), ([rows - 1, k], [2, rows - 1]));
+    let cost = mask_and_multiply_cost::<S<R>>(n, 0, [rows, k], lower, columns)
+        .then(matmul_masked_cost::<S<R>>(n, corner.of(0, k), columns));
+    assert_eq!(cost.rounds, 2);
+    let z = run(n, 202, &[x.clone(), y.clone()], &cost, |cx, s| {
+        let (once, first) = mask_and_multiply(cx, &s[0], lower, &s[1])?;
+        let some = s[1].map_linear(|t| t.slice(0, 0, rows - 1));
+        let second = matmul_masked(cx, &once.select(corner), &some)?;
+        Ok(S::combine(&[&first, &second], |p| Tensor::concat(0, p)))
+    });
+    let part = x.slice(0, 1, rows);
+    let want = [part.matmul(y), part.slice(1, 0, 2).permute(&[1, 0]).matmul(&y.slice(0, 0, rows - 1))];
+    assert_eq!(z, Tensor::concat(0, &[&want[0], &want[1]]), "n = {n}");
+}
+
+#[test]
+fn a_mask_is_opened_in_the_round_of_its_first_product() {
+    for n in PARTIES {
+        for (rows, k, columns) in [(2, 2, 1), (5, 4, 3), (17, 33, 2)] {
+            let noise = |label, a, b| words(label, a * b).into_iter();
+            let (x, y) = (noise(8, rows, k), noise(9, k, columns));
+            masked_with_the_first_product::<Z64>(
+                n,
+                &tensor(x.clone()).reshape(&[rows, k]),
+                &tensor(y.clone()).reshape(&[k, columns]),
+            );
+            masked_with_the_first_product::<Z8>(
+                n,
+                &tensor(x).reshape(&[rows, k]),
+                &tensor(y).reshape(&[k, columns]),
+            );
+        }
+    }
 }
 
 #[test]
@@ -195,6 +241,8 @@ fn a_masked_matrix_belongs_to_its_session() {
         let own = mask_once(cx, &x())?;
         let three = Additive::from_share(Tensor::zeros(&[3, 1]));
         assert!(matches!(matmul_masked(cx, &own.whole(), &three), Err(ProtocolError::Shape { .. })));
+        let whole = Part::whole([2, 2]);
+        assert!(matches!(mask_and_multiply(cx, &x(), whole, &three), Err(ProtocolError::Shape { .. })));
         let row = Additive::from_share(Tensor::zeros(&[4]));
         assert!(matches!(mask_once(cx, &row), Err(ProtocolError::Shape { .. })));
         Ok(())

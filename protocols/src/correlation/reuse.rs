@@ -27,6 +27,52 @@ impl<S: Sharing> ReusableMask<S> {
     }
 }
 
+/// Which part of a matrix is a factor: some of its rows and columns, as they are or transposed.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Part {
+    rows: [usize; 2],
+    columns: [usize; 2],
+    transposed: bool,
+}
+
+impl Part {
+    /// All of a matrix of this shape.
+    #[must_use]
+    pub const fn whole([rows, columns]: [usize; 2]) -> Self {
+        Self { rows: [0, rows], columns: [0, columns], transposed: false }
+    }
+
+    /// Rows and columns of the part.
+    #[must_use]
+    pub const fn shape(self) -> [usize; 2] {
+        self.of(0, 0).shape()
+    }
+
+    /// The indices `start..end` of one axis of this part.
+    #[must_use]
+    pub fn slice(self, axis: usize, start: usize, end: usize) -> Self {
+        let within = |[first, _]: [usize; 2]| [first + start, first + end];
+        if (axis == 0) == self.transposed {
+            Self { columns: within(self.columns), ..self }
+        } else {
+            Self { rows: within(self.rows), ..self }
+        }
+    }
+
+    /// Its rows as columns.
+    #[must_use]
+    pub const fn transpose(self) -> Self {
+        Self { transposed: !self.transposed, ..self }
+    }
+
+    /// The part of the mask that is item `mask` and has `width` columns.
+    #[must_use]
+    pub const fn of(self, mask: u32, width: usize) -> MaskPart {
+        let Self { rows, columns, transposed } = self;
+        MaskPart { mask, width, rows, columns, transposed }
+    }
+}
+
 /// A tensor that is about to be opened under its mask.
 pub(crate) struct UnopenedOnce<S> {
     mask: ReusableMask<S>,
@@ -34,6 +80,11 @@ pub(crate) struct UnopenedOnce<S> {
 }
 
 impl<S: Sharing> UnopenedOnce<S> {
+    /// The part of the mask for this part of the matrix, as a demand names it.
+    pub(crate) fn part(&self, part: Part) -> MaskPart {
+        part.of(self.mask.item, self.mask.a.shape()[1])
+    }
+
     pub(crate) fn opened(self, d: Tensor<S::Ring>) -> MaskedOnce<S> {
         MaskedOnce { mask: self.mask, d, session: self.session }
     }
@@ -65,8 +116,7 @@ impl<S: Sharing> MaskedOnce<S> {
     /// All of it.
     #[must_use]
     pub fn whole(&self) -> MaskedPart<'_, S> {
-        let [rows, columns] = self.shape();
-        self.part(0..rows, 0..columns)
+        self.select(Part::whole(self.shape()))
     }
 
     /// Some of its rows.
@@ -78,14 +128,14 @@ impl<S: Sharing> MaskedOnce<S> {
     /// Some of its rows and columns.
     #[must_use]
     pub fn part(&self, rows: Range<usize>, columns: Range<usize>) -> MaskedPart<'_, S> {
-        let part = MaskPart {
-            mask: self.mask.item,
-            width: self.shape()[1],
-            rows: [rows.start, rows.end],
-            columns: [columns.start, columns.end],
-            transposed: false,
-        };
-        MaskedPart { of: self, part }
+        let (rows, columns) = ([rows.start, rows.end], [columns.start, columns.end]);
+        self.select(Part { rows, columns, transposed: false })
+    }
+
+    /// Any part.
+    #[must_use]
+    pub fn select(&self, part: Part) -> MaskedPart<'_, S> {
+        MaskedPart { of: self, part: part.of(self.mask.item, self.shape()[1]) }
     }
 
     pub(crate) const fn session(&self) -> &SessionId {

@@ -9,6 +9,7 @@ use protocols::cost::Cost;
 use protocols::prep::Item;
 use serde::Serialize;
 
+use crate::lower::Lowered;
 use crate::program::Program;
 
 /// Ring multiplications per second in matrix products, one core.
@@ -88,10 +89,10 @@ fn item_bytes(item: &Item) -> u64 {
     }
 }
 
-/// Estimated peak of one party's tensors and messages: live values, and for the step under way its correlated
-/// randomness twice (as received and in use) and its messages to and from every party.
-pub(crate) fn memory_bytes(program: &Program, costs: &[Cost]) -> u64 {
-    let last = program.last_uses();
+/// Estimated peak of one party's tensors and messages: live values, matrices that are opened once with their masks, and for the
+/// step under way its correlated randomness twice (as received and in use) and its messages to and from every party.
+pub(crate) fn memory_bytes(program: &Program, lowered: &[Lowered]) -> u64 {
+    let last = program.last_uses(|node| lowered[node as usize].opens());
     let mut ends = vec![vec![]; last.len()];
     for (node, &end) in last.iter().enumerate() {
         if let Some(list) = ends.get_mut(end) {
@@ -102,10 +103,13 @@ pub(crate) fn memory_bytes(program: &Program, costs: &[Cost]) -> u64 {
     let (mut live, mut peak) = (0, 0);
     for (node, ended) in ends.iter().enumerate() {
         live += bytes(node);
-        let cost = &costs[node];
+        let (cost, reuse) = (&lowered[node].cost, lowered[node].reuse);
+        let masked = |which: bool| reuse.filter(|_| which).map_or(0, |r| 2 * bytes(r.root as usize));
+        live += masked(reuse.is_some_and(|r| r.opens));
         let items: u64 = cost.items.iter().map(item_bytes).sum();
         peak = peak.max(live + 2 * items + 2 * cost.max_sent_bytes() + bytes(node));
         live -= ended.iter().map(|&n| bytes(n)).sum::<u64>();
+        live -= masked(reuse.is_some_and(|r| r.last));
     }
     peak
 }

@@ -2,39 +2,97 @@
 //! steps; a test holds the two together.
 //!
 //! A truncation at the end of a node is left to the only user of its result where that is a ReLU, an absolute value or a
-//! clamp, which does it on its own opening (`fuse`).
+//! clamp, which does it on its own opening (`fuse`). A matrix that is a factor of several products is opened once for all of
+//! them where that is less (`factor_reuse`).
+
+use std::collections::BTreeMap;
 
 use mpc_core::fixed::FracBits;
 use mpc_core::share::Sharing;
 use protocols::cost::Cost;
 use protocols::order::Relation;
+use protocols::prep::MaskPart;
+use protocols::reuse::Part;
 use protocols::tournament::Winner;
 use protocols::tree::TreeChoice;
 use protocols::truncate::Rounding;
-use protocols::{matmul, mul, order, relu, sigmoid, sort, tournament, truncate};
+use protocols::{matmul, mul, order, relu, reuse, sigmoid, sort, tournament, truncate};
 
 use crate::factor::{Factor, encode_factor};
 use crate::op::{NodeId, Op};
+use crate::plan::Planned;
 use crate::program::Program;
 
+mod factor_reuse;
 mod fuse;
+
+pub(crate) use factor_reuse::Reuse;
 
 /// One invocation of an interactive protocol.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Step {
-    Mul { len: usize },
-    Square { len: usize },
-    Matmul { m: usize, k: usize, n: usize },
-    Truncate { len: usize, bits: u32 },
-    Holds { len: usize, relation: Relation },
-    Sign { len: usize },
-    MinMax { len: usize },
-    Relu { len: usize, bits: u32 },
-    Abs { len: usize, bits: u32 },
-    Clamp { len: usize, bits: u32 },
-    Extreme { n: usize, len: usize, with: Winner },
-    Sort { n: usize, len: usize, payloads: usize, keep: usize },
-    Sigmoid { len: usize },
+    Mul {
+        len: usize,
+    },
+    Square {
+        len: usize,
+    },
+    Matmul {
+        m: usize,
+        k: usize,
+        n: usize,
+    },
+    /// Opens a matrix of the given shape and multiplies a part of it.
+    MatmulMasking {
+        shape: [usize; 2],
+        mask: u32,
+        part: Part,
+        n: usize,
+    },
+    MatmulMasked {
+        part: MaskPart,
+        n: usize,
+    },
+    Truncate {
+        len: usize,
+        bits: u32,
+    },
+    Holds {
+        len: usize,
+        relation: Relation,
+    },
+    Sign {
+        len: usize,
+    },
+    MinMax {
+        len: usize,
+    },
+    Relu {
+        len: usize,
+        bits: u32,
+    },
+    Abs {
+        len: usize,
+        bits: u32,
+    },
+    Clamp {
+        len: usize,
+        bits: u32,
+    },
+    Extreme {
+        n: usize,
+        len: usize,
+        with: Winner,
+    },
+    Sort {
+        n: usize,
+        len: usize,
+        payloads: usize,
+        keep: usize,
+    },
+    Sigmoid {
+        len: usize,
+    },
 }
 
 impl Step {
@@ -44,6 +102,10 @@ impl Step {
             Self::Mul { len } => mul::mul_cost::<S>(parties, len),
             Self::Square { len } => mul::square_cost::<S>(parties, len),
             Self::Matmul { m, k, n } => matmul::cost::<S>(parties, m, k, n),
+            Self::MatmulMasking { shape, mask, part, n } => {
+                reuse::mask_and_multiply_cost::<S>(parties, mask, shape, part, n)
+            }
+            Self::MatmulMasked { part, n } => reuse::matmul_masked_cost::<S>(parties, part, n),
             Self::Truncate { len, bits } => truncate::divide_cost::<S>(parties, len, bits, rounding, tree),
             Self::Holds { len, relation } => order::holds_cost::<S>(parties, len, relation, tree),
             Self::Sign { len } => order::sign_cost::<S>(parties, len, tree),
@@ -63,6 +125,7 @@ impl Step {
     const fn has_trees(self, rounding: Rounding) -> bool {
         match self {
             Self::Mul { .. } | Self::Square { .. } | Self::Matmul { .. } => false,
+            Self::MatmulMasking { .. } | Self::MatmulMasked { .. } => false,
             Self::Truncate { .. } => matches!(rounding, Rounding::Exact),
             _ => true,
         }
@@ -78,38 +141,63 @@ pub(crate) struct Lowered {
     pub(crate) fused: u32,
     /// Bits that the node truncates at its end.
     pub(crate) last: u32,
+    /// Which matrix that is opened once is a factor.
+    pub(crate) reuse: Option<Reuse>,
+    /// What the steps cost.
+    pub(crate) cost: Cost,
 }
 
 impl Lowered {
+    /// The node whose whole value this one needs beside its operands, to open it.
+    pub(crate) fn opens(&self) -> Option<NodeId> {
+        self.reuse.filter(|r| r.opens).map(|r| r.root)
+    }
+
     /// The shape of the trees of the node's step number `i`.
     pub(crate) fn tree(&self, i: usize) -> TreeChoice {
         self.steps.get(i).and_then(|(_, tree)| *tree).unwrap_or(TreeChoice::DEFAULT)
     }
 }
 
+/// What is found out about a program as a whole before its nodes are lowered, and while.
+struct Whole {
+    /// For every node, the bits that its value still has to lose.
+    pending: Vec<u32>,
+    reuse: BTreeMap<NodeId, Reuse>,
+    /// Items of correlated randomness so far.
+    items: u32,
+    /// Which of them is the mask of a matrix that is opened once.
+    masks: BTreeMap<NodeId, u32>,
+}
+
 impl Program {
     /// How all nodes are computed, in order.
     pub(crate) fn lowered(&self) -> Vec<Lowered> {
-        let pending = self.pending_truncations();
-        (0..self.nodes.len()).map(|node| self.lower(node as NodeId, &pending)).collect()
+        let mut whole = Whole {
+            pending: self.pending_truncations(),
+            reuse: self.reused_factors(),
+            items: 0,
+            masks: BTreeMap::new(),
+        };
+        (0..self.nodes.len()).map(|node| self.lower(node as NodeId, &mut whole)).collect()
     }
 
-    /// How one node is computed; `pending` says which bits the values of nodes still have to lose.
-    fn lower(&self, node: NodeId, pending: &[u32]) -> Lowered {
+    /// How one node is computed.
+    fn lower(&self, node: NodeId, whole: &mut Whole) -> Lowered {
         let op = &self.nodes[node as usize].op;
         let len = self.fact(node).shape.elements();
         let secret = |x: NodeId| self.fact(x).is_secret();
         let dims = |x: NodeId| self.fact(x).shape.dims();
         let holds = |relation| Some(Step::Holds { len, relation });
         let fused = match *op {
-            Op::Relu(x) | Op::Abs(x) | Op::Clamp { x, .. } => pending[x as usize],
+            Op::Relu(x) | Op::Abs(x) | Op::Clamp { x, .. } => whole.pending[x as usize],
             _ => 0,
         };
         let step = match *op {
             Op::Mul(a, b) => (secret(a) && secret(b)).then_some(Step::Mul { len }),
             Op::Square(_) => Some(Step::Square { len }),
             Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. } => {
-                (secret(a) && secret(b)).then(|| self.matmul_step(a, b))
+                (secret(a) && secret(b)).then(|| self.matmul_step(node, [a, b], whole))
             }
             Op::Select { bit, a, b } => {
                 (secret(bit) && (secret(a) || secret(b))).then_some(Step::Mul { len })
@@ -144,27 +232,45 @@ impl Program {
         };
         let truncate = |bits: u32| (bits > 0).then_some(Step::Truncate { len, bits });
         // Before a product with a public factor, which is local, and at the end unless that is left to the user.
-        let last = if pending[node as usize] > 0 { 0 } else { self.truncation(node) };
+        let last = if whole.pending[node as usize] > 0 { 0 } else { self.truncation(node) };
         let steps = truncate(self.factor(node).first).into_iter().chain(step).chain(truncate(last));
-        Lowered { steps: steps.map(|step| (step, self.tree_of(step))).collect(), fused, last }
+        let steps: Vec<_> = steps.map(|step| (step, self.tree_of(step))).collect();
+        let costs =
+            steps.iter().map(|&(step, tree)| self.step_cost(step, tree.unwrap_or(TreeChoice::DEFAULT)));
+        let cost = costs.fold(Cost::none(self.parties.len()), Cost::then);
+        whole.items += cost.items.len() as u32;
+        Lowered { steps, fused, last, reuse: whole.reuse.get(&node).copied(), cost }
     }
 
     /// The shape of a step's trees, if it has any.
     fn tree_of(&self, step: Step) -> Option<TreeChoice> {
         let settings = self.settings;
-        let cost = |tree| self.step_cost::<crate::plan::Planned>(step, tree);
+        let cost = |tree| self.step_cost(step, tree);
         step.has_trees(settings.rounding).then(|| settings.trees.choose(cost))
     }
 
     /// Cost of a step with trees of the given shape.
-    pub(crate) fn step_cost<S: Sharing>(&self, step: Step, tree: TreeChoice) -> Cost {
-        step.cost::<S>(self.parties.len(), self.frac, self.settings.rounding, tree)
+    fn step_cost(&self, step: Step, tree: TreeChoice) -> Cost {
+        step.cost::<Planned>(self.parties.len(), self.frac, self.settings.rounding, tree)
     }
 
-    fn matmul_step(&self, a: NodeId, b: NodeId) -> Step {
-        match (self.fact(a).shape.dims(), self.fact(b).shape.dims()) {
-            (&[m, k], &[_, n]) => Step::Matmul { m, k, n },
+    fn matmul_step(&self, node: NodeId, [a, b]: [NodeId; 2], whole: &mut Whole) -> Step {
+        let matrix = |x: NodeId| match *self.fact(x).shape.dims() {
+            [rows, columns] => [rows, columns],
             _ => unreachable!("inference accepts products of matrices only"),
+        };
+        let ([m, k], [_, n]) = (matrix(a), matrix(b));
+        let Some(&Reuse { root, part, right, opens, .. }) = whole.reuse.get(&node) else {
+            return Step::Matmul { m, k, n };
+        };
+        let (part, n) = if right { (part.transpose(), m) } else { (part, n) };
+        let (shape, next) = (matrix(root), whole.items);
+        // The mask is the first item of the product that opens it.
+        let mask = *whole.masks.entry(root).or_insert(next);
+        if opens {
+            Step::MatmulMasking { shape, mask, part, n }
+        } else {
+            Step::MatmulMasked { part: part.of(mask, shape[1]), n }
         }
     }
 
@@ -199,11 +305,12 @@ impl Program {
             .expect("invariant: inference accepted this factor")
     }
 
-    /// For every node, the last node that uses it; outputs are used at the end.
-    pub(crate) fn last_uses(&self) -> Vec<usize> {
+    /// For every node, the last node that uses it; outputs are used at the end. `also` says what a node uses beside its
+    /// operands.
+    pub(crate) fn last_uses(&self, also: impl Fn(NodeId) -> Option<NodeId>) -> Vec<usize> {
         let mut last: Vec<usize> = (0..self.nodes.len()).collect();
         for (user, node) in self.nodes.iter().enumerate() {
-            for x in node.op.operands() {
+            for x in node.op.operands().into_iter().chain(also(user as NodeId)) {
                 last[x as usize] = user;
             }
         }

@@ -14,12 +14,10 @@ use mpc_core::tag::node;
 use protocols::cost::Cost;
 use protocols::output;
 use protocols::prep::{Demand, Item};
-use protocols::tree::TreeChoice;
 use serde::Serialize;
 
 use crate::estimate::{Estimates, estimates, memory_bytes};
 use crate::exec::StepCost;
-use crate::lower::{Lowered, Step};
 use crate::program::Program;
 
 /// The sharing that is planned for.
@@ -55,6 +53,10 @@ pub struct PlannedOp {
     pub trees: Vec<[usize; 2]>,
     /// Bits by which the operand is truncated on the operation's own opening, instead of by the node before it.
     pub fused_truncation_bits: u32,
+    /// The node whose value is a factor, in whole or in part, and is opened once for all products that use it.
+    pub reused_factor: Option<u32>,
+    /// Whether this operation opens it.
+    pub opens_reused_factor: bool,
     /// Bytes that each party sends.
     #[serde(skip)]
     pub sent_bytes: PerParty<u64>,
@@ -107,15 +109,18 @@ impl Program {
     #[must_use]
     pub fn plan(&self) -> Plan {
         let lowered = self.lowered();
-        let nodes: Vec<Cost> = lowered.iter().map(|node| self.cost_of(node)).collect();
-        let (ends, mut ops) = (self.end_costs(), Vec::with_capacity(nodes.len() + 2));
-        let total = nodes.iter().chain(ends.iter().map(|(_, _, cost)| cost));
+        let (ends, mut ops) = (self.end_costs(), Vec::with_capacity(lowered.len() + 2));
+        let total = lowered.iter().map(|node| &node.cost).chain(ends.iter().map(|(_, _, cost)| cost));
         let total = total.fold(Cost::none(self.parties.len()), |sum, cost| sum.then(cost.clone()));
-        for (id, ((node, lowered), cost)) in (0..).zip(self.nodes.iter().zip(&lowered).zip(&nodes)) {
+        for (id, (node, lowered)) in (0..).zip(self.nodes.iter().zip(&lowered)) {
             let trees = lowered.steps.iter().filter_map(|(_, tree)| *tree);
-            let trees = trees.map(|tree| [tree.block(), tree.fan_in()]).collect();
-            let fused_truncation_bits = lowered.fused;
-            ops.push(PlannedOp { trees, fused_truncation_bits, ..planned(id, node.op.name(), cost) });
+            ops.push(PlannedOp {
+                trees: trees.map(|tree| [tree.block(), tree.fan_in()]).collect(),
+                fused_truncation_bits: lowered.fused,
+                reused_factor: lowered.reuse.map(|r| r.root),
+                opens_reused_factor: lowered.opens().is_some(),
+                ..planned(id, node.op.name(), &lowered.cost)
+            });
         }
         ops.extend(ends.iter().map(|(id, op, cost)| planned(*id, op, cost)));
         let offline = largest(&total.dealer_bytes::<Z64>());
@@ -126,7 +131,7 @@ impl Program {
             rounds: total.rounds,
             online_bytes_per_party: total.max_sent_bytes(),
             offline_bytes_per_party: offline,
-            memory_bytes: memory_bytes(self, &nodes),
+            memory_bytes: memory_bytes(self, &lowered),
             estimates: estimates(self, &total, offline),
             ops,
             sent_bytes: total.sent_bytes,
@@ -136,15 +141,7 @@ impl Program {
     /// The correlated randomness that a run consumes, in order: what the parties ask the dealer for.
     #[must_use]
     pub fn demand(&self) -> Demand {
-        Demand { items: self.lowered().iter().flat_map(|node| self.cost_of(node).items).collect() }
-    }
-
-    /// Cost of one node.
-    fn cost_of(&self, node: &Lowered) -> Cost {
-        let step = |(step, tree): &(Step, Option<TreeChoice>)| {
-            self.step_cost::<Planned>(*step, tree.unwrap_or(TreeChoice::DEFAULT))
-        };
-        node.steps.iter().map(step).fold(Cost::none(self.parties.len()), Cost::then)
+        Demand { items: self.lowered().into_iter().flat_map(|node| node.cost.items).collect() }
     }
 
     /// Confirmation and outputs.
@@ -207,6 +204,8 @@ fn planned(id: u32, op: &'static str, cost: &Cost) -> PlannedOp {
         correlations: cost.items.iter().map(correlation).collect(),
         trees: vec![],
         fused_truncation_bits: 0,
+        reused_factor: None,
+        opens_reused_factor: false,
         sent_bytes: cost.sent_bytes.clone(),
     }
 }
@@ -235,6 +234,10 @@ impl std::fmt::Display for Plan {
             list.extend(trees.iter().map(|[block, fan_in]| format!("trees of {block}, {fan_in}")));
             if op.fused_truncation_bits > 0 {
                 list.push(format!("truncates by {} bits", op.fused_truncation_bits));
+            }
+            if let Some(root) = op.reused_factor {
+                let how = if op.opens_reused_factor { "opens" } else { "uses opened" };
+                list.push(format!("{how} %{root}"));
             }
             let (rounds, online, offline) =
                 (op.rounds, op.online_bytes_per_party, op.offline_bytes_per_party);

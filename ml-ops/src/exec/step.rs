@@ -7,8 +7,9 @@ use protocols::error::ProtocolError;
 use protocols::order::{Relation, holds, min_max};
 use protocols::session::Session;
 use protocols::tree::TreeChoice;
-use protocols::{convert, matmul, mul, order, relu, sigmoid, sort, tournament, truncate};
+use protocols::{convert, mul, order, relu, sigmoid, sort, tournament, truncate};
 
+use super::product::Masked;
 use super::{EncodedInputs, Shareable};
 use crate::lower::Lowered;
 use crate::op::{Extreme, NodeId, Op};
@@ -102,15 +103,6 @@ impl<S: Shareable> Value<S> {
             _ => self.map(|t| t.permute(&moved_to_front(t.shape().len(), axis))),
         }
     }
-
-    fn matmul(&self, other: &Self, cx: &mut Session<S>) -> Result<Self, ProtocolError> {
-        Ok(match (self, other) {
-            (Self::Public(a), Self::Public(b)) => Self::Public(a.matmul(b)),
-            (Self::Public(k), Self::Secret(s)) => Self::Secret(s.map_linear(|t| k.matmul(t))),
-            (Self::Secret(s), Self::Public(k)) => Self::Secret(s.map_linear(|t| t.matmul(k))),
-            (Self::Secret(a), Self::Secret(b)) => Self::Secret(matmul::matmul(cx, a, b)?),
-        })
-    }
 }
 
 /// The order of axes that has one of them in front.
@@ -123,14 +115,22 @@ fn moved_back(rank: usize, axis: usize) -> Vec<usize> {
     (1..=axis).chain([0]).chain(axis + 1..rank).collect()
 }
 
-/// The value of `node` from those of its operands.
+/// What a run keeps beside the values of nodes.
+pub(super) struct Kept<'a, S: Shareable> {
+    /// Own inputs that are still to come.
+    pub(super) inputs: &'a mut EncodedInputs,
+    /// Matrices that are opened once.
+    pub(super) masked: &'a mut Masked<S>,
+}
+
+/// The value of `node` from those of its operands, and of what it opens.
 pub(super) fn evaluate<S: Shareable>(
     cx: &mut Session<S>,
     program: &Program,
     node: NodeId,
     lowered: &Lowered,
     x: &[&Value<S>],
-    inputs: &mut EncodedInputs,
+    kept: Kept<'_, S>,
 ) -> Result<Value<S>, ProtocolError> {
     let (op, fact, frac) = (&program.nodes()[node as usize].op, program.fact(node), program.frac_bits());
     let (shape, holder) = (fact.shape.dims(), cx.holder());
@@ -166,7 +166,7 @@ pub(super) fn evaluate<S: Shareable>(
         |v: Value<S>, cx: &mut Session<S>| v.truncate(program.factor(node).first, (rounding, tree), cx);
     let value = match op {
         Op::Input { owner, .. } => {
-            let own = inputs.take(node);
+            let own = kept.inputs.take(node);
             Value::Secret(S::input(cx, PartyId::new(*owner), shape, own.as_ref())?)
         }
         Op::Constant { values, .. } => Value::Public(values.clone()),
@@ -175,11 +175,13 @@ pub(super) fn evaluate<S: Shareable>(
         Op::Neg(_) => x[0].neg(),
         Op::Mul(..) => stretch(x[0]).mul(stretch(x[1]), cx)?,
         Op::Square(_) => Value::Secret(mul::square(cx, x[0].secret())?),
-        Op::MatMul(..) => x[0].matmul(x[1], cx)?,
+        Op::MatMul(..) => kept.masked.product(cx, x, lowered.reuse)?,
         Op::Dense { .. } => {
             let product = scale_of(0) + scale_of(1);
             let scale = product.max(scale_of(2));
-            let xw = x[0].matmul(x[1], cx)?;
+            // The bias is not among what a product takes.
+            let factors: Vec<&Value<S>> = x[..2].iter().chain(x.get(3)).copied().collect();
+            let xw = kept.masked.product(cx, &factors, lowered.reuse)?;
             let xw =
                 if scale > product { xw.map(|t| t.scale(Z64::power_of_two(scale - product))) } else { xw };
             xw.add(aligned(2, scale), holder)

@@ -23,7 +23,7 @@ const MAX_SIGMOID_BITS: u32 = 16;
 /// # Errors
 /// [`InputError`] if an input is missing, has another shape or does not fit its declared range.
 pub fn fixed(program: &Program, inputs: &Values) -> Result<Values, InputError> {
-    let outputs = walk(program, |node, operands| evaluate(program, inputs, node, operands))?;
+    let outputs = walk(program, |_| None, |node, operands| evaluate(program, inputs, node, operands))?;
     let scales = program.outputs().iter().map(|o| program.fact(o.node).scale);
     Ok(named(program, outputs.iter().zip(scales).map(|(t, s)| decode(t, s)).collect()))
 }

@@ -11,6 +11,7 @@ use ndarray::{Array2, ArrayD};
 mod arithmetic;
 mod order;
 mod ranks;
+mod reuse;
 mod settings;
 
 type Build = fn(&mut ProgramBuilder, Value, Value) -> Result<Value, ProgramError>;
@@ -33,7 +34,7 @@ const COLUMNS: usize = 3;
 
 /// Every operation with operands of every kind: x and y are secret and \[5, 3\].
 fn cases() -> Vec<(&'static str, Tolerance, Build)> {
-    [arithmetic::cases(), order::cases(), ranks::cases()].concat()
+    [arithmetic::cases(), order::cases(), ranks::cases(), reuse::cases()].concat()
 }
 
 /// Multiples of 2^−8 between ±16, so that every scale represents them; with equal elements, zeros and extremes.

@@ -1,6 +1,6 @@
 //! What the builder infers and what it refuses, with the messages that users see.
 
-use ml_ops::{Axis, Owner, Program, ProgramBuilder, ProgramError, Value};
+use ml_ops::{Axis, Direction, Owner, Program, ProgramBuilder, ProgramError, Rounding, Value};
 use mpc_core::fixed::FracBits;
 use ndarray::{arr1, arr2};
 
@@ -45,6 +45,21 @@ fn facts_follow_the_operations() {
         (p.mul(x, integers).unwrap(), "[4, 3]", 16, 30.0, false),
         (p.neg(less).unwrap(), "[4, 3]", 0, 1.0, false),
         (p.relu(x).unwrap(), "[4, 3]", 16, 10.0, false),
+        (p.equal(x, row).unwrap(), "[4, 3]", 0, 1.0, true),
+        (p.not_equal(less, integers).unwrap(), "[4, 3]", 0, 1.0, true),
+        (p.minimum(x, row).unwrap(), "[4, 3]", 16, 10.0, false),
+        (p.maximum(row, less).unwrap(), "[4, 3]", 16, 5.0, false),
+        (p.maximum(less, less).unwrap(), "[4, 3]", 0, 1.0, true),
+        (p.abs(x).unwrap(), "[4, 3]", 16, 10.0, false),
+        (p.sign(x).unwrap(), "[4, 3]", 0, 1.0, false),
+        (p.max(x, Axis(0)).unwrap(), "[3]", 16, 10.0, false),
+        (p.min(less, Axis(1)).unwrap(), "[4]", 0, 1.0, true),
+        (p.argmax(x, Axis(0)).unwrap(), "[3]", 0, 3.0, false),
+        (p.argmin(w, Axis(1)).unwrap(), "[3]", 0, 1.0, true),
+        (p.argmax_one_hot(x, Axis(1)).unwrap(), "[4, 3]", 0, 1.0, true),
+        (p.sort(x, Axis(1), Direction::Ascending).unwrap(), "[4, 3]", 16, 10.0, false),
+        (p.top_k(less, 2, Axis(0), Direction::Descending).unwrap(), "[2, 3]", 0, 1.0, true),
+        (p.top_k_with(x, less, 2, Axis(0), Direction::Descending).unwrap().1, "[2, 3]", 16, 10.0, false),
     ];
     for (v, shape, scale, max_abs, bit) in made {
         let f = p.fact(v).unwrap();
@@ -226,5 +241,63 @@ fn whatever_builds_is_within_the_limits_of_a_dealer() {
     assert_eq!(
         e,
         "node 1 (relu): one node compares at most 2^21 elements; slice the rows and join the results"
+    );
+}
+
+#[test]
+fn extremes_and_sorts_that_cannot_be_are_named() {
+    use Direction::{Ascending, Descending};
+    let mut p = builder();
+    let x = input(&mut p, "x", &[4, 3], 1.0);
+    let y = input(&mut p, "y", &[3, 4], 1.0);
+    let message = |r: Result<Value, ProgramError>| r.unwrap_err().to_string();
+    let no_axis = "axis 2 of shape [4, 3] does not exist";
+    assert!(message(p.max(x, Axis(2))).contains(no_axis));
+    assert!(message(p.argmin(x, Axis(2))).contains(no_axis));
+    assert!(message(p.argmax_one_hot(x, Axis(2))).contains(no_axis));
+    assert!(message(p.sort(x, Axis(2), Ascending)).contains(no_axis));
+    for k in [0, 5] {
+        assert_eq!(
+            message(p.top_k(x, k, Axis(0), Descending)),
+            "node 2 (sort): at least one element is kept, and at most as many as there are"
+        );
+    }
+    let with = p.top_k_with(x, y, 2, Axis(0), Descending).map(|(keys, _)| keys);
+    assert!(message(with).contains("what moves along has a value beside every key"));
+    // The result of keys and values has an axis more.
+    let deep = input(&mut p, "deep", &[1, 1, 1, 1, 1, 2], 1.0);
+    let with = p.top_k_with(deep, deep, 1, Axis(5), Descending).map(|(keys, _)| keys);
+    assert!(message(with).contains("is not allowed"));
+    let big = input(&mut p, "big", &[2], 2f64.powi(45));
+    for r in [p.equal(big, big), p.minimum(big, big), p.maximum(big, big)] {
+        assert!(message(r).contains("the difference of the operands may reach"));
+    }
+    let long = input(&mut p, "long", &[(1 << 16) + 1], 1.0);
+    assert!(message(p.sort(long, Axis(0), Ascending)).contains("an axis of at most 2^16 elements is sorted"));
+    assert!(p.max(long, Axis(0)).is_ok());
+    // 2^16 elements take 2^16·16·17/4 comparisons; seven such sorts are too many.
+    let most = p.slice(long, Axis(0), 0..1 << 16).unwrap();
+    for _ in 0..7 {
+        p.sort(most, Axis(0), Ascending).unwrap();
+    }
+    assert!(message(p.sort(most, Axis(0), Ascending)).contains("compare at most 2^25 times per column"));
+}
+
+#[test]
+fn exact_rounding_has_a_limit_of_its_own() {
+    let build = |rounding, elements: usize| {
+        let mut p = builder();
+        p.rounding(rounding);
+        let x = input(&mut p, "x", &[elements], 1.0);
+        let y = p.square(x).unwrap();
+        p.output("y", y, &[0]).unwrap();
+        p.build().map(|program| program.demand().check().unwrap())
+    };
+    let most = 1 << 21;
+    assert!(build(Rounding::Exact, most).is_ok());
+    assert!(build(Rounding::Dithered, most + 1).is_ok());
+    assert_eq!(
+        build(Rounding::Exact, most + 1).unwrap_err().to_string(),
+        "node 1 (square): with exact rounding one node truncates at most 2^21 elements; slice the rows and join the results"
     );
 }

@@ -103,7 +103,7 @@ fn a_link_decides_the_shape_of_each_operation_alone() {
 
 /// The bits that each ReLU, absolute value and clamp takes off its operand.
 fn fused(build: Build) -> Vec<u32> {
-    let plan = program(2, 16, build).unwrap().plan();
+    let plan = program(2, 16, build).expect("a valid program").plan();
     plan.ops
         .iter()
         .filter(|o| ["relu", "abs", "clamp"].contains(&o.op))

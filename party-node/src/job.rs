@@ -2,6 +2,8 @@
 
 mod agreement;
 mod dealer;
+#[cfg(test)]
+mod equivocation_tests;
 mod errors;
 mod heads;
 #[cfg(test)]
@@ -88,7 +90,7 @@ pub fn check_own_key(config: &Config, identity: &Identity) -> Result<(), CliErro
 pub fn distance_from_cause(code: &str) -> u8 {
     match code {
         "peer_aborted" => 3,
-        "peer_lost" | "peer_timeout" | "peer_absent" => 2,
+        "peer_lost" | "peer_timeout" | "peer_absent" | "dealer_not_ready" => 2,
         "peer_malformed" | "out_of_step" => 1,
         _ => 0,
     }

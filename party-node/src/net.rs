@@ -9,10 +9,11 @@
 //! learns addresses, times and sizes, which follow from the public program. A peer sees what the protocol sends it,
 //! nothing else; in particular the nonces, digests and close reasons of the handshake depend on no private value.
 //!
-//! **What a peer can do.** It can end the session, and every text it sends is bounded and stripped of control
+//! **What a peer can do.** It can end the session, and every text it sends is bounded and stripped of all but plain
 //! characters before it is printed. It cannot make this node allocate more than the bounds of the queues, wait
-//! longer than its deadlines, mistake one party for another, or replay a message of another session: the keys of a
-//! connection are fresh, and a frame carries its place in the program.
+//! longer than its deadlines, take another's place, mistake one party for another, or replay a message of another session:
+//! the keys of a connection are fresh, and a frame carries its place in the program. `docs/threat-model.md` has the bounds, and
+//! `hostile` tries them.
 //!
 //! **Failure** is decided in one place (`links`): the first failure ends the session everywhere, with the culprit's
 //! name.
@@ -35,12 +36,16 @@ mod control;
 mod dial;
 pub(crate) mod frame;
 #[cfg(test)]
-mod hostile_tests;
+pub(crate) mod hostile;
 mod join;
 mod links;
 mod lobby;
+mod pace;
+mod present;
+mod printable;
 mod pump;
 mod queue;
+mod quorum;
 mod rows;
 mod runtime;
 pub(crate) mod tls;
@@ -50,9 +55,9 @@ pub use control_stream::ControlStream;
 pub use dealer_link::{DealerLink, QuicCorrections};
 pub use dealer_server::{DealerOptions, DealerServer};
 pub use dealer_session::{CorrectionSink, DealerSession};
-pub(crate) use error::printable;
 pub use error::{Difference, Names, NetError, blame};
 pub use keys::{PROTOCOL_VERSION, PeerKeys, SecretBytes, roster_digest};
 pub use options::{ConnectOptions, Member, Notice};
+pub(crate) use printable::printable;
 pub use session::{Connected, RowOrder, connect};
 pub use transport::{LinkProfile, Listener};

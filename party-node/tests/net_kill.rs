@@ -130,7 +130,7 @@ struct Verdict(Instant, Peer, String);
 
 impl Verdict {
     fn new(error: &ChannelError, names: &party_node::net::Names) -> Self {
-        Self(Instant::now(), blame(error), names.render(error))
+        Self(Instant::now(), blame(error).unwrap(), names.render(error))
     }
 
     fn assert(&self, killed: Instant, culprit: Peer, name: &str) {

@@ -136,7 +136,7 @@ fn an_abort_reaches_everyone_with_reason_and_culprit() {
             matches!(&error, ChannelError::Aborted { reason, .. } if reason.contains("openings differ")),
             "{text}"
         );
-        assert_eq!(blame(&error), culprit, "{text}");
+        assert_eq!(blame(&error), Some(culprit), "{text}");
         assert!(text.contains("bureau"), "{text}");
     }
 }

@@ -18,7 +18,7 @@ pub enum ProtocolError {
     Preprocessing(#[from] PrepError),
     /// The parties did not all see the same opened values. Someone told different peers different things; the check
     /// cannot say who.
-    #[error("{peer} saw other opened values than this party: no output leaves")]
+    #[error("this party and {peer} saw different opened values: no output leaves")]
     OpeningsDiffer {
         /// The peer whose digest differs from ours; not necessarily the culprit.
         peer: PartyId,

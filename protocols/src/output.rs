@@ -4,6 +4,11 @@
 //! every party adds its share of a fresh zero, `z_i = Σ_{j>i} PRG(K_ij) − Σ_{j<i} PRG(K_ij)`, and sends the sum to the
 //! recipients alone. Without that, a share would carry the linear history of the computation: MP-SPDZ 0.3.9 fixed this.
 //!
+//! The comparison is of all pairs, so if two honest parties saw different openings, every honest party has an honest peer
+//! of the other view and ends before its shares leave, whatever the equivocator answers. It proves nothing about a value
+//! that all were told alike, nothing between two parties, and nothing about the output shares, which follow it: a recipient
+//! cannot check those, and two recipients of one output can be told different results. `tests/equivocation.rs` shows each.
+//!
 //! **Security**: given the output, the shares that a recipient receives are uniform with the right sum, so they are
 //! simulated from the output. Streams are named by (K_ij, session, output node, place). **Cost**: 1 round of 32 bytes to
 //! each party, then 1 round of 8 bytes per element to each recipient.

@@ -215,9 +215,12 @@ impl<S: Sharing> Session<S> {
             }
             for b in &mut opened_bits {
                 let (theirs, after) = rest.split_at(packed_bytes(b.lanes(), b.len()));
-                let what = "padding of opened bits is not zero";
-                let malformed = ChannelError::Malformed { peer: Peer::Party(from), what };
-                b.xor_assign(&BitTensor::unpack(b.lanes(), b.len(), theirs).ok_or(malformed)?);
+                let Some(theirs) = BitTensor::unpack(b.lanes(), b.len(), theirs) else {
+                    self.poisoned = true;
+                    let what = "padding of opened bits is not zero";
+                    return Err(ChannelError::Malformed { peer: Peer::Party(from), what }.into());
+                };
+                b.xor_assign(&theirs);
                 rest = after;
             }
         }

@@ -12,10 +12,9 @@ use mpc_core::channel::{Channel, ChannelError};
 use mpc_core::local::network;
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::ring::Z64;
-use mpc_core::share::{Additive, Sharing};
+use mpc_core::share::{Additive, BitSharing, Sharing};
 use mpc_core::tag::Tag;
-
-use protocols::convert::to_bits;
+use protocols::convert::{to_bits, to_ring};
 use protocols::error::{PrepError, ProtocolError};
 use protocols::input::input;
 use protocols::mul::{mul, square};
@@ -206,6 +205,34 @@ fn set_padding_bits_are_malformed() {
     });
     let is_malformed = |o: &Outcome| matches!(o, Err(ProtocolError::Channel(ChannelError::Malformed { .. })));
     assert!(all[1..].iter().all(is_malformed), "{all:?}");
+}
+
+#[test]
+fn after_a_malformed_opening_a_session_gives_no_output() {
+    // Party 0 sets padding in its only opening of bits; then both try to output, whatever went wrong.
+    let mut tamper = Some(|_, b: Bytes| Bytes::from(b.iter().map(|v| v | 0x80).collect::<Vec<u8>>()));
+    let channels = network(2)
+        .into_iter()
+        .map(|c| -> Box<dyn Channel> {
+            let inner: Box<dyn Channel> = Box::new(c);
+            match tamper.take() {
+                Some(tamper) => Box::new(Tampering { inner, at: 0, count: 0, tamper }),
+                None => inner,
+            }
+        })
+        .collect();
+    let all = outcomes(trial::sessions_over(channels, seed(7), None), |cx| {
+        cx.enter(0, 0)?;
+        let bits = <Additive<Z64> as Sharing>::Bits::zeros(1, 3);
+        let opened = to_ring(cx, &bits).err();
+        let x = Additive::from_share(tensor::<Z64>([1]));
+        let then = output(cx, &[(&x, &[P0, P1])]).map(|_| true);
+        let Some(first) = opened else { return then };
+        assert!(matches!(then, Err(ProtocolError::Poisoned)), "{first}, then {then:?}");
+        Err(first)
+    });
+    let is_malformed = |o: &Outcome| matches!(o, Err(ProtocolError::Channel(ChannelError::Malformed { .. })));
+    assert!(is_malformed(&all[1]) && all[0].is_err(), "{all:?}");
 }
 
 #[test]

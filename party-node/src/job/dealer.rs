@@ -125,7 +125,7 @@ fn next(
 }
 
 fn give_up(session: &DealerSession, failure: &Failure) {
-    session.abort(Some(failure.culprit.unwrap_or(Peer::Dealer)), failure.reason());
+    session.abort(failure.accused(Peer::Dealer), failure.reason());
 }
 
 fn agreement(config: &DealerConfig, identity: &Identity, session: &DealerSession) -> Agreement {

@@ -3,6 +3,7 @@
 
 use ml_ops::RunError;
 use mpc_core::channel::{ChannelError, Peer};
+use mpc_core::tag::node;
 use protocols::error::{PrepError, ProtocolError};
 
 use crate::error::CliError;
@@ -11,8 +12,9 @@ use crate::net::{Names, NetError, blame};
 /// A session that failed: what this node's operator sees, and what everybody else may know of it.
 pub(super) struct Failure {
     pub(super) error: CliError,
-    /// Whom the others should hold responsible.
+    /// The member whose fault it is, as far as this node can know.
     pub(super) culprit: Option<Peer>,
+    own: bool,
     reason: String,
 }
 
@@ -21,14 +23,20 @@ impl Failure {
     /// code.
     pub(super) fn own(error: CliError) -> Self {
         let reason = error.code().to_owned();
-        Self { error, culprit: None, reason }
+        Self { error, culprit: None, own: true, reason }
     }
 
     /// What the network or a protocol noticed. Its text is made of names of members, steps, sizes and times, and of what a
     /// peer said about itself.
     pub(super) fn of_session(error: CliError, culprit: Option<Peer>) -> Self {
         let reason = error.message().to_owned();
-        Self { error, culprit, reason }
+        Self { error, culprit, own: false, reason }
+    }
+
+    /// Whom this node, `me`, tells the others to hold responsible: itself for its own trouble, and nobody where nobody can
+    /// be known.
+    pub(super) fn accused(&self, me: Peer) -> Option<Peer> {
+        if self.own { Some(me) } else { self.culprit }
     }
 
     /// Why the session failed, as the peers are told and as the log says, which others are shown.
@@ -68,23 +76,25 @@ pub(super) fn from_channel(names: &Names, step: Option<&str>, error: &ChannelErr
     };
     let text = names.render(error);
     let message = step.map_or_else(|| text.clone(), |step| format!("{step}: {text}"));
-    Failure::of_session(CliError::outcome(code, message), Some(blame(error)))
+    Failure::of_session(CliError::outcome(code, message), blame(error))
 }
 
 /// The computation failed.
 pub(super) fn from_run(names: &Names, error: &RunError) -> Failure {
     match error {
         RunError::Input(e) => Failure::own(CliError::setup("out_of_range", e)),
-        RunError::Protocol { node, op, source } => {
-            let step = format!("{op} (node {node})");
+        RunError::Protocol { node: place, op, source } => {
+            // The comparison and the outputs are no nodes of the program.
+            let step = if *place < node::CONFIRM { format!("{op} (node {place})") } else { (*op).to_owned() };
             match source {
                 ProtocolError::Channel(e) | ProtocolError::Preprocessing(PrepError::Channel(e)) => {
                     from_channel(names, Some(&step), e)
                 }
                 ProtocolError::OpeningsDiffer { peer } => {
+                    // Whoever told the two of them different things, it need not be either.
                     let peer = names.party(*peer);
                     let message =
-                        format!("{step}: {peer} saw other opened values than this party; no output leaves");
+                        format!("{op}: this party and {peer} saw different opened values; no output leaves");
                     Failure::of_session(CliError::outcome("openings_differ", message), None)
                 }
                 other => Failure::own(CliError::outcome("protocol_failed", format_args!("{step}: {other}"))),

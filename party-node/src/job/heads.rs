@@ -13,7 +13,7 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mpc_core::channel::{ChannelError, Peer};
 use mpc_core::checkpoint::{
@@ -136,18 +136,22 @@ impl<'a> Heads<'a> {
 
     fn compare_with(&self, control: &ControlStream, member: &Member, own: &Snapshot) -> Result<(), Failure> {
         let lost = |e: ChannelError| from_channel(&self.names, Some("comparing logs"), &e);
-        let theirs = match self.trade_seen(control, member, self.limit) {
+        // While this node waits here, others wait for it in the first round, or for its corrections: it must be the first
+        // to say for whom.
+        let until = Instant::now() + self.limit / 2;
+        let left = || until.saturating_duration_since(Instant::now());
+        let theirs = match self.trade_seen(control, member, left()) {
             Ok(theirs) => theirs,
             Err(Trouble::Fault(failure)) => return Err(failure),
             Err(Trouble::Lost(e)) => return Err(lost(e)),
             Err(Trouble::Withheld(what)) => return Err(failure("internal", what)),
         };
-        let growth = control.exchange(own.growth(&theirs).encode(), MAX_GROWTH_BYTES, self.limit);
+        let growth = control.exchange(own.growth(&theirs).encode(), MAX_GROWTH_BYTES, left());
         let accepted = Growth::decode(&growth.map_err(lost)?)
             .map_err(|reason| WitnessError::Refused { peer: member.name.clone(), reason })
             .and_then(|growth| accept_growth(&mut self.memory(), member, &growth));
         let answer = accepted.as_ref().map_or_else(refusing, |()| Answer::Accepted);
-        let answer = control.exchange(answer.encode(), MAX_ANSWER_BYTES, self.limit);
+        let answer = control.exchange(answer.encode(), MAX_ANSWER_BYTES, left());
         own.check(&theirs).map_err(|e| self.own_fault(control.peer(), member, &e))?;
         accepted.map_err(|e| self.refusal(control.peer(), member, &e))?;
         // Whether it is right is not known here: it is the one that ends the session.

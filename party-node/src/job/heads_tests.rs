@@ -27,7 +27,7 @@ use crate::net::{
 };
 
 /// How long the honest side waits for a message.
-const LIMIT: Duration = Duration::from_millis(700);
+const LIMIT: Duration = Duration::from_millis(1_400);
 const PATIENCE: Duration = Duration::from_secs(20);
 const NAMES: [&str; 2] = ["alice", "mallory"];
 

@@ -10,8 +10,8 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
@@ -25,6 +25,7 @@ use crate::error::CliError;
 use crate::job::{run_dealer, run_party};
 use crate::log::tests::killed::{AFTER, TORN};
 use crate::log::{prove_consistency, render, verify};
+use crate::net::hostile::ALONE;
 use crate::progress::for_stderr;
 
 const CONFIG: &str = "SUBROSA_TEST_NODE_CONFIG";
@@ -35,8 +36,6 @@ const CONNECT_TIMEOUT_MS: u64 = 5_000;
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Sessions at once: they spend most of their time waiting to notice the victim's silence.
 const WORKERS: usize = 4;
-/// One test at a time: each starts twelve processes at once.
-static ALONE: Mutex<()> = Mutex::new(());
 
 /// Not a test by itself: a node.
 #[test]

@@ -120,19 +120,19 @@ impl Run<'_> {
             CliError::outcome("internal", "the session has no dealer, though it asked for one")
         })?;
         let opened = Transcript::open(log.handle(), &self.config.node, me, agreement);
-        let mut transcript = opened.inspect_err(|e| give_up(&handle, me, e.code()))?;
+        let mut transcript = opened.inspect_err(|e| give_up(&handle, Some(me), e.code()))?;
         let heads = self
             .commit_inputs(&mut transcript, &encoded)
             .and_then(|()| {
                 let open = transcript.opened().clone();
                 Heads::new(&self.config.node, self.identity, log.handle(), open, handle.names().clone())
             })
-            .inspect_err(|e| give_up(&handle, me, e.code()))?;
+            .inspect_err(|e| give_up(&handle, Some(me), e.code()))?;
 
         let mut secrets = Secrets { id, keys, dealer };
         let recorders = self.recorders(channel, &mut secrets, &log);
         let computed = heads
-            .compare(handle.controls(), |f| handle.abort(Some(f.culprit.unwrap_or(me)), f.reason()))
+            .compare(handle.controls(), |f| handle.abort(f.accused(me), f.reason()))
             .and_then(|()| self.compute(&handle, secrets, &recorders, encoded, &log, progress));
         clock.seconds.compute = clock.lap();
         progress.phase("closing the session");
@@ -278,7 +278,7 @@ impl Run<'_> {
         transcript: &Transcript,
         failure: &Failure,
     ) {
-        give_up(handle, failure.culprit.unwrap_or(Peer::Party(self.config.me)), failure.reason());
+        give_up(handle, failure.accused(Peer::Party(self.config.me)), failure.reason());
         let (rounds, sent) = recorders.finish();
         let outcome = Outcome::aborted(failure.error.code(), failure.culprit, failure.reason());
         if let Err(error) = transcript.close(outcome, rounds, sent) {
@@ -301,8 +301,8 @@ impl Recorders {
 }
 
 /// Tells all peers, and waits a moment until that has left.
-fn give_up(handle: &SessionHandle, culprit: Peer, reason: &str) {
-    handle.abort(Some(culprit), reason);
+fn give_up(handle: &SessionHandle, culprit: Option<Peer>, reason: &str) {
+    handle.abort(culprit, reason);
     handle.flush();
 }
 

@@ -14,6 +14,7 @@ use super::dealer_link::GOODBYE;
 use super::error::Names;
 use super::frame::{FRAME_MAX_BYTES, Frame};
 use super::links::Links;
+use super::options::sooner_ms;
 use super::pump::Duplex;
 use super::queue::Blocked;
 use super::runtime::NetThread;
@@ -49,7 +50,7 @@ impl AsRef<NetThread> for Core {
 impl Drop for Core {
     fn drop(&mut self) {
         if !self.links.over() {
-            self.links.abort(self.me, None, "it ended without finishing the session");
+            self.links.abort(self.me, Some(self.me), "it ended without finishing the session");
         }
         self.farewell();
     }
@@ -67,12 +68,12 @@ impl Lane {
     fn send(&self, links: &Links, to: PartyId, tag: Tag, message: Bytes) -> Result<(), ChannelError> {
         let peer = Peer::Party(to);
         let Some(duplex) = &self.peers[to] else { return Ok(()) };
-        let timeout = Duration::from_millis(self.receive_timeout_ms);
+        // Whoever comes after it in the order of sending waits too.
+        let waited_ms = sooner_ms(self.receive_timeout_ms);
+        let timeout = Duration::from_millis(waited_ms);
         duplex.outgoing.put_blocking(message.len(), (tag, message), timeout).map_err(|e| match e {
             Blocked::Failed(error) => error,
-            Blocked::Deadline => {
-                links.fail(ChannelError::Timeout { peer, tag, waited_ms: self.receive_timeout_ms })
-            }
+            Blocked::Deadline => links.fail(ChannelError::Timeout { peer, tag, waited_ms }),
         })
     }
 
@@ -83,11 +84,26 @@ impl Lane {
         peer: Peer,
         tag: Tag,
     ) -> Result<Frame, ChannelError> {
-        duplex.incoming.take_blocking(Duration::from_millis(self.receive_timeout_ms)).map_err(|e| {
-            links.fail(match e {
+        let (sooner, all) = (sooner_ms(self.receive_timeout_ms), self.receive_timeout_ms);
+        let take = |ms| duplex.incoming.take_blocking(Duration::from_millis(ms));
+        let timeout = |waited_ms| ChannelError::Timeout { peer, tag, waited_ms };
+        let taken = match take(sooner) {
+            Err(Blocked::Deadline) if self.is_overtaken(tag) => Err(timeout(sooner)),
+            Err(Blocked::Deadline) => take(all - sooner).map_err(|e| match e {
                 Blocked::Failed(error) => error,
-                Blocked::Deadline => ChannelError::Timeout { peer, tag, waited_ms: self.receive_timeout_ms },
-            })
+                Blocked::Deadline => timeout(all),
+            }),
+            Err(Blocked::Failed(error)) => Err(error),
+            Ok(frame) => Ok(frame),
+        };
+        taken.map_err(|error| links.fail(error))
+    }
+
+    /// Whether another party is past this place already. Then what is due was withheld from this node alone, which keeps
+    /// that party waiting in turn.
+    fn is_overtaken(&self, tag: Tag) -> bool {
+        self.peers.iter().any(|(_, peer)| {
+            peer.as_ref().is_some_and(|duplex| duplex.incoming.has(|frame| frame.header.tag != tag))
         })
     }
 
@@ -128,7 +144,7 @@ impl Lane {
         }
     }
 
-    fn exchange(
+    pub(crate) fn exchange(
         &self,
         links: &Links,
         tag: Tag,
@@ -201,7 +217,7 @@ pub struct SessionHandle {
 
 impl SessionHandle {
     /// Ends the session because of something outside the network, such as a failed check or an interrupt. Every peer
-    /// ends with this reason (at most 200 bytes are sent) and blames `culprit`, if one is named.
+    /// ends with this reason (at most 200 bytes are sent) and blames `culprit`; nobody, if none is named.
     pub fn abort(&self, culprit: Option<Peer>, reason: &str) {
         self.core.links.abort(self.core.me, culprit, reason);
     }

@@ -7,18 +7,23 @@ use mpc_core::channel::Peer;
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::tag::SessionId;
 use quinn::{Connection, RecvStream, SendStream};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::control::{ControlError, read_exact, read_message, write_all, write_message};
-use super::error::NetError;
+use super::control::{ControlError, lost, read_exact, read_message, write_all, write_message};
+use super::error::{Names, NetError};
 use super::hello::{Confirm, DealerHello, HELLO_MAX_BYTES};
-use super::join::{Greeted, Meeting, Present};
+use super::join::Meeting;
+use super::links::closed_or_silent;
+use super::present::{Greeted, Present};
 use super::rows::RowTest;
 
 /// Others may have met everyone only at the very end of their deadline.
 const GRACE_MS: u64 = 3_000;
 /// How long a confirmation that differs may take to reach the peer before the connection is closed.
 const LAST_WORD_MS: u64 = 1_000;
+/// The dealer's answer to one party may be that much behind its answer to another.
+const BEGUN_MS: u64 = 200;
 /// What the dealer answers when all parties of a session asked for the same.
 pub(crate) const DEALER_READY: &[u8] = b"ready";
 
@@ -39,7 +44,8 @@ pub(crate) struct Agreed {
     pub(crate) dealer: Option<Streams>,
 }
 
-/// Confirms with everyone at once. The first failure wins and says whom it is about.
+/// Confirms with all parties at once, then asks the dealer: when it is ready, everyone has confirmed with everyone, and
+/// nobody waits for a party that a third keeps waiting. The first failure wins and says whom it is about.
 pub(crate) async fn confirm(
     meeting: Meeting,
     present: Present,
@@ -48,7 +54,12 @@ pub(crate) async fn confirm(
     dealer_hello: Option<DealerHello>,
 ) -> Result<Agreed, (Peer, NetError)> {
     let deadline = meeting.deadline.max(Instant::now()) + Duration::from_millis(GRACE_MS);
-    let mut tasks = tokio::task::JoinSet::new();
+    let myself = |e: JoinError| (Peer::Party(meeting.me), NetError::Setup(e.to_string()));
+    let mut watches = JoinSet::new();
+    let watch = |watches: &mut JoinSet<_>, peer, c: &Connection| {
+        drop(watches.spawn(gone(meeting.names.clone(), peer, c.clone())))
+    };
+    let mut tasks = JoinSet::new();
     for (i, greeted) in present.parties.into_iter().enumerate() {
         let Some(greeted) = greeted else { continue };
         let p = PartyId::new(i);
@@ -56,48 +67,67 @@ pub(crate) async fn confirm(
         tasks.spawn(async move {
             let late = Err(absent(&meeting, Peer::Party(p)));
             let result = timeout_at(deadline, confirm_party(&meeting, p, greeted, session, rows)).await;
-            result.unwrap_or(late).map(|s| Confirmed::Party(p, s)).map_err(|e| (Peer::Party(p), e))
+            result.unwrap_or(late).map(|streams| (p, streams)).map_err(|e| (Peer::Party(p), e))
         });
     }
-    if let (Some(greeted), Some(hello)) = (present.dealer, dealer_hello) {
-        let meeting = meeting.clone();
-        tasks.spawn(async move {
-            let late = Err(absent(&meeting, Peer::Dealer));
-            let result = timeout_at(deadline, ask_dealer(greeted, &hello)).await;
-            let result = result.map(|r| r.map_err(|e| e.into_net_error(&meeting.names, Peer::Dealer)));
-            result.unwrap_or(late).map(Confirmed::Dealer).map_err(|e| (Peer::Dealer, e))
-        });
+    if let Some(dealer) = &present.dealer {
+        watch(&mut watches, Peer::Dealer, &dealer.connection);
     }
-    let mut parties: Vec<(usize, [Streams; 2])> = Vec::new();
-    let mut dealer = None;
-    while let Some(joined) = tasks.join_next().await {
-        let me = Peer::Party(meeting.me);
-        match joined.map_err(|e| (me, NetError::Setup(e.to_string())))?? {
-            Confirmed::Party(p, streams) => parties.push((p.index(), streams)),
-            Confirmed::Dealer(streams) => dealer = Some(streams),
+    let mut parties: Vec<(PartyId, [Streams; 2])> = Vec::new();
+    while !tasks.is_empty() {
+        tokio::select! {
+            // What was agreed before somebody left stays agreed.
+            biased;
+            Some(confirmed) = tasks.join_next() => {
+                let (p, streams) = confirmed.map_err(myself)??;
+                watch(&mut watches, Peer::Party(p), &streams[0].connection);
+                parties.push((p, streams));
+            }
+            Some(gone) = watches.join_next() => return Err(gone.unwrap_or_else(myself)),
         }
     }
-    parties.sort_by_key(|(p, _)| *p);
+    let dealer = match (present.dealer, dealer_hello) {
+        (Some(greeted), Some(hello)) => {
+            let answer = timeout_at(deadline, ask_dealer(greeted, &hello));
+            let mut answer = std::pin::pin!(answer);
+            let answer = tokio::select! {
+                biased;
+                answer = &mut answer => answer,
+                // Who leaves may have begun already. Then so has everyone, and the session says how it ended.
+                Some(gone) = watches.join_next() => {
+                    let gone = gone.unwrap_or_else(myself);
+                    timeout(Duration::from_millis(BEGUN_MS), answer).await.map_err(|_| gone)?
+                }
+            };
+            let answer = answer.map_err(|_| (Peer::Dealer, absent(&meeting, Peer::Dealer)))?;
+            let named = |e: ControlError| e.into_net_error(&meeting.names, Peer::Dealer);
+            Some(answer.map_err(|e| (Peer::Dealer, named(e)))?)
+        }
+        _ => None,
+    };
+    parties.sort_by_key(|(p, _)| p.index());
     let (lanes, controls) = parties.into_iter().map(|(_, [lane, control])| (lane, control)).unzip();
     Ok(Agreed { lanes, controls, dealer })
 }
 
-/// Whose streams.
-enum Confirmed {
-    /// Lane 0 and the control stream.
-    Party(PartyId, [Streams; 2]),
-    Dealer(Streams),
-}
-
 fn absent(meeting: &Meeting, peer: Peer) -> NetError {
-    let what = match peer {
-        Peer::Party(_) => "it did not confirm the session within the deadline",
-        Peer::Dealer => "it was not ready within the deadline",
-    };
-    NetError::Lost { peer: meeting.names.of(peer).into(), reason: what.into() }
+    let name = meeting.names.of(peer).to_owned();
+    match peer {
+        Peer::Dealer => NetError::NotReady { dealer: name },
+        Peer::Party(_) => {
+            let reason = "it did not confirm the session within the deadline".into();
+            NetError::Lost { peer: name, reason }
+        }
+    }
 }
 
-async fn confirm_party(
+/// A peer of which nothing is due may leave.
+async fn gone(names: Names, peer: Peer, connection: Connection) -> (Peer, NetError) {
+    let reason = closed_or_silent(&connection).await;
+    (peer, lost(&names, peer, &reason))
+}
+
+pub(crate) async fn confirm_party(
     meeting: &Meeting,
     p: PartyId,
     greeted: Greeted,
@@ -164,7 +194,7 @@ async fn same_rows(
     Ok(answers.agree(&theirs))
 }
 
-async fn ask_dealer(greeted: Greeted, hello: &DealerHello) -> Result<Streams, ControlError> {
+pub(crate) async fn ask_dealer(greeted: Greeted, hello: &DealerHello) -> Result<Streams, ControlError> {
     let Greeted { connection, mut send, mut recv, .. } = greeted;
     write_message(&connection, &mut send, &hello.encode()).await?;
     let answer = read_message(&connection, &mut recv, HELLO_MAX_BYTES).await?;

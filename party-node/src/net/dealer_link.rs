@@ -13,6 +13,7 @@ use quinn::Connection;
 use super::frame::FRAME_MAX_BYTES;
 use super::keys::SecretBytes;
 use super::links::{Links, ended};
+use super::options::sooner_ms;
 use super::pump::{read_header, read_payload};
 use super::queue::{Blocked, ByteQueue};
 
@@ -111,6 +112,8 @@ pub(crate) fn receive_corrections(
     links.stop_on_failure(queue.clone());
     tokio::spawn(pump(links.clone(), connection, queue.clone()));
     let current = Piece { item: 0, bytes: Bytes::new() };
+    // While this party waits for the dealer, all others wait for this party.
+    let receive_timeout_ms = sooner_ms(receive_timeout_ms);
     QuicCorrections { links: links.clone(), queue, current, receive_timeout_ms }
 }
 

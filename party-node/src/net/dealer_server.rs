@@ -16,7 +16,7 @@ use super::dealer_session::DealerSession;
 use super::error::NetError;
 use super::hello::close_code;
 use super::keys::{PROTOCOL_VERSION, roster_digest};
-use super::lobby::{Lobby, Quorum};
+use super::lobby::{Lobby, Report};
 use super::options::{Member, Notice, check_roster};
 use super::runtime::NetThread;
 use super::tls::OwnKey;
@@ -79,7 +79,7 @@ impl Drop for Base {
 pub struct DealerServer {
     base: Arc<Base>,
     address: SocketAddr,
-    ready: Mutex<Receiver<Result<Quorum, NetError>>>,
+    ready: Mutex<Receiver<Report>>,
 }
 
 impl DealerServer {
@@ -97,7 +97,8 @@ impl DealerServer {
         }
         let keys: Vec<PublicKey> = options.parties.iter().map(|m| m.key).collect();
         let roster = roster_digest(&keys, Some(&own_key));
-        let gate = Gate::new(OwnKey::new(identity).map_err(setup)?, own_key, keys, options.link.transport());
+        let transport = options.link.dealer_transport();
+        let gate = Gate::new(OwnKey::new(identity).map_err(setup)?, own_key, keys, transport);
         let server = gate.server_config().map_err(setup)?;
         let net = NetThread::start()?;
         let address = listener.address();
@@ -123,15 +124,16 @@ impl DealerServer {
     pub fn accept_session(&self, timeout: Option<Duration>) -> Result<Option<DealerSession>, NetError> {
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         let gone = || NetError::Setup("the network thread ended".into());
-        let quorum = match timeout {
-            None => ready.recv().map_err(|_| gone())??,
+        let report = match timeout {
+            None => ready.recv().map_err(|_| gone())?,
             Some(limit) => match ready.recv_timeout(limit) {
-                Ok(quorum) => quorum?,
+                Ok(report) => report,
                 Err(RecvTimeoutError::Timeout) => return Ok(None),
                 Err(RecvTimeoutError::Disconnected) => return Err(gone()),
             },
         };
         drop(ready);
+        let quorum = report.map_err(|(error, _permit)| error)?;
         DealerSession::start(self.base.clone(), quorum).map(Some)
     }
 }

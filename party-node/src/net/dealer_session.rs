@@ -18,8 +18,8 @@ use super::error::{Names, NetError};
 use super::frame::FRAME_MAX_BYTES;
 use super::keys::{Exported, SecretBytes};
 use super::links::Links;
-use super::lobby::Quorum;
 use super::queue::{Blocked, ByteQueue};
+use super::quorum::Quorum;
 
 /// Corrections that may wait here for the network.
 const OUTGOING_LIMIT_BYTES: usize = 4 << 20;
@@ -116,7 +116,8 @@ impl DealerSession {
         self.listening.call_once(|| {
             for control in &self.controls {
                 let (links, peer) = (self.sink.links.clone(), control.peer());
-                control.listen(GOODBYE.len(), move |heard| goodbye(&links, peer, heard));
+                let parties = self.controls.len();
+                control.listen(GOODBYE.len(), move |heard| goodbye(&links, peer, parties, heard));
             }
         });
     }
@@ -174,7 +175,7 @@ impl DealerSession {
             // The sender is dropped when the session fails; the next line tells how.
             let _ = self.base.net.run(async move { delivered.await.is_ok() });
         }
-        self.sink.links.wait_done(self.seeds.parties(), DONE_TOGETHER_MS)?;
+        self.sink.links.wait_done(self.seeds.parties())?;
         self.sink.links.conclude()
     }
 
@@ -210,7 +211,7 @@ impl DealerSession {
 impl Drop for DealerSession {
     fn drop(&mut self) {
         if !self.sink.links.over() {
-            self.abort(None, "the dealer gave the session up");
+            self.abort(Some(Peer::Dealer), "the dealer gave the session up");
         }
     }
 }
@@ -265,10 +266,20 @@ async fn pump(queue: Arc<Outgoing>, connection: Connection, tell: oneshot::Sende
     }
 }
 
+/// Whatever the dealer waits for then, be it for a party that takes no corrections: the session ends in time.
+async fn overdue(links: Arc<Links>, parties: usize) {
+    tokio::time::sleep(Duration::from_millis(DONE_TOGETHER_MS)).await;
+    links.overdue(parties, DONE_TOGETHER_MS);
+}
+
 /// A party that is done says so; everything else that ends its connection is a failure, which [`Links`] sees.
-fn goodbye(links: &Links, peer: Peer, heard: Result<Vec<u8>, ControlError>) {
+fn goodbye(links: &Arc<Links>, peer: Peer, parties: usize, heard: Result<Vec<u8>, ControlError>) {
     match heard {
-        Ok(word) if word == GOODBYE => links.done(peer),
+        Ok(word) if word == GOODBYE => {
+            if links.done(peer) {
+                tokio::spawn(overdue(links.clone(), parties));
+            }
+        }
         Ok(_) => drop(links.fail(ChannelError::Malformed { peer, what: "an unknown word to the dealer" })),
         Err(ControlError::Lost(reason)) => {
             // A regular close without the word is too early.

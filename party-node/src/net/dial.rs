@@ -12,6 +12,7 @@ use super::control::{ControlError, lost};
 use super::error::{Names, NetError};
 use super::hello::close_code;
 use super::options::Member;
+use super::printable::end_in_words;
 use super::tls::{self, OwnKey};
 use crate::identity::PublicKey;
 
@@ -122,9 +123,9 @@ impl Dialer {
                     address: target.address.clone(),
                     ours: self.own_key.fingerprint(),
                 }),
-                None => Setback::Retry(reason.to_string()),
+                None => Setback::Retry(end_in_words(reason)),
             },
-            _ => Setback::Retry(reason.to_string()),
+            _ => Setback::Retry(end_in_words(reason)),
         }
     }
 }

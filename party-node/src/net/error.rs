@@ -122,6 +122,14 @@ pub enum NetError {
         /// Who.
         peer: String,
     },
+    /// The dealer did not say that all parties have asked it for this session. It may be any party that did not.
+    #[error(
+        "{dealer} was not ready within the deadline, which it is once all parties have asked it for this session"
+    )]
+    NotReady {
+        /// The dealer.
+        dealer: String,
+    },
     /// A message of the handshake does not parse.
     #[error("malformed handshake message from {peer}: {what}")]
     Malformed {
@@ -179,6 +187,16 @@ impl fmt::Display for Difference {
 }
 
 impl NetError {
+    /// Whom the others should hold responsible for an error that was met with `about`: the same that an aborting peer
+    /// names, and nobody where it may be a third: one that told two others different nonces, or that the dealer waits for.
+    pub(crate) fn culprit(&self, about: Peer, names: &Names) -> Option<Peer> {
+        match self {
+            Self::SessionId { .. } | Self::NotReady { .. } => None,
+            Self::Aborted { culprit, .. } => culprit.as_deref().and_then(|name| names.peer(name)),
+            _ => Some(about),
+        }
+    }
+
     /// A stable word for scripts.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -197,6 +215,7 @@ impl NetError {
             Self::Absent { .. } => "peer_absent",
             Self::RowOrder { .. } => "row_order",
             Self::SessionId { .. } => "session_id",
+            Self::NotReady { .. } => "dealer_not_ready",
             Self::Malformed { .. } => "malformed",
             Self::Lost { .. } => "peer_lost",
             Self::Aborted { .. } => "peer_aborted",
@@ -262,6 +281,12 @@ impl Names {
         }
     }
 
+    /// Whose name that is.
+    pub(crate) fn peer(&self, name: &str) -> Option<Peer> {
+        let party = self.parties.iter().position(|n| n == name).map(|i| Peer::Party(PartyId::new(i)));
+        party.or_else(|| (self.dealer == name).then_some(Peer::Dealer))
+    }
+
     /// The name of a party.
     #[must_use]
     pub fn party(&self, party: PartyId) -> &str {
@@ -306,23 +331,12 @@ impl Names {
     }
 }
 
-/// Whom an error is about in the end: the culprit that an aborting peer names, else the peer itself.
+/// Whom an error holds responsible. Of a peer that gave up, that is whom it names, which is its word alone; if it names
+/// nobody, nobody can be blamed, least of all the one who passes it on.
 #[must_use]
-pub fn blame(error: &ChannelError) -> Peer {
+pub fn blame(error: &ChannelError) -> Option<Peer> {
     match error {
-        ChannelError::Aborted { culprit: Some(culprit), .. } => *culprit,
-        other => other.peer(),
+        ChannelError::Aborted { culprit, .. } => *culprit,
+        other => Some(other.peer()),
     }
-}
-
-/// Text from a peer, made safe to print: one line, bounded.
-pub(crate) fn printable(text: &str, max_bytes: usize) -> String {
-    let mut out = String::new();
-    for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
-        if out.len() + c.len_utf8() > max_bytes {
-            break;
-        }
-        out.push(c);
-    }
-    out
 }

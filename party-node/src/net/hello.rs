@@ -8,7 +8,7 @@ use mpc_core::channel::Peer;
 use mpc_core::party::{MAX_PARTIES, PartyId};
 use mpc_core::wire::{Decoder, Encoder, WireError};
 
-use super::error::printable;
+use super::printable::printable;
 
 const MAGIC: &[u8; 4] = b"SBRS";
 /// The longest abort reason in bytes.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use mpc_core::channel::Peer;
 use mpc_core::party::PartyId;
 use mpc_core::wire::Decoder;
-use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
+use quinn::{Connection, Incoming, RecvStream, VarInt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -18,10 +18,12 @@ use super::accept::{Admitted, GREETING_MS, Gate};
 use super::control::{ControlError, lost, read_message, write_message};
 use super::dial::Dialer;
 use super::error::{Difference, Names, NetError};
-use super::hello::{Abort, HELLO_MAX_BYTES, Hello, close_code, decode_greeting, encode_greeting};
+use super::hello::{HELLO_MAX_BYTES, Hello, close_code, decode_greeting, encode_greeting};
 use super::keys::short;
 use super::links::closed_or_silent;
 use super::options::{Member, Notice};
+use super::pace::Pace;
+use super::present::{Greeted, Met, Present, connected_already};
 
 /// How long a party waits for a dial before it looks for itself.
 const PROBE_AFTER_MS: u64 = 2_000;
@@ -29,15 +31,6 @@ const PROBE_AFTER_MS: u64 = 2_000;
 const LAST_WORD_MS: u64 = 1_000;
 /// Notes that an error message repeats.
 const NOTES_MAX: usize = 4;
-
-/// A connection on which both sides have greeted.
-pub(crate) struct Greeted {
-    pub(crate) connection: Connection,
-    pub(crate) send: SendStream,
-    pub(crate) recv: RecvStream,
-    /// The peer's nonce; the dealer has none.
-    pub(crate) nonce: [u8; 32],
-}
 
 enum Event {
     Joined(Peer, Greeted),
@@ -65,33 +58,7 @@ pub(crate) struct Meeting {
     pub(crate) deadline: Instant,
     pub(crate) connect_timeout_ms: u64,
     pub(crate) notice: Notice,
-}
-
-/// All peers, in party order with the own slot empty, and the dealer.
-pub(crate) struct Present {
-    pub(crate) parties: Vec<Option<Greeted>>,
-    pub(crate) dealer: Option<Greeted>,
-}
-
-impl Present {
-    pub(crate) fn connections(&self) -> Vec<Connection> {
-        let all = self.parties.iter().flatten().chain(&self.dealer);
-        all.map(|g| g.connection.clone()).collect()
-    }
-}
-
-/// Tells everyone on `connections` that the session will not come about, and gives the words time to leave.
-pub(crate) async fn give_up(
-    endpoint: &Endpoint,
-    connections: &[Connection],
-    culprit: Option<Peer>,
-    why: &NetError,
-) {
-    let message = Abort { culprit, reason: why.for_peers() }.encode();
-    for connection in connections {
-        connection.close(VarInt::from_u32(close_code::ABORT), &message);
-    }
-    let _ = timeout(Duration::from_millis(250), endpoint.wait_idle()).await;
+    pub(crate) met: Met,
 }
 
 impl Meeting {
@@ -123,9 +90,11 @@ impl Meeting {
         let mut present = Present { parties: self.parties.iter().map(|_| None).collect(), dealer: None };
         let mut notes: Vec<String> = Vec::new();
         let mut reasons: Vec<(Peer, String)> = Vec::new();
+        let pace = Pace::new();
         loop {
             let missing = self.missing(&present);
             if missing.is_empty() {
+                self.met.settle(&present);
                 return Ok(present);
             }
             let Ok(Some(event)) = timeout_at(self.deadline, events.recv()).await else {
@@ -137,7 +106,7 @@ impl Meeting {
                 let waited_ms = self.connect_timeout_ms;
                 let error = NetError::Absent { absent: absent.collect(), waited_ms, notes };
                 let culprit = missing.first().map(|&(peer, _)| peer);
-                give_up(&self.dialer.endpoint, &present.connections(), culprit, &error).await;
+                self.met.give_up(&self.dialer.endpoint, culprit, &error).await;
                 return Err(error);
             };
             match event {
@@ -148,14 +117,15 @@ impl Meeting {
                         Peer::Dealer => &mut present.dealer,
                     };
                     if slot.is_some() {
-                        greeted.connection.close(VarInt::from_u32(close_code::BUSY), b"connected already");
+                        connected_already(&greeted.connection);
                         continue;
                     }
                     self.watch(peer, greeted.connection.clone(), tell.clone());
                     *slot = Some(greeted);
                 }
                 Event::Failed(peer, error) => {
-                    give_up(&self.dialer.endpoint, &present.connections(), Some(peer), &error).await;
+                    let culprit = error.culprit(peer, &self.names);
+                    self.met.give_up(&self.dialer.endpoint, culprit, &error).await;
                     return Err(error);
                 }
                 Event::Note(peer, why) => {
@@ -163,7 +133,9 @@ impl Meeting {
                     reasons.push((peer, why));
                 }
                 Event::Stranger(note) => {
-                    self.notice.say(&note);
+                    if let Some(note) = pace.pass(&note) {
+                        self.notice.say(&note);
+                    }
                     if notes.len() < NOTES_MAX && !notes.contains(&note) {
                         notes.push(note);
                     }
@@ -230,6 +202,7 @@ impl Meeting {
         p: PartyId,
         connection: Connection,
     ) -> Result<(Greeted, Hello), ControlError> {
+        self.met.add(&connection);
         let (mut send, mut recv) = connection.open_bi().await.map_err(ControlError::Lost)?;
         write_message(&connection, &mut send, &self.hello(p).encode()).await?;
         let theirs = read_hello(&connection, &mut recv, self.version).await?;
@@ -237,8 +210,9 @@ impl Meeting {
     }
 
     async fn dial_dealer(self, dealer: &Member, tell: mpsc::Sender<Event>) {
-        let version = self.version;
+        let (version, met) = (self.version, &self.met);
         let greet = |connection: Connection| async move {
+            met.add(&connection);
             let (mut send, mut recv) = connection.open_bi().await.map_err(ControlError::Lost)?;
             write_message(&connection, &mut send, &encode_greeting(version).finish()).await?;
             let theirs = read_message(&connection, &mut recv, HELLO_MAX_BYTES).await?;
@@ -272,6 +246,7 @@ impl Meeting {
             Ok(admitted) => admitted,
             Err(note) => return drop(tell.send(Event::Stranger(note)).await),
         };
+        self.met.add(&connection);
         let Some(p) = PartyId::all(self.parties.len()).find(|p| self.parties[p.index()].key == key) else {
             return;
         };
@@ -307,7 +282,7 @@ impl Meeting {
         Ok((Greeted { connection: connection.clone(), send, recv, nonce: theirs.nonce }, theirs))
     }
 
-    fn hello(&self, to: PartyId) -> Hello {
+    pub(crate) fn hello(&self, to: PartyId) -> Hello {
         Hello {
             version: self.version,
             parties: self.parties.len() as u8,
@@ -320,7 +295,7 @@ impl Meeting {
         }
     }
 
-    fn compare(&self, p: PartyId, theirs: &Hello) -> Result<(), NetError> {
+    pub(crate) fn compare(&self, p: PartyId, theirs: &Hello) -> Result<(), NetError> {
         let peer = self.parties[p.index()].name.clone();
         let ours = self.hello(p);
         if theirs.version != ours.version {
@@ -349,7 +324,7 @@ impl Meeting {
 }
 
 /// Reads a hello of our version whole, of another version only so far.
-async fn read_hello(
+pub(crate) async fn read_hello(
     connection: &Connection,
     recv: &mut RecvStream,
     ours: u16,

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use mpc_core::channel::{ChannelError, Peer};
 use mpc_core::party::PartyId;
-use mpc_core::tag::{Tag, node};
 use quinn::{Connection, ConnectionError, VarInt};
 
-use super::error::{Names, blame, printable};
+use super::error::{Names, blame};
 use super::hello::{Abort, REASON_MAX_BYTES, close_code};
+use super::printable::{end_in_words, printable};
 use super::queue::ByteQueue;
 use super::transport::IDLE_TIMEOUT_MS;
 
@@ -42,6 +42,13 @@ struct Fate {
     done: Vec<Peer>,
     stops: Vec<Arc<dyn Stop>>,
     connections: Vec<(Peer, Connection)>,
+}
+
+impl Fate {
+    /// A party that is not done.
+    fn missing(&self, count: usize) -> Option<Peer> {
+        PartyId::all(count).map(Peer::Party).find(|p| !self.done.contains(p))
+    }
 }
 
 /// See the module.
@@ -138,7 +145,7 @@ impl Links {
         let connections = fate.connections.clone();
         drop(fate);
         self.changed.notify_all();
-        let culprit = culprit.unwrap_or_else(|| Some(blame(&error)));
+        let culprit = culprit.unwrap_or_else(|| blame(&error));
         let message = Abort { culprit, reason }.encode();
         // First the connections: a pump that stops ends its stream, and the reason must be there before that.
         for (_, connection) in connections {
@@ -148,37 +155,53 @@ impl Links {
         error
     }
 
-    /// Notes that `peer` has said everything it had to say; losing it is no failure any more.
-    pub(crate) fn done(&self, peer: Peer) {
-        self.lock().done.push(peer);
+    /// Notes that `peer` has said everything it had to say; losing it is no failure any more. True for the first one.
+    pub(crate) fn done(&self, peer: Peer) -> bool {
+        let mut fate = self.lock();
+        let first = fate.done.is_empty();
+        fate.done.push(peer);
+        drop(fate);
         self.changed.notify_all();
+        first
     }
 
-    /// Waits until the parties 0 to `count − 1` are done. A computation may take its time, but it ends for all at once:
-    /// after the first, the others have `together_ms`, or the session fails with the one that is missing.
-    pub(crate) fn wait_done(&self, count: usize, together_ms: u64) -> Result<(), ChannelError> {
+    /// Waits until the parties 0 to `count − 1` are done, or the session fails.
+    pub(crate) fn wait_done(&self, count: usize) -> Result<(), ChannelError> {
         let mut fate = self.lock();
-        let mut deadline = None;
         loop {
             if let Some(error) = &fate.failure {
                 return Err(error.clone());
             }
-            let missing = PartyId::all(count).map(Peer::Party).find(|p| !fate.done.contains(p));
-            let Some(missing) = missing else { return Ok(()) };
-            if fate.done.is_empty() {
-                fate = self.changed.wait(fate).unwrap_or_else(PoisonError::into_inner);
-                continue;
+            if fate.missing(count).is_none() {
+                return Ok(());
             }
-            let patience = Duration::from_millis(together_ms);
-            let left = deadline
-                .get_or_insert_with(|| Instant::now() + patience)
-                .checked_duration_since(Instant::now());
-            let Some(left) = left.filter(|d| !d.is_zero()) else {
-                drop(fate);
-                let tag = Tag { lane: 0, node: node::CLOSE, iteration: 0, round: 0 };
-                return Err(self.fail(ChannelError::Timeout { peer: missing, tag, waited_ms: together_ms }));
-            };
-            fate = self.changed.wait_timeout(fate, left).unwrap_or_else(PoisonError::into_inner).0;
+            fate = self.changed.wait(fate).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// For a dealer, some time after the first of `count` parties was done: a computation may take its time, but it ends
+    /// for all at once, so a session that is not over by now never will be. Whether one party said too early that it is
+    /// over or another keeps silent cannot be known, and nobody is blamed.
+    pub(crate) fn overdue(&self, count: usize, after_ms: u64) {
+        let fate = self.lock();
+        if fate.concluded {
+            return;
+        }
+        let (first, missing) = (fate.done.first().copied(), fate.missing(count));
+        drop(fate);
+        let corrected = Peer::Party(PartyId::new(0));
+        match (first, missing) {
+            (Some(first), Some(missing)) => {
+                let [first, missing] = [first, missing].map(|peer| self.names.of(peer));
+                let reason = format!(
+                    "{first} said that the session is over, but {missing} did not within {after_ms} ms"
+                );
+                self.abort(Peer::Dealer, None, &reason);
+            }
+            _ => {
+                let what = "it said that the session is over, but did not take its corrections";
+                self.fail(ChannelError::Malformed { peer: corrected, what });
+            }
         }
     }
 
@@ -270,7 +293,7 @@ pub(crate) fn ended(peer: Peer, reason: &ConnectionError) -> Option<ChannelError
         ConnectionError::ApplicationClosed(_) => lost("it closed the connection too early".into()),
         ConnectionError::TimedOut => lost(format!("nothing heard from it for {IDLE_TIMEOUT_MS} ms")),
         ConnectionError::Reset => lost("its process ended or was restarted".into()),
-        other => lost(printable(&other.to_string(), REASON_MAX_BYTES)),
+        other => lost(end_in_words(other)),
     }
 }
 
@@ -283,21 +306,35 @@ mod tests {
     }
 
     #[test]
-    fn a_party_that_stays_silent_at_the_end_is_named() {
+    fn a_session_that_some_say_is_over_ends_without_blame() {
         let links = links();
-        links.done(Peer::Party(PartyId::new(1)));
-        let error = links.wait_done(2, 20).expect_err("party 0 never says that it is done");
-        assert!(
-            matches!(error, ChannelError::Timeout { peer: Peer::Party(p), .. } if p.index() == 0),
-            "{error}"
-        );
-        assert!(links.failure().is_some());
+        assert!(links.done(Peer::Party(PartyId::new(1))));
+        links.overdue(2, 20);
+        let error = links.wait_done(2).expect_err("party 0 never says that it is done");
+        assert_eq!(blame(&error), None);
+        let text = links.names().render(&error);
+        assert!(text.contains("bureau said that the session is over, but bank did not"), "{text}");
     }
 
     #[test]
     fn all_done_is_done() {
         let links = links();
-        PartyId::all(2).for_each(|p| links.done(Peer::Party(p)));
-        links.wait_done(2, 20).expect("both are done");
+        assert!(links.done(Peer::Party(PartyId::new(1))));
+        assert!(!links.done(Peer::Party(PartyId::new(0))), "the first was another");
+        links.wait_done(2).expect("both are done");
+        links.conclude().expect("nothing failed");
+        links.overdue(2, 20);
+        assert!(links.failure().is_none(), "a session that is over in time");
+    }
+
+    #[test]
+    fn who_is_done_without_its_corrections_is_named() {
+        let links = links();
+        PartyId::all(2).for_each(|p| {
+            links.done(Peer::Party(p));
+        });
+        links.overdue(2, 20);
+        let error = links.failure().expect("the corrections were not delivered");
+        assert_eq!(blame(&error), Some(Peer::Party(PartyId::new(0))));
     }
 }

@@ -9,6 +9,7 @@ use mpc_core::channel::Peer;
 use mpc_core::party::PartyId;
 use mpc_core::wire::Decoder;
 use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::accept::{Admitted, GREETING_MS, Gate};
@@ -21,28 +22,19 @@ use super::hello::{
 };
 use super::keys::short;
 use super::links::closed_or_silent;
+use super::pace::Pace;
+use super::quorum::{Asker, Quorum, disagreement};
 
-/// Sessions that may wait for their parties at once. A waiting party holds a demand of up to 1 MiB.
-const WAITING_SESSIONS_MAX: usize = 16;
-/// Connections of parties that have not said what they want.
-const UNDECIDED_MAX: usize = 64;
-/// How long a greeting that differs may take to reach the peer before the connection is closed.
+/// Connections of one party that may wait for a session, each with a demand of up to 1 MiB. Every party has places of its
+/// own, so that one that takes all it can get keeps nobody else out.
+const PLACES_OF_A_PARTY: usize = 12;
+/// Failed attempts that may wait to be taken: fewer than places, so that there is always room for a session.
+const REPORTS_MAX: usize = 8;
+/// How long a greeting that differs, or the answer to a demand, may take to reach the peer.
 const LAST_WORD_MS: u64 = 1_000;
 
-/// A party that asked for a session.
-pub(crate) struct Asker {
-    pub(crate) connection: Connection,
-    pub(crate) send: SendStream,
-    pub(crate) recv: RecvStream,
-    hello: DealerHello,
-}
-
-/// All parties of a session, in order, who asked for the same.
-pub(crate) struct Quorum {
-    pub(crate) names: Names,
-    pub(crate) hello: DealerHello,
-    pub(crate) parties: Vec<Asker>,
-}
+/// What the dealer is told: a session, or an attempt that failed.
+pub(crate) type Report = Result<Quorum, (NetError, OwnedSemaphorePermit)>;
 
 type Waiting = HashMap<[u8; 32], Vec<Option<Asker>>>;
 
@@ -54,8 +46,11 @@ pub(crate) struct Lobby {
     names: Names,
     roster: [u8; 32],
     waiting: Arc<Mutex<Waiting>>,
-    undecided: Arc<tokio::sync::Semaphore>,
-    tell: SyncSender<Result<Quorum, NetError>>,
+    /// By party.
+    places: Vec<Arc<Semaphore>>,
+    reports: Arc<Semaphore>,
+    pace: Arc<Pace>,
+    tell: SyncSender<Report>,
 }
 
 impl Lobby {
@@ -63,11 +58,21 @@ impl Lobby {
         gate: Gate,
         options: DealerOptions,
         roster: [u8; 32],
-        tell: SyncSender<Result<Quorum, NetError>>,
+        tell: SyncSender<Report>,
     ) -> Self {
         let names = Names::new(options.parties.iter().map(|m| m.name.clone()), Some("this dealer".into()));
-        let undecided = Arc::new(tokio::sync::Semaphore::new(UNDECIDED_MAX));
-        Self { gate, options: Arc::new(options), names, roster, waiting: Arc::default(), undecided, tell }
+        let places = || Arc::new(Semaphore::new(PLACES_OF_A_PARTY));
+        Self {
+            gate,
+            places: options.parties.iter().map(|_| places()).collect(),
+            options: Arc::new(options),
+            names,
+            roster,
+            waiting: Arc::default(),
+            reports: Arc::new(Semaphore::new(REPORTS_MAX)),
+            pace: Arc::new(Pace::new()),
+            tell,
+        }
     }
 
     pub(crate) async fn run(self, endpoint: Endpoint) {
@@ -84,19 +89,19 @@ impl Lobby {
     async fn receive(self, incoming: Incoming) {
         let Admitted { connection, key, permit } = match self.gate.admit(incoming).await {
             Ok(admitted) => admitted,
-            Err(note) => return self.options.notice.say(&note),
+            Err(note) => return self.say(&note),
         };
         let Some(p) = self.options.parties.iter().position(|m| m.key == key).map(PartyId::new) else {
             return;
         };
-        let Ok(_undecided) = self.undecided.try_acquire() else {
+        let Ok(place) = self.places[p.index()].clone().try_acquire_owned() else {
             return connection.close(VarInt::from_u32(close_code::BUSY), b"too many connections");
         };
         let greeting = timeout(Duration::from_millis(GREETING_MS), self.greet(&connection)).await;
         drop(permit);
         let name = self.names.party(p);
         let (send, mut recv) = match greeting {
-            Err(_) => return self.options.notice.say(&format!("{name} connected and said nothing")),
+            Err(_) => return self.say(&format!("{name} connected and said nothing")),
             Ok(Err(ControlError::Lost(_))) => return,
             Ok(Err(error)) => {
                 return self.refuse(p, &connection, error.into_net_error(&self.names, Peer::Party(p)));
@@ -118,7 +123,7 @@ impl Lobby {
             }
             // It gave up before the session existed: the matter of the parties alone.
             Ok(Err(ControlError::Lost(reason))) => {
-                return self.options.notice.say(&lost(&self.names, Peer::Party(p), &reason).to_string());
+                return self.say(&lost(&self.names, Peer::Party(p), &reason).to_string());
             }
             Ok(Err(error)) => {
                 return self.refuse(p, &connection, error.into_net_error(&self.names, Peer::Party(p)));
@@ -132,12 +137,15 @@ impl Lobby {
             }
             Ok(hello) => match self.check(p, &hello) {
                 Err(error) => self.refuse(p, &connection, error),
-                Ok(()) => self.seat(p, Asker { connection, send, recv, hello }).await,
+                Ok(()) => self.seat(p, Asker { connection, send, recv, hello, _place: place }).await,
             },
         }
     }
 
-    async fn greet(&self, connection: &Connection) -> Result<(SendStream, RecvStream, u16), ControlError> {
+    pub(crate) async fn greet(
+        &self,
+        connection: &Connection,
+    ) -> Result<(SendStream, RecvStream, u16), ControlError> {
         let (mut send, mut recv) = connection.accept_bi().await.map_err(ControlError::Lost)?;
         let theirs = read_message(connection, &mut recv, HELLO_MAX_BYTES).await?;
         let theirs = decode_greeting(&mut Decoder::new(&theirs)).map_err(ControlError::malformed)?;
@@ -149,7 +157,7 @@ impl Lobby {
         Ok((send, recv, theirs))
     }
 
-    fn check(&self, p: PartyId, hello: &DealerHello) -> Result<(), NetError> {
+    pub(crate) fn check(&self, p: PartyId, hello: &DealerHello) -> Result<(), NetError> {
         let peer = self.names.party(p).to_owned();
         let differs = |what, ours, theirs| Err(NetError::Mismatch { peer: peer.clone(), what, ours, theirs });
         if hello.roster != self.roster {
@@ -167,12 +175,25 @@ impl Lobby {
         Ok(())
     }
 
+    /// Tells of what others did, at a pace that they cannot force.
+    fn say(&self, text: &str) {
+        if let Some(text) = self.pace.pass(text) {
+            self.options.notice.say(&text);
+        }
+    }
+
+    fn report(&self, error: NetError) {
+        self.say(&error.to_string());
+        // If nobody takes the reports, they are dropped.
+        if let Ok(permit) = self.reports.clone().try_acquire_owned() {
+            let _ = self.tell.try_send(Err((error, permit)));
+        }
+    }
+
     /// Turns one party away and reports it as a failed attempt.
     fn refuse(&self, p: PartyId, connection: &Connection, error: NetError) {
-        self.options.notice.say(&error.to_string());
         close(connection, Some(Peer::Party(p)), &error.for_peers());
-        // If nobody takes the reports, they are dropped.
-        let _ = self.tell.try_send(Err(error));
+        self.report(error);
     }
 
     async fn seat(&self, p: PartyId, asker: Asker) {
@@ -180,11 +201,7 @@ impl Lobby {
         let connection = asker.connection.clone();
         let complete = {
             let mut waiting = self.lock();
-            let full = waiting.len() >= WAITING_SESSIONS_MAX;
             let first = !waiting.contains_key(&session);
-            if first && full {
-                return connection.close(VarInt::from_u32(close_code::BUSY), b"too many sessions wait");
-            }
             let n = self.options.parties.len();
             let seats = waiting.entry(session).or_insert_with(|| (0..n).map(|_| None).collect());
             if seats[p.index()].is_some() {
@@ -215,39 +232,58 @@ impl Lobby {
         let seats = waiting.remove(&session);
         drop(waiting);
         let error = lost(&self.names, Peer::Party(p), &reason);
-        self.dismiss(seats.into_iter().flatten().flatten(), Some(Peer::Party(p)), error);
+        let culprit = error.culprit(Peer::Party(p), &self.names);
+        self.dismiss(seats.into_iter().flatten().flatten(), culprit, error);
     }
 
     async fn expire(self, session: [u8; 32]) {
         tokio::time::sleep(Duration::from_millis(self.options.session_timeout_ms)).await;
-        let Some(seats) = self.lock().remove(&session) else { return };
-        let missing: Vec<PartyId> =
-            PartyId::all(seats.len()).filter(|p| seats[p.index()].is_none()).collect();
-        let absent =
-            missing.iter().map(|&p| (self.names.party(p).to_owned(), "this dealer".to_owned())).collect();
+        let (seats, absent, culprit) = {
+            let mut waiting = self.lock();
+            let Some(seats) = waiting.remove(&session) else { return };
+            let missing = || PartyId::all(seats.len()).filter(|p| seats[p.index()].is_none());
+            // Whoever waits under another id may be told a wrong one by somebody, or tell one.
+            let elsewhere = |p: &PartyId| waiting.values().any(|seats| seats[p.index()].is_some());
+            let place = |p: &PartyId| match elsewhere(p) {
+                true => "this dealer, but for another session",
+                false => "this dealer",
+            };
+            let absent: Vec<_> =
+                missing().map(|p| (self.names.party(p).to_owned(), place(&p).to_owned())).collect();
+            let culprit = missing().find(|p| !elsewhere(p)).map(Peer::Party);
+            (seats, absent, culprit)
+        };
         let error =
             NetError::Absent { absent, waited_ms: self.options.session_timeout_ms, notes: Vec::new() };
-        self.dismiss(seats.into_iter().flatten(), missing.first().map(|&p| Peer::Party(p)), error);
+        self.dismiss(seats.into_iter().flatten(), culprit, error);
     }
 
     /// Sends all parties of a session away and reports it as a failed attempt.
     fn dismiss(&self, askers: impl IntoIterator<Item = Asker>, culprit: Option<Peer>, error: NetError) {
-        self.options.notice.say(&error.to_string());
         let reason = error.for_peers();
         askers.into_iter().for_each(|asker| close(&asker.connection, culprit, &reason));
-        let _ = self.tell.try_send(Err(error));
+        self.report(error);
     }
 
     async fn begin(&self, mut askers: Vec<Asker>) {
-        if let Some(error) = self.disagreement(&askers) {
+        let hellos: Vec<_> = askers.iter().map(|asker| &asker.hello).collect();
+        if let Some(error) = disagreement(&self.names, &hellos) {
             return self.dismiss(askers, None, error);
         }
         for (i, asker) in askers.iter_mut().enumerate() {
-            if let Err(error) = write_message(&asker.connection, &mut asker.send, DEALER_READY).await {
-                let p = Peer::Party(PartyId::new(i));
-                let error = error.into_net_error(&self.names, p);
-                return self.dismiss(askers, Some(p), error);
-            }
+            let p = Peer::Party(PartyId::new(i));
+            let answer = write_message(&asker.connection, &mut asker.send, DEALER_READY);
+            // A party can refuse to take it and stay.
+            let error = match timeout(Duration::from_millis(LAST_WORD_MS), answer).await {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error.into_net_error(&self.names, p),
+                Err(_) => {
+                    let reason = "it did not take the dealer's answer".into();
+                    NetError::Lost { peer: self.names.of(p).into(), reason }
+                }
+            };
+            let culprit = error.culprit(p, &self.names);
+            return self.dismiss(askers, culprit, error);
         }
         let Some(first) = askers.first() else { return };
         let quorum = Quorum { names: self.names.clone(), hello: first.hello.clone(), parties: askers };
@@ -258,35 +294,6 @@ impl Lobby {
             quorum.into_iter().flat_map(|q| q.parties).for_each(|a| close(&a.connection, None, reason));
         }
     }
-
-    /// Who asks for something else than the first party.
-    fn disagreement(&self, askers: &[Asker]) -> Option<NetError> {
-        let (first, rest) = askers.split_first()?;
-        let pair = |i: usize| {
-            format!("{}, unlike {},", self.names.party(PartyId::new(i)), self.names.party(PartyId::new(0)))
-        };
-        rest.iter().enumerate().find_map(|(i, asker)| {
-            let (a, b) = (&first.hello, &asker.hello);
-            let differs = |what, ours: String, theirs: String| {
-                Some(NetError::Mismatch { peer: pair(i + 1), what, ours, theirs })
-            };
-            if a.program != b.program {
-                return differs(Difference::Program, short(&a.program), short(&b.program));
-            }
-            if a.parameters != b.parameters {
-                return differs(Difference::Parameters, short(&a.parameters), short(&b.parameters));
-            }
-            if a.demand != b.demand {
-                return differs(Difference::Demand, summary(&a.demand), summary(&b.demand));
-            }
-            None
-        })
-    }
-}
-
-fn summary(demand: &[u8]) -> String {
-    use sha2::{Digest, Sha256};
-    format!("{} bytes, digest {}", demand.len(), short(&Sha256::digest(demand).into()))
 }
 
 fn close(connection: &Connection, culprit: Option<Peer>, reason: &str) {

@@ -70,7 +70,8 @@ pub struct ConnectOptions {
     pub demand: Vec<u8>,
     /// How long to wait for the others.
     pub connect_timeout_ms: u64,
-    /// How long a peer may be silent while a message of it is due.
+    /// How long a peer may be silent while a message of it is due. Less where this node is known to keep others waiting
+    /// meanwhile, so that it says whom it waits for before they take it for the silent one.
     pub receive_timeout_ms: u64,
     /// Where progress is told.
     pub notice: Notice,
@@ -157,4 +158,9 @@ fn check_address(member: &Member) -> Result<(), NetError> {
             Ok(_) => Ok(()),
         },
     }
+}
+
+/// The patience of a node that keeps others waiting while it waits itself.
+pub(crate) const fn sooner_ms(timeout_ms: u64) -> u64 {
+    timeout_ms - timeout_ms / 4
 }

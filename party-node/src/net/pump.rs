@@ -44,7 +44,8 @@ pub(crate) fn start(links: &Arc<Links>, peer: Peer, send: SendStream, recv: Recv
     Duplex { outgoing, incoming, delivered: Some(delivered) }
 }
 
-/// Errors of writing are not reported here: they are always the end of the connection, which [`Links`] watches.
+/// Errors of writing are not reported here: they are the end of the connection, which [`Links`] watches, or a peer that
+/// will not read on, which harms itself; a lane that cannot get rid of its messages runs into its deadline.
 async fn pump_out(queue: Arc<ByteQueue<(Tag, Bytes)>>, mut stream: SendStream, tell: oneshot::Sender<()>) {
     loop {
         match queue.take().await {

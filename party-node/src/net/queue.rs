@@ -71,6 +71,11 @@ impl<T> ByteQueue<T> {
         self.lock().progress += 1;
     }
 
+    /// Whether an item of this kind waits.
+    pub(crate) fn has(&self, wanted: impl Fn(&T) -> bool) -> bool {
+        self.lock().items.iter().any(|(_, item)| wanted(item))
+    }
+
     /// Drops everything and tells both sides.
     pub(crate) fn fail(&self, error: &ChannelError) {
         let mut inner = self.lock();

@@ -18,10 +18,11 @@ use super::dealer_link::DealerLink;
 use super::dial::Dialer;
 use super::error::NetError;
 use super::hello::DealerHello;
-use super::join::{Meeting, Present, give_up};
+use super::join::Meeting;
 use super::keys::{Exported, PeerKeys, SecretBytes, nonce, roster_digest};
 use super::links::Links;
 use super::options::ConnectOptions;
+use super::present::{Met, Present};
 use super::pump;
 use super::rows::RowTest;
 use super::runtime::NetThread;
@@ -66,21 +67,25 @@ pub fn connect(
     let meeting = net.run(prepare(identity, listener, &options)?)??;
     let endpoint = meeting.dialer.endpoint.clone();
     let present = net.run(meeting.clone().gather())??;
-    let connections = present.connections();
     let result = agree(&net, &meeting, present, &options, row_order);
     match result {
         Ok((agreed, setup)) => finish(net, &meeting, agreed, setup, &options),
-        Err((culprit, error)) => {
-            let told = error.clone();
-            net.run(async move { give_up(&endpoint, &connections, Some(culprit), &told).await })?;
+        Err((about, error)) => {
+            let (told, culprit) = (error.clone(), error.culprit(about, &meeting.names));
+            let met = meeting.met.clone();
+            net.run(async move { met.give_up(&endpoint, culprit, &told).await })?;
             Err(error)
         }
     }
 }
 
-type Prepared = std::pin::Pin<Box<dyn Future<Output = Result<Meeting, NetError>> + Send>>;
+pub(crate) type Prepared = std::pin::Pin<Box<dyn Future<Output = Result<Meeting, NetError>> + Send>>;
 
-fn prepare(identity: &Identity, listener: Listener, options: &ConnectOptions) -> Result<Prepared, NetError> {
+pub(crate) fn prepare(
+    identity: &Identity,
+    listener: Listener,
+    options: &ConnectOptions,
+) -> Result<Prepared, NetError> {
     let setup = |e: rustls::Error| NetError::Setup(e.to_string());
     let own_key = identity.public_key();
     let own = OwnKey::new(identity).map_err(setup)?;
@@ -109,6 +114,7 @@ fn prepare(identity: &Identity, listener: Listener, options: &ConnectOptions) ->
             parties: Arc::new(options.parties),
             dealer: options.dealer,
             notice: options.notice,
+            met: Met::default(),
         })
     }))
 }
@@ -232,18 +238,4 @@ fn finish(
         dealer,
         handle: SessionHandle { core, lane, session, controls: Arc::new(controls) },
     })
-}
-
-/// A party that has shaken hands and then holds the bare streams, to misbehave on them.
-#[cfg(test)]
-pub(crate) fn connect_raw(
-    identity: &Identity,
-    listener: Listener,
-    options: ConnectOptions,
-) -> Result<(NetThread, Agreed), NetError> {
-    let net = NetThread::start()?;
-    let meeting = net.run(prepare(identity, listener, &options)?)??;
-    let present = net.run(meeting.clone().gather())??;
-    let (agreed, _) = agree(&net, &meeting, present, &options, None).map_err(|(_, error)| error)?;
-    Ok((net, agreed))
 }

@@ -31,6 +31,10 @@ const QUIC_IDLE_TIMEOUT_MS: u32 = 1_600;
 const UDP_SEND_MAX_BYTES: usize = 65_507;
 /// Lanes and the control stream, with room to spare.
 const MAX_STREAMS: u32 = 64;
+/// The dealer's corrections.
+const MAX_ONE_WAY_STREAMS: u32 = 1;
+/// What a party says to a dealer is short or can wait, so a dealer, who has many connections, holds less of each.
+const DEALER_WINDOW_BYTES: u32 = 256 << 10;
 
 /// What kind of link the parties are on.
 #[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
@@ -93,8 +97,18 @@ impl LinkProfile {
         }
     }
 
-    /// The settings of every connection, in both directions.
+    /// The settings of every connection between parties, and of a party's with a dealer.
     pub(crate) fn transport(self) -> Arc<TransportConfig> {
+        let s = self.settings();
+        self.with_windows(s.stream_window, s.connection_window)
+    }
+
+    /// The settings of a dealer's connections.
+    pub(crate) fn dealer_transport(self) -> Arc<TransportConfig> {
+        self.with_windows(DEALER_WINDOW_BYTES, 2 * DEALER_WINDOW_BYTES)
+    }
+
+    fn with_windows(self, stream_window: u32, connection_window: u32) -> Arc<TransportConfig> {
         let s = self.settings();
         let mut cubic = CubicConfig::default();
         cubic.initial_window(s.initial_window);
@@ -103,12 +117,12 @@ impl LinkProfile {
             .keep_alive_interval(Some(Duration::from_millis(KEEP_ALIVE_MS)))
             .initial_rtt(Duration::from_millis(s.initial_rtt_ms))
             .initial_mtu(s.mtu)
-            .stream_receive_window(VarInt::from_u32(s.stream_window))
-            .receive_window(VarInt::from_u32(s.connection_window))
+            .stream_receive_window(VarInt::from_u32(stream_window))
+            .receive_window(VarInt::from_u32(connection_window))
             .send_window(s.send_window)
             .send_fairness(false)
             .max_concurrent_bidi_streams(VarInt::from_u32(MAX_STREAMS))
-            .max_concurrent_uni_streams(VarInt::from_u32(MAX_STREAMS))
+            .max_concurrent_uni_streams(VarInt::from_u32(MAX_ONE_WAY_STREAMS))
             .datagram_receive_buffer_size(None)
             .congestion_controller_factory(Arc::new(cubic));
         if !s.discover_mtu {

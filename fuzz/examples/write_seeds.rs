@@ -15,10 +15,16 @@ use protocols::tree::TreeChoice;
 use subrosa_fuzz::foundation::{log_key, signed_heads};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let programs = [scorecard()?, elementwise()?, comparisons()?, shapes()?, ranks()?];
+    let programs = [scorecard()?, elementwise()?, comparisons()?, shapes()?, ranks()?, products()?];
     let mut seeds = party_node::fuzzing::seeds(&programs[0].demand().encode());
-    let names =
-        ["valid-scorecard", "valid-elementwise", "valid-comparisons", "valid-shapes", "valid-ranks"];
+    let names = [
+        "valid-scorecard",
+        "valid-elementwise",
+        "valid-comparisons",
+        "valid-shapes",
+        "valid-ranks",
+        "valid-products",
+    ];
     for (name, program) in names.into_iter().zip(&programs) {
         seeds.push(("program", name, program.encode()));
         seeds.push(("program_run", name, program.encode()));
@@ -124,6 +130,22 @@ fn ranks() -> Result<Program, ProgramError> {
     p.output("top", top, &[0])?;
     p.output("place", place, &[0])?;
     p.output("sorted", sorted, &[1])?;
+    p.build()
+}
+
+/// A matrix that is opened once for products with a part of it, its transpose and the whole, and a fused truncation.
+fn products() -> Result<Program, ProgramError> {
+    let mut p = Program::builder("products", FracBits::DEFAULT, &["a", "b"]);
+    let x = p.input("x", Owner(0), [3, 3], 4.0)?;
+    let y = p.input("y", Owner(1), [3, 1], 4.0)?;
+    let first = p.matmul(x, y)?;
+    let rows = p.slice(x, Axis(0), 1..3)?;
+    let t = p.transpose(rows)?;
+    let second = p.matmul(t, rows)?;
+    let third = p.matmul(second, x)?;
+    let kept = p.relu(first)?;
+    p.output("kept", kept, &[0])?;
+    p.output("third", third, &[1])?;
     p.build()
 }
 

@@ -203,7 +203,7 @@ impl ProgramBuilder {
     }
 
     /// The matrix product of \[m, k\] and \[k, n\], truncated once per result. Rounds and error as
-    /// [`ProgramBuilder::mul`].
+    /// [`ProgramBuilder::mul`]. A matrix that is a factor of several products is opened once for them where that is less.
     ///
     /// # Errors
     /// As [`ProgramBuilder::mul`].

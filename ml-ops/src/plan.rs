@@ -113,9 +113,8 @@ impl Program {
         let total = lowered.iter().map(|node| &node.cost).chain(ends.iter().map(|(_, _, cost)| cost));
         let total = total.fold(Cost::none(self.parties.len()), |sum, cost| sum.then(cost.clone()));
         for (id, (node, lowered)) in (0..).zip(self.nodes.iter().zip(&lowered)) {
-            let trees = lowered.steps.iter().filter_map(|(_, tree)| *tree);
             ops.push(PlannedOp {
-                trees: trees.map(|tree| [tree.block(), tree.fan_in()]).collect(),
+                trees: lowered.trees().map(|tree| [tree.block(), tree.fan_in()]).collect(),
                 fused_truncation_bits: lowered.fused,
                 reused_factor: lowered.reuse.map(|r| r.root),
                 opens_reused_factor: lowered.opens().is_some(),

@@ -156,7 +156,7 @@ pub(super) fn evaluate<S: Shareable>(
         (aligned(0, scale).share(holder), aligned(1, scale).share(holder))
     };
     // A node that compares has one such step; it is the first.
-    let tree = lowered.tree(0);
+    let tree = lowered.first_tree();
     let relation = |cx: &mut Session<S>, relation: Relation| {
         let (a, b) = both();
         Ok::<_, ProtocolError>(Value::Secret(holds(cx, &a, relation, &b, tree)?))
@@ -241,8 +241,7 @@ pub(super) fn evaluate<S: Shareable>(
         }
         Op::AssumeRange { .. } => x[0].clone(),
     };
-    let tree = lowered.tree(lowered.steps.len().saturating_sub(1));
-    value.truncate(lowered.last, (rounding, tree), cx)
+    value.truncate(lowered.last, (rounding, lowered.last_tree()), cx)
 }
 
 /// The extreme along an axis, or where it is.

@@ -18,7 +18,7 @@ use crate::op::NodeId;
 /// What was opened once and still has products to come, by node. It is dropped, and with it the mask wiped, after the last.
 pub(super) struct Masked<S: Shareable>(BTreeMap<NodeId, MaskedOnce<S>>);
 
-mpc_core::secret_types!(Masked<mpc_core::share::Additive<Z64>>);
+mpc_core::secret_types!(serde::Serialize; Masked<mpc_core::share::Additive<Z64>>);
 
 impl<S: Shareable> Masked<S> {
     pub(super) const fn none() -> Self {

@@ -123,6 +123,8 @@ pub(super) struct Kept<'a, S: Shareable> {
     pub(super) masked: &'a mut Masked<S>,
 }
 
+mpc_core::secret_types!(serde::Serialize; Kept<'static, mpc_core::share::Additive<Z64>>);
+
 /// The value of `node` from those of its operands, and of what it opens.
 pub(super) fn evaluate<S: Shareable>(
     cx: &mut Session<S>,

@@ -13,6 +13,7 @@ use crate::builder::ProgramBuilder;
 use crate::error::ProgramError;
 use crate::fact::Fact;
 use crate::infer::{Context, infer};
+use crate::lower::Lowered;
 use crate::op::{InputKind, NodeId, Op};
 use crate::settings::{Rounding, Settings, Trees};
 use crate::shape::Shape;
@@ -21,8 +22,8 @@ use crate::shape::Shape;
 pub const MAX_NODES: usize = 65_536;
 /// Most comparisons per column of all sorts of a program: their networks are laid out to plan and to run it.
 const MAX_COMPARATORS: u64 = 1 << 25;
-/// Most elements of a node that truncates exactly, as a dealer makes bundles of up to 2^22.
-const MAX_FLOORED: usize = 1 << 21;
+/// Most stages of all sorts and extremes of a program: a demand has at most 2^20 items, of which other nodes take up to 8 each.
+const MAX_STAGES: u64 = 1 << 19;
 /// Most bytes of a name.
 pub const MAX_NAME_BYTES: usize = 128;
 
@@ -73,8 +74,8 @@ pub struct Program {
     pub(crate) parties: Vec<String>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) outputs: Vec<Output>,
-    /// Bound of the comparisons that all sorts together take, per column.
-    comparators: u64,
+    /// What bounds the work of laying out sorts and extremes.
+    ranked: Ranked,
 }
 
 impl Program {
@@ -190,7 +191,15 @@ impl Program {
     /// An empty program: the start of building and of decoding.
     pub(crate) const fn empty(name: String, frac: FracBits, parties: Vec<String>) -> Self {
         let settings = Settings { rounding: Rounding::Dithered, trees: Trees::Fixed(TreeChoice::DEFAULT) };
-        Self { name, frac, settings, parties, nodes: vec![], outputs: vec![], comparators: 0 }
+        Self {
+            name,
+            frac,
+            settings,
+            parties,
+            nodes: vec![],
+            outputs: vec![],
+            ranked: Ranked { comparators: 0, stages: 0 },
+        }
     }
 
     /// Indices below this are parties; a roster that is too long is refused at the end, by [`Program::checked`].
@@ -214,15 +223,7 @@ impl Program {
             .collect::<Result<Vec<_>, _>>()?;
         let cx = Context { frac: self.frac.bits(), parties: self.party_limit(), node };
         let fact = infer(&op, &operands, cx)?;
-        if let (Op::Sort { axis, .. }, [keys, ..]) = (&op, &operands[..]) {
-            let n = keys.shape.dims()[*axis] as u64;
-            let levels = u64::from(n.next_power_of_two().ilog2());
-            self.comparators += n * levels * (levels + 1) / 4;
-            if self.comparators > MAX_COMPARATORS {
-                let what = "all sorts of a program together compare at most 2^25 times per column";
-                return Err(ProgramError::Parameter { node, op: op.name(), what });
-            }
-        }
+        self.ranked = self.ranked.with(&op, &operands, node)?;
         self.nodes.push(Node { op, fact });
         Ok(node)
     }
@@ -266,24 +267,49 @@ impl Program {
         if self.outputs.is_empty() {
             return Err(ProgramError::NoOutput { name: self.name });
         }
-        if self.rounding() == Rounding::Exact {
-            self.check_floors()?;
+        let too_large = |l: &Lowered| l.cost.items.iter().any(|item| !item.is_sane());
+        if let Some(node) = self.lowered().iter().position(too_large) {
+            let what = "a dealer makes bundles for at most 2^22 elements and of at most 2 GiB at once; slice the rows \
+                        and join the results, or take narrower trees";
+            return Err(ProgramError::Parameter {
+                node: node as NodeId,
+                op: self.nodes[node].op.name(),
+                what,
+            });
         }
         Ok(self)
     }
 }
 
-impl Program {
-    /// Checks that no node truncates more elements exactly than a dealer makes bundles for at once.
-    fn check_floors(&self) -> Result<(), ProgramError> {
-        for (node, n) in (0..).zip(&self.nodes) {
-            let truncates = self.truncation(node) > 0 || self.factor(node).first > 0;
-            if truncates && n.fact.shape.elements() > MAX_FLOORED {
-                let what = "with exact rounding one node truncates at most 2^21 elements; slice the rows and join the results";
-                return Err(ProgramError::Parameter { node, op: n.op.name(), what });
-            }
+/// What all sorts and extremes of a program take together, at most.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+struct Ranked {
+    /// Comparisons per column.
+    comparators: u64,
+    /// Stages and levels, each of which takes an item of correlated randomness.
+    stages: u64,
+}
+
+impl Ranked {
+    /// With one more operation.
+    fn with(mut self, op: &Op, operands: &[&Fact], node: NodeId) -> Result<Self, ProgramError> {
+        let (Op::Sort { axis, .. } | Op::Extreme { axis, .. }) = op else { return Ok(self) };
+        let n = operands.first().map_or(1, |x| x.shape.dims()[*axis] as u64);
+        let levels = u64::from(n.next_power_of_two().ilog2());
+        if let Op::Sort { .. } = op {
+            self.comparators += n * levels * (levels + 1) / 4;
+            self.stages += levels * (levels + 1) / 2;
+        } else {
+            self.stages += levels;
         }
-        Ok(())
+        let refused = |what| Err(ProgramError::Parameter { node, op: op.name(), what });
+        if self.comparators > MAX_COMPARATORS {
+            return refused("all sorts of a program together compare at most 2^25 times per column");
+        }
+        if self.stages > MAX_STAGES {
+            return refused("all sorts and extremes of a program together have at most 2^19 stages");
+        }
+        Ok(self)
     }
 }
 

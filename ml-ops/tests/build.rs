@@ -1,6 +1,8 @@
 //! What the builder infers and what it refuses, with the messages that users see.
 
-use ml_ops::{Axis, Direction, Owner, Program, ProgramBuilder, ProgramError, Rounding, Value};
+use ml_ops::{
+    Axis, Direction, Link, Owner, Program, ProgramBuilder, ProgramError, Rounding, TreeChoice, Trees, Value,
+};
 use mpc_core::fixed::FracBits;
 use ndarray::{arr1, arr2};
 
@@ -293,11 +295,66 @@ fn exact_rounding_has_a_limit_of_its_own() {
         p.output("y", y, &[0]).unwrap();
         p.build().map(|program| program.demand().check().unwrap())
     };
-    let most = 1 << 21;
+    let most = 1 << 22;
     assert!(build(Rounding::Exact, most).is_ok());
     assert!(build(Rounding::Dithered, most + 1).is_ok());
     assert_eq!(
         build(Rounding::Exact, most + 1).unwrap_err().to_string(),
-        "node 1 (square): with exact rounding one node truncates at most 2^21 elements; slice the rows and join the results"
+        "node 1 (square): a dealer makes bundles for at most 2^22 elements and of at most 2 GiB at once; slice the rows and \
+         join the results, or take narrower trees"
     );
+}
+
+#[test]
+fn what_a_dealer_would_not_make_with_wide_trees_is_refused() {
+    let most_of_all = |trees, rounding| {
+        let mut p = Program::builder("test", FracBits::new(24).unwrap(), &["a", "b"]);
+        p.trees(trees).rounding(rounding);
+        let x = input(&mut p, "x", &[2, 1 << 20], 1.0);
+        let y = p.square(x).unwrap();
+        let y = p.clamp(y, -0.5, 0.5).unwrap();
+        let s = p.sigmoid(y).unwrap();
+        let signs = p.sign(s).unwrap();
+        let (keys, _) = p.top_k_with(s, signs, 1, Axis(0), Direction::Ascending).unwrap();
+        let place = p.argmax_one_hot(s, Axis(0)).unwrap();
+        p.output("keys", keys, &[0]).unwrap();
+        p.output("place", place, &[0]).unwrap();
+        // Whatever builds is made.
+        p.build().map(|program| program.demand().check().unwrap())
+    };
+    let mut refused = vec![];
+    for tree in TreeChoice::ALL {
+        for rounding in [Rounding::Dithered, Rounding::Exact] {
+            if let Err(e) = most_of_all(Trees::Fixed(tree), rounding) {
+                assert!(
+                    e.to_string().contains("(sigmoid): a dealer makes bundles for at most"),
+                    "{tree}: {e}"
+                );
+                refused.push((tree.fan_in(), rounding));
+            }
+        }
+    }
+    assert!(!refused.is_empty() && refused.iter().all(|(fan_in, _)| *fan_in == 8), "{refused:?}");
+    // The choice for a link is one that a dealer makes.
+    for rounding in [Rounding::Dithered, Rounding::Exact] {
+        most_of_all(Trees::For(Link::WAN), rounding).unwrap();
+    }
+}
+
+#[test]
+fn stages_of_all_tournaments_fit_into_a_demand() {
+    let mut p = builder();
+    let x = input(&mut p, "x", &[1 << 16], 1.0);
+    // Levels of a tournament of 2^16.
+    for _ in 0..(1 << 19) / 16 {
+        p.max(x, Axis(0)).unwrap();
+    }
+    let e = p.max(x, Axis(0)).unwrap_err().to_string();
+    assert!(
+        e.contains("(max): all sorts and extremes of a program together have at most 2^19 stages"),
+        "{e}"
+    );
+    let y = p.neg(x).unwrap();
+    p.output("y", y, &[0]).unwrap();
+    p.build().unwrap().demand().check().unwrap();
 }

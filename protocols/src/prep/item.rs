@@ -217,8 +217,9 @@ impl Item {
         }
     }
 
-    /// Whether all sizes are within limits, so that nothing overflows or exhausts memory on a peer's word.
-    pub(crate) fn is_sane(&self) -> bool {
+    /// Whether all sizes are within a dealer's limits, so that nothing overflows or exhausts memory on a peer's word.
+    #[must_use]
+    pub fn is_sane(&self) -> bool {
         self.has_sane_parameters() && self.correction_bytes::<Z64>() <= MAX_CORRECTION_BYTES
     }
 

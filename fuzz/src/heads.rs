@@ -97,7 +97,8 @@ fn grown(message: &[u8], key: &VerifyingKey) -> bool {
     let Ok(growth) = Growth::decode(message) else { return false };
     assert_eq!(growth.encode(), message, "one encoding");
     let [before, nothing] = [Some(head(SEEN)), None].map(|seen| {
-        let checked = growth.check(key, seen.as_ref().map(SignedCheckpoint::checkpoint));
+        let checked =
+            growth.check(key, head(0).checkpoint().origin(), seen.as_ref().map(SignedCheckpoint::checkpoint));
         checked.is_ok_and(|head| {
             assert!(is_genuine(head), "a head that was never signed");
             true
@@ -109,7 +110,10 @@ fn grown(message: &[u8], key: &VerifyingKey) -> bool {
 fn offered(message: &[u8], key: &VerifyingKey) -> bool {
     let Ok(offer) = Offer::decode(message) else { return false };
     assert_eq!(offer.encode(), message, "one encoding");
-    let Ok(found) = offer.check(key, Some(head(SEEN).checkpoint()), SESSION) else { return false };
+    let Ok(found) = offer.check(key, head(0).checkpoint().origin(), Some(head(SEEN).checkpoint()), SESSION)
+    else {
+        return false;
+    };
     assert!(is_genuine(offer.growth.head.checkpoint()), "a head that was never signed");
     // An owner may show an entry as a hash; what it shows as an entry is the entry.
     assert!(found.iter().all(|(number, e)| e.encode() == entry(*number)), "entries that the log has not");
@@ -174,6 +178,7 @@ pub fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("heads", "valid-offer", with(2, offer().encode())),
         ("heads", "valid-cosigned", with(3, Answer::Cosigned(honest_reply()).encode())),
         ("heads", "valid-accepted", with(3, Answer::Accepted.encode())),
+        ("heads", "valid-agreed", with(3, Answer::Agreed([7; 32]).encode())),
         ("heads", "valid-refused", with(3, refused.encode())),
         ("proof_text", "valid-inclusion", with(0, inclusion.to_string().into_bytes())),
         ("proof_text", "valid-consistency", with(1, consistency.to_string().into_bytes())),

@@ -59,7 +59,7 @@ pub trait CorrectionSource: Send {
 }
 
 /// The other end of a connection.
-#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Debug)]
 pub enum Peer {
     /// A computing party.
     Party(PartyId),

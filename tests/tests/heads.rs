@@ -94,7 +94,7 @@ fn a_log_put_back_is_refused_before_any_data_leaves() {
 
     replace(&old, &log);
     // The first attempt left entries of its own in the log that was put back.
-    for what in ["rolled back", "forked"] {
+    for (attempt, what) in [(1, "rolled back"), (2, "forked")] {
         let ended = all_fail(&cluster);
         let now = head(&log);
         for node in &ended {
@@ -110,10 +110,10 @@ fn a_log_put_back_is_refused_before_any_data_leaves() {
             let mut heads = remembered(&cluster, &node.name);
             heads.retain(|(_, head)| head.starts_with("bank\n"));
             let names: Vec<_> = heads.iter().map(|(f, _)| f.file_name().unwrap().to_str().unwrap()).collect();
-            assert_eq!(names.len(), 2, "{names:?}");
-            assert_eq!(names[1], format!("{}.refused", names[0]));
-            assert!(hint.contains(names[0]) && hint.contains(names[1]), "{hint}");
-            let refused: u64 = heads[1].1.lines().nth(1).unwrap().parse().unwrap();
+            assert_eq!(names.len(), 1 + attempt, "{names:?}");
+            assert_eq!(names[attempt], format!("{}.refused-{attempt}", names[0]));
+            assert!(hint.contains(&format!("{}.refused-", names[0])), "{hint}");
+            let refused: u64 = heads[attempt].1.lines().nth(1).unwrap().parse().unwrap();
             assert!(refused < now.0, "the refused head is from before the abort was logged");
         }
     }
@@ -122,6 +122,29 @@ fn a_log_put_back_is_refused_before_any_data_leaves() {
     let _third = cluster.run_well(WITHIN);
     let report = cluster.verify(&cluster.nodes());
     assert_eq!(report["ok"], true, "{report:#}");
+}
+
+/// Telecom was put back as well, so it alone sees nothing wrong with bank's older log. What it is shown there must not
+/// take the place of what it knows: the others refuse that log, and bank comes back with the true one.
+#[test]
+fn what_another_member_refuses_is_not_remembered() {
+    let cluster = cluster(3);
+    let (log, memory) = (cluster.path("bank/log"), cluster.path("telecom/log-witness"));
+    let (old, old_memory, newest) = (cluster.path("old"), cluster.path("old-memory"), cluster.path("newest"));
+    let _first = cluster.run_well(WITHIN);
+    files::copy_folder(&log, &old);
+    files::copy_folder(&memory, &old_memory);
+    let _second = cluster.run_well(WITHIN);
+    files::copy_folder(&log, &newest);
+    replace(&old, &log);
+    replace(&old_memory, &memory);
+    let knew = remembered(&cluster, "telecom");
+    for _ in 0..2 {
+        let _failed = all_fail(&cluster);
+        assert_eq!(remembered(&cluster, "telecom"), knew);
+    }
+    replace(&newest, &log);
+    let _third = cluster.run_well(WITHIN);
 }
 
 #[test]

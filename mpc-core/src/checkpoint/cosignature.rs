@@ -167,6 +167,8 @@ pub enum Answer {
     Cosigned(CosignatureReply),
     /// It has nothing against the log as it grew.
     Accepted,
+    /// It has nothing against any member's log; the digest is of all the heads that it was shown.
+    Agreed([u8; 32]),
     /// It has, and says what. The text is the peer's and not safe to print.
     Refused(String),
 }
@@ -175,6 +177,7 @@ pub enum Answer {
 pub const MAX_ANSWER_BYTES: usize = 1024;
 const MAX_REASON_BYTES: usize = 600;
 const ACCEPTANCE_DOMAIN: &str = "subrosa/accepted/v1";
+const AGREEMENT_DOMAIN: &str = "subrosa/agreed/v1";
 const REFUSAL_DOMAIN: &str = "subrosa/refused/v1";
 
 impl Answer {
@@ -186,6 +189,11 @@ impl Answer {
             Self::Cosigned(reply) => reply.encode(),
             Self::Accepted => {
                 e.str(ACCEPTANCE_DOMAIN);
+                e.finish()
+            }
+            Self::Agreed(heads) => {
+                e.str(AGREEMENT_DOMAIN);
+                e.array(heads);
                 e.finish()
             }
             Self::Refused(reason) => {
@@ -206,6 +214,7 @@ impl Answer {
         let mut d = Decoder::new(bytes);
         let answer = match d.str(MAX_ANSWER_BYTES)? {
             ACCEPTANCE_DOMAIN => Self::Accepted,
+            AGREEMENT_DOMAIN => Self::Agreed(d.array()?),
             REFUSAL_DOMAIN => Self::Refused(d.str(MAX_REASON_BYTES)?.to_owned()),
             _ => return CosignatureReply::decode(bytes).map(Self::Cosigned),
         };
@@ -340,7 +349,7 @@ mod tests {
         let line = head().cosign("bureau", &key(2), 7).unwrap();
         let cosigned = Answer::Cosigned(CosignatureReply::of(&line).unwrap());
         let refused = Answer::Refused("log was forked".into());
-        for answer in [cosigned, Answer::Accepted, refused] {
+        for answer in [cosigned, Answer::Accepted, Answer::Agreed([7; 32]), refused] {
             let bytes = answer.encode();
             assert_eq!(Answer::decode(&bytes), Ok(answer));
             assert!((0..bytes.len()).all(|end| Answer::decode(&bytes[..end]).is_err()));

@@ -79,12 +79,22 @@ pub struct Growth {
 }
 
 impl Growth {
-    /// Checks that `key` signed the head and that it only adds to `seen`; gives the head.
+    /// Checks that this is a head of the log named `origin`, that `key` signed it and that it only adds to `seen`; gives
+    /// the head. Without the name a node could have a head of another's log cosigned, signed by a key of its own.
     ///
     /// # Errors
     /// An [`OfferError`]; a fork and a rollback show both heads.
-    pub fn check(&self, key: &VerifyingKey, seen: Option<&Checkpoint>) -> Result<&Checkpoint, OfferError> {
+    pub fn check(
+        &self,
+        key: &VerifyingKey,
+        origin: &str,
+        seen: Option<&Checkpoint>,
+    ) -> Result<&Checkpoint, OfferError> {
         let head = self.head.verify(key)?;
+        if head.origin() != origin {
+            let (expected, got) = (origin.to_owned(), head.origin().to_owned());
+            return Err(OfferError::OtherLog { expected, got });
+        }
         if !self.head.cosignatures().is_empty() {
             return Err(CheckpointError::Malformed("an offered head has one signature").into());
         }
@@ -101,7 +111,7 @@ impl Growth {
         }
         let root = seen.map_or_else(empty_root, Checkpoint::root);
         if let Err(e) = verify_consistency(seen_size, root, head.size(), head.root(), &self.consistency) {
-            return Err(seen.map_or(OfferError::Leaves(e), |seen| OfferError::forked(seen, head)));
+            return Err(seen.map_or(OfferError::Leaves(e), |seen| OfferError::unproven(seen, head)));
         }
         Ok(head)
     }
@@ -156,9 +166,25 @@ pub enum OfferError {
         /// The head shown now.
         shown: String,
     },
-    /// The log is not one that adds to what was seen.
+    /// The head is one of another log.
+    #[error("a head of the log of {got}, expected {expected}")]
+    OtherLog {
+        /// Whose log it should be.
+        expected: String,
+        /// Whose it says it is.
+        got: String,
+    },
+    /// Two heads of one size that differ: signed by one key, they prove that it signed two logs.
     #[error("log was forked: seen before: {seen}; shown now: {shown}")]
     Forked {
+        /// The head seen before, in one line.
+        seen: String,
+        /// The head shown now.
+        shown: String,
+    },
+    /// The log does not show that it adds to what was seen: it was forked, or the proof is bad.
+    #[error("log was forked, or cannot show that it was not: seen before: {seen}; shown now: {shown}")]
+    Unproven {
         /// The head seen before, in one line.
         seen: String,
         /// The head shown now.
@@ -195,6 +221,16 @@ fn line(head: &Checkpoint) -> String {
 impl OfferError {
     fn forked(seen: &Checkpoint, shown: &Checkpoint) -> Self {
         Self::Forked { seen: line(seen), shown: line(shown) }
+    }
+
+    fn unproven(seen: &Checkpoint, shown: &Checkpoint) -> Self {
+        Self::Unproven { seen: line(seen), shown: line(shown) }
+    }
+
+    /// Whether the log is at variance with what was seen of it: forked, rolled back, or not shown to be neither.
+    #[must_use]
+    pub const fn is_at_variance(&self) -> bool {
+        matches!(self, Self::Forked { .. } | Self::Unproven { .. } | Self::RolledBack { .. })
     }
 }
 

@@ -6,8 +6,9 @@
 //!    complete before the session and these leaves the peer computes the root itself.
 //! 3. The peer checks, remembers the head durably, and only then answers with a [`CosignatureReply`].
 //!
-//! An owner could send an entry of the session as a hash to hide it; what is missing then shows in the order of the entries,
-//! which the node checks as it checks any log. Everything here is pure.
+//! An owner could send an entry of the session as a hash to hide it. A batch that is missing then shows in the order of the
+//! entries, a commitment does not: a peer that knows the log to hold one session at a time takes no hashes. Everything here
+//! is pure.
 //!
 //! [`CosignatureReply`]: super::CosignatureReply
 
@@ -48,8 +49,8 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Checks everything that this offer claims: that `key` signed the head, that it only adds to `seen`, and that the
-    /// leaves are what lies under its root. Gives the entries of `session` with their numbers; their order is for the
+    /// Checks everything that this offer claims: that `key` signed the head of the log named `origin`, that it only adds
+    /// to `seen`, and that the leaves are what lies under its root. Gives the entries of `session` with their numbers; their order is for the
     /// caller to check.
     ///
     /// # Errors
@@ -57,10 +58,11 @@ impl Offer {
     pub fn check(
         &self,
         key: &VerifyingKey,
+        origin: &str,
         seen: Option<&Checkpoint>,
         session: SessionId,
     ) -> Result<Vec<(u64, Entry)>, OfferError> {
-        let head = self.growth.check(key, seen)?;
+        let head = self.growth.check(key, origin, seen)?;
         self.check_leaves(head)?;
         self.entries()
             .map(|(number, bytes)| {

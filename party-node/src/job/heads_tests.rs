@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ed25519_dalek::SigningKey;
 use mpc_core::channel::Peer;
 use mpc_core::checkpoint::{
-    Answer, Checkpoint, CosignatureReply, MAX_ANSWER_BYTES, MAX_GROWTH_BYTES, MAX_OFFER_BYTES, Offer,
+    Answer, Checkpoint, CosignatureReply, Growth, MAX_ANSWER_BYTES, MAX_GROWTH_BYTES, MAX_OFFER_BYTES, Offer,
     OfferedLeaf, Seen,
 };
 use mpc_core::merkle::TreeHash;
@@ -18,7 +18,7 @@ use mpc_core::party::PartyId;
 use mpc_core::transcript::{Close, Entry, Member as LogMember, Outcome, SessionOpen};
 
 use super::errors::Failure;
-use super::heads::{Heads, Witnessed};
+use super::heads::{Heads, Witnessed, digest_of_heads};
 use crate::error::CliError;
 use crate::identity::Identity;
 use crate::log::{LogWriter, Snapshot, WitnessStore, render, verify};
@@ -31,12 +31,13 @@ const LIMIT: Duration = Duration::from_millis(1_400);
 const PATIENCE: Duration = Duration::from_secs(20);
 const NAMES: [&str; 2] = ["alice", "mallory"];
 
-/// The messages in order: three before the session, three after it.
+/// The messages in order: four before the session, three after it.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Debug)]
 enum Step {
     Seen,
     Growth,
     Answer,
+    Agreement,
     SeenAgain,
     Offer,
     Cosignature,
@@ -174,8 +175,12 @@ impl World {
         let go_on = |step, honest, max| self.say(handle, script, step, honest, max, &before);
         let Some(seen) = go_on(Step::Seen, Seen(None).encode(), MAX_GROWTH_BYTES) else { return };
         let Ok(seen) = Seen::decode(&seen) else { panic!("alice is honest") };
-        if go_on(Step::Growth, before.growth(&seen).encode(), MAX_GROWTH_BYTES).is_none()
-            || go_on(Step::Answer, Answer::Accepted.encode(), MAX_ANSWER_BYTES).is_none()
+        let growth = go_on(Step::Growth, before.growth(&seen).encode(), MAX_GROWTH_BYTES);
+        let Some(growth) = growth else { return };
+        let Ok(growth) = Growth::decode(&growth) else { panic!("alice is honest") };
+        let heads = digest_of_heads(open.session, [&growth.head, before.head()]);
+        if go_on(Step::Answer, Answer::Accepted.encode(), MAX_ANSWER_BYTES).is_none()
+            || go_on(Step::Agreement, Answer::Agreed(heads).encode(), MAX_ANSWER_BYTES).is_none()
         {
             return;
         }
@@ -248,7 +253,7 @@ fn two_honest_nodes_compare_and_cosign() {
 fn every_cut_flip_and_lie_before_the_session_ends_it_with_the_right_name() {
     let world = World::new();
     assert!(world.session(&honest).compared.is_ok());
-    for step in [Step::Seen, Step::Growth, Step::Answer] {
+    for step in [Step::Seen, Step::Growth, Step::Answer, Step::Agreement] {
         type Damage = fn(Vec<u8>) -> Vec<u8>;
         let damages: [(&str, Damage); 6] = [
             ("nothing", |_| Vec::new()),
@@ -266,10 +271,10 @@ fn every_cut_flip_and_lie_before_the_session_ends_it_with_the_right_name() {
             let outcomes = world.session(&at(step, |m, _| Lie::Say(damage(m))));
             let failure = outcomes.compared.err().unwrap_or_else(|| panic!("{what} at {step:?} was taken"));
             let code =
-                if what == "too long" || step == Step::Answer { "peer_malformed" } else { "log_refused" };
+                if what == "too long" || step >= Step::Answer { "peer_malformed" } else { "log_refused" };
             refused(&failure, code, "");
             // Only what was checked and found good is remembered.
-            assert!(step == Step::Answer || world.remembered() == before, "{what} at {step:?}");
+            assert_eq!(world.remembered(), before, "{what} at {step:?}");
         }
     }
 }
@@ -332,7 +337,9 @@ fn false_heads_are_refused_and_never_remembered() {
     let failure = world.session(&at(Step::Growth, forked)).compared.err().unwrap();
     refused(&failure, "log_refused", "forked");
     let hint = failure.error.hint().unwrap().to_owned();
-    let evidence = hint.split_whitespace().find(|w| w.contains(".refused")).unwrap().trim_end_matches(';');
+    let evidence = hint.split_whitespace().find(|w| w.contains(".refused-")).unwrap().trim_end_matches(';');
+    // The first is the replayed one.
+    let evidence = format!("{evidence}2");
     assert!(std::fs::read_to_string(evidence).unwrap().starts_with("mallory\n"), "{hint}");
     assert_eq!(world.remembered(), now);
 
@@ -349,21 +356,28 @@ fn false_heads_are_refused_and_never_remembered() {
     let failure = world.session(&at(Step::Answer, slander)).compared.err().unwrap();
     assert_eq!(failure.error.code(), "peer_aborted");
     assert!(failure.error.message().contains("mallory gave up: no [31m reason"), "{}", failure.error);
+    assert_eq!(world.remembered(), now);
+    // Other heads than alice saw are told to another: nobody can know by whom.
+    let other = |_: Vec<u8>, _: &Snapshot| Lie::Say(Answer::Agreed([7; 32]).encode());
+    let failure = world.session(&at(Step::Agreement, other)).compared.err().unwrap();
+    assert_eq!((failure.error.code(), failure.culprit), ("log_refused", None));
+    assert!(failure.error.message().contains("different heads"), "{}", failure.error);
+    assert_eq!(world.remembered(), now);
     // And an honest mallory is still welcome.
     assert!(world.session(&honest).compared.is_ok());
 }
 
 #[test]
 fn silence_and_leaving_cost_a_deadline_before_and_a_cosignature_after() {
-    for (step, what) in
-        [Step::Seen, Step::Growth, Step::Answer, Step::SeenAgain, Step::Offer, Step::Cosignature]
-            .into_iter()
-            .flat_map(|step| [(step, "silent"), (step, "leaves")])
+    use Step::{Agreement, Answer, Cosignature, Growth, Offer, Seen, SeenAgain};
+    for (step, what) in [Seen, Growth, Answer, Agreement, SeenAgain, Offer, Cosignature]
+        .into_iter()
+        .flat_map(|step| [(step, "silent"), (step, "leaves")])
     {
         let world = World::new();
         let outcomes =
             world.session(&at(step, |_, _| if what == "silent" { Lie::Silent } else { Lie::Leave }));
-        if step <= Step::Answer {
+        if step <= Agreement {
             let failure = outcomes.compared.err().unwrap();
             refused(&failure, if what == "silent" { "peer_timeout" } else { "peer_lost" }, "comparing logs");
         } else {

@@ -12,12 +12,12 @@ use mpc_core::checkpoint::{
 };
 use mpc_core::merkle::{self, Frontier, TreeHash};
 use mpc_core::tag::SessionId;
-use mpc_core::transcript::{Entry, Member};
+use mpc_core::transcript::{Entry, Member, Outcome};
 
 use super::cross_check;
 use super::error::LogError;
 use super::read::{Listing, read};
-use super::sessions;
+use super::sessions::{self, Session};
 use super::store::LogStore;
 use super::verify::{CheckedLog, Report};
 use super::witness::{WitnessError, WitnessStore};
@@ -110,19 +110,20 @@ impl Snapshot {
     }
 }
 
-/// Checks that a peer's log adds to what was seen of it before, and remembers its head.
+/// Checks that a peer's log grew since it was seen last: every session begins with an entry. The head is not remembered
+/// yet: another member may know better.
 ///
 /// # Errors
-/// A [`WitnessError`]; of a fork or a rollback the refused head is kept as evidence.
+/// A [`WitnessError`]; a head that is at variance with what was seen is kept.
 pub fn accept_growth(store: &mut WitnessStore, peer: &Member, growth: &Growth) -> Result<(), WitnessError> {
     let key = key_of(peer)?;
     let seen = store.seen(peer)?;
-    let checked = growth.check(&key, seen.0.as_ref().map(SignedCheckpoint::checkpoint));
-    if let Err(reason) = checked {
-        return Err(store.refuse(peer, &growth.head, reason));
-    }
-    if seen.0.as_ref() != Some(&growth.head) {
-        store.remember(peer, &growth.head)?;
+    let seen = seen.0.as_ref().map(SignedCheckpoint::checkpoint);
+    let checked = growth.check(&key, &peer.name, seen);
+    let head = checked.map_err(|reason| store.refuse(peer, &growth.head, reason))?;
+    if seen.is_some_and(|seen| seen.size() == head.size()) {
+        let what = format!("it still has {} entries, though a session adds to it", head.size());
+        return Err(WitnessError::Entries { peer: peer.name.clone(), what });
     }
     Ok(())
 }
@@ -144,9 +145,15 @@ pub fn answer_offer(
     let refused = |reason| WitnessError::Refused { peer: peer.name.clone(), reason };
     let head = &offer.growth.head;
     let seen = store.seen(peer)?;
+    let seen = seen.0.as_ref().map(SignedCheckpoint::checkpoint);
     let entries = offer
-        .check(&their_key, seen.0.as_ref().map(SignedCheckpoint::checkpoint), own.session)
+        .check(&their_key, &peer.name, seen, own.session)
         .map_err(|reason| store.refuse(peer, head, reason))?;
+    // A node holds one session at a time, so nothing of another belongs here.
+    if let Some(hidden) = offer.leaves.iter().position(|leaf| matches!(leaf, OfferedLeaf::Hash(_))) {
+        let what = format!("entry {} is not shown", offer.start + hidden as u64);
+        return Err(WitnessError::Entries { peer: peer.name.clone(), what });
+    }
     compare_sessions(peer, head, entries, own.entries(), key)?;
     let line = head.checkpoint().cosign(name, key, time_s).map_err(|e| refused(e.into()))?;
     let reply = CosignatureReply::of(&line).ok_or_else(|| refused(bad_signature(name).into()))?;
@@ -192,13 +199,18 @@ fn compare_sessions(
         return Err(wrong(format!("entry {entry}: {what}")));
     }
     let [session] = their_sessions.as_slice() else { return Err(wrong("no session".to_owned())) };
-    if session.open.member(session.open.me).is_none_or(|m| m.key != peer.key) {
+    if session.open.member(session.open.me) != Some(peer) {
         return Err(wrong(format!("entry {}: the session is by another node", session.open_entry)));
     }
-    if session.close.is_none() {
-        return Err(wrong("the session is not closed".to_owned()));
-    }
     let (own_sessions, _) = sessions::group(own);
+    let completed = |s: &Session| s.close.as_ref().is_some_and(|(_, c)| c.outcome == Outcome::Completed);
+    match &session.close {
+        None => return Err(wrong("the session is not closed".to_owned())),
+        Some((entry, _)) if own_sessions.iter().any(completed) && !completed(session) => {
+            return Err(wrong(format!("entry {entry}: the session is aborted, and it completed here")));
+        }
+        Some(_) => {}
+    }
     let log = |path: &str, key, head, sessions| CheckedLog {
         path: path.to_owned(),
         head,

@@ -2,8 +2,9 @@
 //!
 //! One file per peer, named by its key, holds the last head of the peer's log that this node checked, signed by the peer.
 //! It is durable before the cosignature leaves, so that after any crash the node knows every head it cosigned, and
-//! refuses one that does not add to it. A head that was refused as a fork or a rollback is kept as `KEY.refused`. A lost file would let a peer roll back unnoticed; so the folder belongs beside the
-//! log, in the same backups.
+//! refuses one that does not add to it. Heads that were refused as at variance with it are kept as `KEY.refused-1` and so on,
+//! and never replaced: two of one size under one key prove a fork, others are for the auditor to ask the log's owner about.
+//! A lost file would let a peer roll back unnoticed; so the folder belongs beside the log, in the same backups.
 
 use std::fs;
 use std::io::Read as _;
@@ -17,6 +18,9 @@ use mpc_core::transcript::Member;
 use super::error::LogError;
 use super::files::{Files, disk};
 use super::layout::TEMPORARY;
+
+/// As many refused heads of one peer are kept.
+const MAX_REFUSED: usize = 8;
 
 /// Why a peer's log is not cosigned.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -98,7 +102,10 @@ impl WitnessStore {
     }
 
     /// Remembers a head that was checked; durable when this returns.
-    pub(super) fn remember(&mut self, peer: &Member, head: &SignedCheckpoint) -> Result<(), LogError> {
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub fn remember(&mut self, peer: &Member, head: &SignedCheckpoint) -> Result<(), LogError> {
         self.put(&self.seen_head(peer), head)
     }
 
@@ -111,16 +118,16 @@ impl WitnessStore {
         self.files.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))
     }
 
-    /// The error for a head that is refused; keeps a fork's or a rollback's second head beside the first: together they
-    /// are evidence that the peer signed both.
+    /// The error for a head that is refused; one that is at variance with what was seen is kept beside it.
     pub(super) fn refuse(
         &mut self,
         peer: &Member,
         head: &SignedCheckpoint,
         reason: OfferError,
     ) -> WitnessError {
-        let evident = matches!(reason, OfferError::Forked { .. } | OfferError::RolledBack { .. });
-        if evident && let Err(error) = self.put(&self.refused_head(peer), head) {
+        if reason.is_at_variance()
+            && let Err(error) = self.keep_refused(peer, head)
+        {
             return error.into();
         }
         WitnessError::Refused { peer: peer.name.clone(), reason }
@@ -132,9 +139,22 @@ impl WitnessStore {
         self.dir.join(hex(&peer.key))
     }
 
-    /// Where a head of a peer's log that contradicts it is kept.
-    #[must_use]
-    pub fn refused_head(&self, peer: &Member) -> PathBuf {
-        self.dir.join(hex(&peer.key) + ".refused")
+    /// Where heads of a peer's log that are at variance with it are kept.
+    pub fn refused_heads(&self, peer: &Member) -> impl Iterator<Item = PathBuf> {
+        (1..=MAX_REFUSED).map(move |n| self.dir.join(format!("{}.refused-{n}", hex(&peer.key))))
+    }
+
+    /// In the first free place, unless it is kept already. When all are taken, the first heads are worth more than the last.
+    fn keep_refused(&mut self, peer: &Member, head: &SignedCheckpoint) -> Result<(), LogError> {
+        let places: Vec<PathBuf> = self.refused_heads(peer).collect();
+        for path in places {
+            match fs::read(&path) {
+                Ok(kept) if kept == head.to_string().as_bytes() => return Ok(()),
+                Ok(_) => {}
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => return self.put(&path, head),
+                Err(e) => return Err(LogError::io("read", &path)(e)),
+            }
+        }
+        Ok(())
     }
 }

@@ -66,7 +66,7 @@ fn an_honest_offer_passes_from_every_size_seen_before() {
         assert_eq!(offer, sent);
         let last = head(&entries[..seen]);
         let last = (seen > 0).then_some(last.checkpoint());
-        let got = offer.check(&public(), last, SESSION).unwrap();
+        let got = offer.check(&public(), "bank", last, SESSION).unwrap();
         let numbers: Vec<u64> = got.iter().map(|(n, _)| *n).collect();
         assert_eq!(numbers, [5, 6, 8, 11]);
         assert!(got.iter().all(|(n, e)| e.encode() == entries[*n as usize]));
@@ -78,7 +78,7 @@ fn a_rollback_and_a_fork_are_refused_with_both_heads() {
     let honest = entries();
     let longer: Vec<_> = honest.iter().cloned().chain([entry(SESSION, 99)]).collect();
     let seen = head(&longer);
-    let error = offer(&honest, 0).check(&public(), Some(seen.checkpoint()), SESSION).unwrap_err();
+    let error = offer(&honest, 0).check(&public(), "bank", Some(seen.checkpoint()), SESSION).unwrap_err();
     assert!(matches!(error, OfferError::RolledBack { .. }), "{error}");
     for word in [seen.checkpoint().root(), head(&honest).checkpoint().root()] {
         assert!(error.to_string().contains(&word.to_string()), "{error}");
@@ -90,17 +90,32 @@ fn a_rollback_and_a_fork_are_refused_with_both_heads() {
         // Of the same size, and grown since.
         for seen in [head(&fork), head(&fork[..changed + 1])] {
             let size = seen.checkpoint().size() as usize;
-            let error = offer(&honest, size).check(&public(), Some(seen.checkpoint()), SESSION).unwrap_err();
-            assert!(matches!(error, OfferError::Forked { .. }), "{error}");
+            let error =
+                offer(&honest, size).check(&public(), "bank", Some(seen.checkpoint()), SESSION).unwrap_err();
+            // Heads of one size prove a fork; others cannot be joined, which is all that a proof can fail to show.
+            let evident = size == honest.len();
+            assert_eq!(matches!(error, OfferError::Forked { .. }), evident, "{error}");
+            assert_eq!(matches!(error, OfferError::Unproven { .. }), !evident, "{error}");
             assert!(error.to_string().contains(&seen.checkpoint().root().to_string()), "{error}");
             assert!(error.to_string().contains(&head(&honest).checkpoint().root().to_string()), "{error}");
         }
     }
     let renamed = Checkpoint::new("bang", 12, seen.checkpoint().root()).unwrap();
     assert!(matches!(
-        offer(&honest, 12).check(&public(), Some(&renamed), SESSION),
+        offer(&honest, 12).check(&public(), "bank", Some(&renamed), SESSION),
         Err(OfferError::Forked { .. })
     ));
+}
+
+#[test]
+fn a_head_of_another_log_is_refused_whoever_signed_it() {
+    let entries = entries();
+    for name in ["bang", "Bank", "telecom"] {
+        let error = offer(&entries, 0).check(&public(), name, None, SESSION).unwrap_err();
+        let expected = OfferError::OtherLog { expected: name.to_owned(), got: "bank".to_owned() };
+        assert_eq!(error, expected);
+        assert!(offer(&entries, 0).growth.check(&public(), name, None).is_err());
+    }
 }
 
 #[test]
@@ -110,7 +125,7 @@ fn lies_about_leaves_and_starts_are_refused() {
         let mut bad = offer(&entries, 3);
         change(&mut bad);
         let seen = head(&entries[..3]);
-        bad.check(&public(), Some(seen.checkpoint()), SESSION).unwrap_err()
+        bad.check(&public(), "bank", Some(seen.checkpoint()), SESSION).unwrap_err()
     };
     refused(&|o| o.leaves.swap(0, 1));
     refused(&|o| drop(o.leaves.remove(3)));
@@ -126,7 +141,7 @@ fn lies_about_leaves_and_starts_are_refused() {
         OfferError::Entry { entry: 7, .. }
     ));
     let other = SigningKey::from_bytes(&[2; 32]);
-    assert!(offer(&entries, 0).check(&other.verifying_key(), None, SESSION).is_err());
+    assert!(offer(&entries, 0).check(&other.verifying_key(), "bank", None, SESSION).is_err());
     let signed_twice = |o: &mut Offer| {
         let line = o.growth.head.checkpoint().cosign("x", &other, 7).unwrap();
         o.growth.head = o.growth.head.clone().with_signature(line).unwrap();
@@ -159,7 +174,8 @@ fn every_cut_and_flip_of_a_message_is_refused_or_reads_as_another() {
     let bytes = offer(&entries, 3).encode();
     let seen = head(&entries[..3]);
     let passes = |bytes: &[u8]| {
-        Offer::decode(bytes).is_ok_and(|o| o.check(&public(), Some(seen.checkpoint()), SESSION).is_ok())
+        Offer::decode(bytes)
+            .is_ok_and(|o| o.check(&public(), "bank", Some(seen.checkpoint()), SESSION).is_ok())
     };
     assert!(passes(&bytes));
     (0..bytes.len()).for_each(|end| assert!(!passes(&bytes[..end]), "cut at {end}"));
@@ -170,7 +186,7 @@ fn every_cut_and_flip_of_a_message_is_refused_or_reads_as_another() {
     }
     let bytes = offer(&entries, 3).growth.encode();
     let grown = |bytes: &[u8]| {
-        Growth::decode(bytes).is_ok_and(|g| g.check(&public(), Some(seen.checkpoint())).is_ok())
+        Growth::decode(bytes).is_ok_and(|g| g.check(&public(), "bank", Some(seen.checkpoint())).is_ok())
     };
     assert!(grown(&bytes));
     (0..bytes.len()).for_each(|end| assert!(!grown(&bytes[..end]), "cut at {end}"));
@@ -200,7 +216,7 @@ proptest! {
         bytes.extend(tail);
         if let Ok(offer) = Offer::decode(&bytes) {
             prop_assert!(offer.encode() == bytes);
-            let _ = offer.check(&public(), None, SESSION);
+            let _ = offer.check(&public(), "bank", None, SESSION);
         }
         let _ = Seen::decode(&bytes);
         let _ = Growth::decode(&bytes);

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mpc_core::channel::Peer;
-use mpc_core::checkpoint::{CosignatureReply, Offer, OfferError, Seen};
+use mpc_core::checkpoint::{Checkpoint, CosignatureReply, Growth, Offer, OfferedLeaf, Seen};
+use mpc_core::merkle::TreeHash;
 use mpc_core::party::PartyId;
 use mpc_core::tag::SessionId;
 use mpc_core::transcript::{Close, Entry, Outcome, SessionOpen};
@@ -140,7 +141,7 @@ fn a_log_put_back_is_refused_by_its_peers_and_learns_it_with_both_heads() {
     assert!(
         matches!(
             &error,
-            LogError::Refused { reason: OfferError::RolledBack { .. } | OfferError::Forked { .. }, .. }
+            LogError::Refused { reason, .. } if reason.is_at_variance()
         ),
         "{error}"
     );
@@ -152,7 +153,6 @@ fn a_log_put_back_is_refused_by_its_peers_and_learns_it_with_both_heads() {
     let shown_root = put_back.head().checkpoint().root().to_string();
     for (offer, growth) in [&Seen(None), &before].map(|seen| (put_back.offer(seen), put_back.growth(seen))) {
         let after = answer_offer(&mut all[1].store, &member, &offer, &own, by).unwrap_err();
-        fs::remove_file(all[1].store.refused_head(&member)).unwrap();
         for error in [after, accept_growth(&mut all[1].store, &member, &growth).unwrap_err()] {
             let text = error.to_string();
             assert!(
@@ -160,9 +160,11 @@ fn a_log_put_back_is_refused_by_its_peers_and_learns_it_with_both_heads() {
                 "{text}"
             );
         }
-        let evidence = fs::read_to_string(all[1].store.refused_head(&member)).unwrap();
-        assert_eq!(evidence, put_back.head().to_string());
     }
+    // Once, however often it is shown.
+    let kept: Vec<_> = all[1].store.refused_heads(&member).filter(|path| path.exists()).collect();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(fs::read_to_string(&kept[0]).unwrap(), put_back.head().to_string());
     assert!(newest.checkpoint().size() > before.0.as_ref().unwrap().checkpoint().size());
     assert_eq!(all[1].store.seen(&member).unwrap(), before, "a refused head was remembered");
 }
@@ -238,6 +240,81 @@ fn cosignatures_are_kept_once_after_the_close_and_only_if_they_verify() {
     handle.check().unwrap();
     drop(all);
     assert_ok(&verify(&[root.path().join("bank")], &[]));
+}
+
+#[test]
+fn refused_heads_are_kept_and_never_replaced() {
+    let root = temp();
+    let mut all = nodes(&root, 2);
+    exchange(&run(&all, 1), &mut all);
+    let member = opened(&run(&all, 2), 1).parties[0].clone();
+    let size = all[1].store.seen(&member).unwrap().0.unwrap().checkpoint().size();
+    let signed = |size, root: u8| Checkpoint::new("bank", size, TreeHash([root; 32])).unwrap();
+    let mut show = |head: Checkpoint| {
+        let head = head.sign(&key_of("bank"));
+        let growth = Growth { head, seen_size: size, consistency: Vec::new() };
+        accept_growth(&mut all[1].store, &member, &growth).unwrap_err()
+    };
+    // A fork, then older heads and heads without a proof, more than are kept.
+    show(signed(size, 1));
+    (0..20).for_each(|n| drop(show(signed(n, 2))));
+    let kept: Vec<_> = all[1].store.refused_heads(&member).map(|p| fs::read_to_string(p).unwrap()).collect();
+    assert_eq!(kept.len(), 8);
+    assert_eq!(kept[0], signed(size, 1).sign(&key_of("bank")).to_string());
+}
+
+#[test]
+fn a_head_of_another_name_or_without_growth_or_with_something_hidden_is_not_taken() {
+    let root = temp();
+    let mut all = nodes(&root, 2);
+    let plan = run(&all, 1);
+    let member = opened(&plan, 1).parties[0].clone();
+    let snapshot = |all: &[Node], p: usize| all[p].handle().snapshot(plan.session()).unwrap();
+    let by = ("bureau", &key_of("bureau"), TIME_S);
+    // Bank's key signs a head of a log that it calls another's.
+    let mut growth = snapshot(&all, 0).growth(&Seen(None));
+    let head = growth.head.checkpoint();
+    growth.head = Checkpoint::new("telecom", head.size(), head.root()).unwrap().sign(&key_of("bank"));
+    let error = accept_growth(&mut all[1].store, &member, &growth).unwrap_err().to_string();
+    assert!(error.contains("log of telecom, expected bank"), "{error}");
+    let own = snapshot(&all, 1);
+    let mut offer = snapshot(&all, 0).offer(&Seen(None));
+    let hidden = offer.leaves.clone();
+    offer.leaves[1] = match &offer.leaves[1] {
+        OfferedLeaf::Entry(bytes) => OfferedLeaf::Hash(mpc_core::merkle::leaf_hash(bytes)),
+        OfferedLeaf::Hash(_) => panic!("an entry of the session"),
+    };
+    let error = answer_offer(&mut all[1].store, &member, &offer, &own, by).unwrap_err().to_string();
+    assert!(error.contains("is not shown"), "{error}");
+    offer.leaves = hidden;
+    offer.growth.head = growth.head;
+    let error = answer_offer(&mut all[1].store, &member, &offer, &own, by).unwrap_err().to_string();
+    assert!(error.contains("log of telecom, expected bank"), "{error}");
+    assert_eq!(all[1].store.seen(&member).unwrap(), Seen(None));
+
+    exchange(&plan, &mut all);
+    let seen = all[1].store.seen(&member).unwrap();
+    let same = Growth { head: seen.0.clone().unwrap(), ..snapshot(&all, 0).growth(&seen) };
+    let same = Growth { consistency: Vec::new(), ..same };
+    let error = accept_growth(&mut all[1].store, &member, &same).unwrap_err().to_string();
+    assert!(error.contains("it still has"), "{error}");
+}
+
+#[test]
+fn a_session_that_completed_here_is_not_cosigned_as_aborted() {
+    let root = temp();
+    let mut all = nodes(&root, 2);
+    let plan = Plan::new(2, 0);
+    for (p, node) in all.iter().enumerate() {
+        node.handle().append(&Entry::SessionOpen(opened(&plan, p))).unwrap();
+    }
+    let outcome = Outcome::aborted("peer_lost", None, "or so it says");
+    let aborted = Close { session: plan.session(), outcome, rounds: 0, bytes_sent: 0 };
+    all[0].handle().append(&Entry::Close(aborted)).unwrap();
+    all[1].handle().append(&close(plan.session())).unwrap();
+    let (_, reply) = show(&plan, &mut all, 0, 1);
+    let error = reply.unwrap_err().to_string();
+    assert!(error.contains("completed here"), "{error}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::checkpoint::{MAX_NAME_BYTES, SignedCheckpoint, is_valid_name};
 use crate::hex::hex;
 use crate::party::{MAX_PARTIES, PartyId};
 use crate::tag::SessionId;
+use crate::text::is_plain;
 use crate::wire::{Decoder, Encoder, WireError};
 
 const DOMAIN: &str = "subrosa/transcript/v1";
@@ -155,7 +156,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// An abort; code and reason are cut to their limits, and control characters become spaces.
+    /// An abort; code and reason are cut to their limits, and control and invisible characters become spaces.
     #[must_use]
     pub fn aborted(code: &str, culprit: Option<Peer>, reason: &str) -> Self {
         Self::Aborted {
@@ -167,7 +168,7 @@ impl Outcome {
 }
 
 fn bounded(text: &str, max: usize) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text: String = text.chars().map(|c| if is_plain(c) { c } else { ' ' }).collect();
     text[..text.floor_char_boundary(max)].to_owned()
 }
 
@@ -403,11 +404,11 @@ fn decode_bool(d: &mut Decoder<'_>) -> Result<bool, WireError> {
     }
 }
 
-/// Text is shown to people, so it must not be able to move their cursor.
+/// Text is shown to people, so it must not be able to move their cursor or to read otherwise than it is written.
 fn decode_text(d: &mut Decoder<'_>, max: usize) -> Result<String, WireError> {
     let text = d.str(max)?;
-    if text.chars().any(char::is_control) {
-        return Err(WireError::Invalid("text: contains control characters"));
+    if !text.chars().all(is_plain) {
+        return Err(WireError::Invalid("text: contains control or invisible characters"));
     }
     Ok(text.to_owned())
 }

@@ -82,7 +82,7 @@ impl SessionOpen {
 }
 
 /// What a commitment is about.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub enum CommitmentKind {
     /// An input tensor.
     Input,
@@ -93,6 +93,16 @@ pub enum CommitmentKind {
 }
 
 impl CommitmentKind {
+    /// The kind for people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Weights => "weights",
+            Self::Output => "output",
+        }
+    }
+
     const fn byte(self) -> u8 {
         match self {
             Self::Input => 0,
@@ -418,7 +428,8 @@ impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SessionOpen(o) => {
-                write!(f, "open {}: program {}…", o.session, hex(&o.program[..8]))?;
+                write!(f, "open {}: program {}, ", hex(&o.session.0), hex(&o.program))?;
+                write!(f, "parameters {}", hex(&o.parameters))?;
                 let parties = o.parties.iter().enumerate().map(|(i, m)| (Peer::Party(PartyId::new(i)), m));
                 for (peer, member) in parties.chain(o.dealer.iter().map(|m| (Peer::Dealer, m))) {
                     let me = if peer == o.me { " (this log)" } else { "" };
@@ -427,12 +438,7 @@ impl fmt::Display for Entry {
                 Ok(())
             }
             Self::Commitment(c) => {
-                let kind = match c.kind {
-                    CommitmentKind::Input => "input",
-                    CommitmentKind::Weights => "weights",
-                    CommitmentKind::Output => "output",
-                };
-                write!(f, "commit {} to {kind} {:?}", c.session, c.name)
+                write!(f, "commit {} to {} {:?}: {}", c.session, c.kind.as_str(), c.name, hex(&c.blinded))
             }
             Self::Batch(b) => b.fmt(f),
             Self::Witnessed(w) => write!(f, "witnessed {}: cosignatures are beside the log", w.session),

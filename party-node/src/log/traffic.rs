@@ -127,7 +127,9 @@ fn check_whole(longer: &Side<'_>, shorter: &Side<'_>, report: &mut Report) {
 
 /// In a session that neither completed, one side may be behind by what was under way when it ended.
 fn check_lag(a: &Side<'_>, b: &Side<'_>, report: &mut Report) {
-    let Some(lane) = a.batches.first().or(b.batches.first()).map(|(_, batch, _)| batch.lane) else { return };
+    let Some(lane) = a.batches.first().or_else(|| b.batches.first()).map(|(_, batch, _)| batch.lane) else {
+        return;
+    };
     let reached = |side: &Side<'_>| match is_correction_lane(lane) {
         true => side.batches.len() as u64,
         false => side.batches.last().map_or(0, |(_, b, _)| b.last_round.saturating_add(1)),

@@ -6,6 +6,7 @@ use std::path::Path;
 use mpc_core::fixed::FracBits;
 use mpc_core::hex::hex;
 use mpc_core::party::{MAX_PARTIES, PartyId};
+use mpc_core::text::is_plain;
 use protocols::tree::TreeChoice;
 use sha2::{Digest, Sha256};
 
@@ -329,8 +330,9 @@ fn unique<'a>(
 
 /// Names appear in text forms, errors and configs: they must not be able to imitate anything else there.
 fn check_name(what: &'static str, name: &str) -> Result<(), ProgramError> {
-    let printable =
-        |c: char| c == ' ' || c.is_alphanumeric() || (c.is_ascii_graphic() && c != '"' && c != '\\');
+    let printable = |c: char| {
+        c == ' ' || (c.is_alphanumeric() && is_plain(c)) || (c.is_ascii_graphic() && c != '"' && c != '\\')
+    };
     if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.chars().all(printable) {
         return Err(ProgramError::BadName { what, got: name.chars().take(40).collect() });
     }

@@ -215,7 +215,7 @@ fn whole_programs_are_checked_at_the_end() {
     assert!(matches!(build("p", &ab, &["x"], &["x"]), Err(ProgramError::DuplicateName { .. })));
     assert!(matches!(build("p", &ab, &["x"], &[]), Err(ProgramError::NoOutput { .. })));
     let long = "n".repeat(129);
-    for bad in ["", "a\nb", "quo\"te", "a\u{202e}b", long.as_str()] {
+    for bad in ["", "a\nb", "quo\"te", "a\u{202e}b", "a\u{3164}b", long.as_str()] {
         assert!(matches!(build(bad, &ab, &["x"], &["y"]), Err(ProgramError::BadName { .. })), "{bad:?}");
         assert!(matches!(build("p", &ab, &[bad], &["y"]), Err(ProgramError::BadName { .. })), "{bad:?}");
     }

@@ -5,14 +5,16 @@ use mpc_core::fixed::FracBits;
 use mpc_core::ring::Z64;
 use mpc_core::share::Additive;
 use mpc_core::tensor::Tensor;
-use protocols::compare::{less_than_zero, relu};
+use protocols::compare::less_than_zero;
 use protocols::error::ProtocolError;
 use protocols::matmul::matmul;
 use protocols::mul::mul;
+use protocols::relu::relu;
 use protocols::session::Session;
 use protocols::sigmoid::sigmoid;
+use protocols::tree::TreeChoice;
 use protocols::trial;
-use protocols::truncate::truncate;
+use protocols::truncate::{Rounding, truncate};
 
 type Shares = Additive<Z64>;
 
@@ -35,9 +37,11 @@ fn bench(
 fn protocols(c: &mut Criterion) {
     bench(c, "mul 1M", &[1_000_000], |cx, x| mul(cx, x, x));
     bench(c, "truncate 1M", &[1_000_000], |cx, x| truncate(cx, x, 16));
-    bench(c, "less than zero 100k", &[100_000], less_than_zero);
-    bench(c, "relu 100k", &[100_000], relu);
-    bench(c, "sigmoid 100k", &[100_000], |cx, x| sigmoid(cx, x, FracBits::DEFAULT));
+    bench(c, "less than zero 100k", &[100_000], |cx, x| less_than_zero(cx, x, TreeChoice::DEFAULT));
+    bench(c, "relu 100k", &[100_000], |cx, x| relu(cx, x, TreeChoice::DEFAULT));
+    bench(c, "sigmoid 100k", &[100_000], |cx, x| {
+        sigmoid(cx, x, FracBits::DEFAULT, Rounding::Dithered, TreeChoice::DEFAULT)
+    });
     bench(c, "matmul 256", &[256, 256], |cx, x| matmul(cx, x, x));
 }
 

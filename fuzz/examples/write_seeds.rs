@@ -3,24 +3,34 @@
 use std::fs;
 use std::path::Path;
 
-use ml_ops::{Axis, Owner, Program, ProgramError};
+use ml_ops::{Axis, Direction, Link, Owner, Program, ProgramError, Rounding, Trees};
 use mpc_core::bits::BitTensor;
 use mpc_core::checkpoint::Checkpoint;
 use mpc_core::fixed::FracBits;
 use mpc_core::ring::Z64;
 use mpc_core::transcript::{Close, Entry, Outcome};
 use ndarray::{Array2, arr1};
+use protocols::prep::{Comparison, Demand, Item, MaskPart, Question};
+use protocols::tree::TreeChoice;
 use subrosa_fuzz::foundation::{log_key, signed_heads};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let programs = [scorecard()?, elementwise()?, comparisons()?, shapes()?];
+    let programs = [scorecard()?, elementwise()?, comparisons()?, shapes()?, ranks()?, products()?];
     let mut seeds = party_node::fuzzing::seeds(&programs[0].demand().encode());
-    let names = ["valid-scorecard", "valid-elementwise", "valid-comparisons", "valid-shapes"];
+    let names = [
+        "valid-scorecard",
+        "valid-elementwise",
+        "valid-comparisons",
+        "valid-shapes",
+        "valid-ranks",
+        "valid-products",
+    ];
     for (name, program) in names.into_iter().zip(&programs) {
         seeds.push(("program", name, program.encode()));
         seeds.push(("program_run", name, program.encode()));
         seeds.push(("demand", name, program.demand().encode()));
     }
+    seeds.push(("demand", "valid-masks", masks().encode()));
     let aborted = Close {
         session: mpc_core::tag::SessionId([9; 32]),
         outcome: Outcome::aborted("peer_lost", Some(mpc_core::channel::Peer::Dealer), "no word for 1500 ms"),
@@ -99,6 +109,65 @@ fn shapes() -> Result<Program, ProgramError> {
     let total = p.sum(flat, Axis(0))?;
     p.output("total", total, &[1])?;
     p.build()
+}
+
+/// Everything that chooses by comparisons, with settings of its own.
+fn ranks() -> Result<Program, ProgramError> {
+    let mut p = Program::builder("ranks", FracBits::DEFAULT, &["a", "b"]);
+    p.rounding(Rounding::Exact).trees(Trees::For(Link::WAN));
+    let x = p.input("x", Owner(0), [3, 2], 8.0)?;
+    let y = p.input("y", Owner(1), [3, 2], 8.0)?;
+    let (same, sign) = (p.equal(x, y)?, p.sign(x)?);
+    let product = p.mul(same, sign)?;
+    let size = p.abs(product)?;
+    let low = p.minimum(x, y)?;
+    let square = p.square(low)?;
+    let relu = p.relu(square)?;
+    let hot = p.argmax_one_hot(relu, Axis(0))?;
+    let place = p.argmin(size, Axis(0))?;
+    let (top, beside) = p.top_k_with(hot, y, 2, Axis(0), Direction::Descending)?;
+    let sorted = p.sort(beside, Axis(1), Direction::Ascending)?;
+    p.output("top", top, &[0])?;
+    p.output("place", place, &[0])?;
+    p.output("sorted", sorted, &[1])?;
+    p.build()
+}
+
+/// A matrix that is opened once for products with a part of it, its transpose and the whole, and a fused truncation.
+fn products() -> Result<Program, ProgramError> {
+    let mut p = Program::builder("products", FracBits::DEFAULT, &["a", "b"]);
+    let x = p.input("x", Owner(0), [3, 3], 4.0)?;
+    let y = p.input("y", Owner(1), [3, 1], 4.0)?;
+    let first = p.matmul(x, y)?;
+    let rows = p.slice(x, Axis(0), 1..3)?;
+    let t = p.transpose(rows)?;
+    let second = p.matmul(t, rows)?;
+    let third = p.matmul(second, x)?;
+    let kept = p.relu(first)?;
+    p.output("kept", kept, &[0])?;
+    p.output("third", third, &[1])?;
+    p.build()
+}
+
+/// A matrix that is opened once and used three times, and comparisons of every kind.
+fn masks() -> Demand {
+    let whole = MaskPart { mask: 1, width: 3, rows: [0, 4], columns: [0, 3], transposed: false };
+    let tree = TreeChoice::DEFAULT;
+    let sign = Comparison::in_ring(Question::Sign, 5, tree);
+    Demand {
+        items: vec![
+            Item::Square { len: 2 },
+            Item::Mask { rows: 4, columns: 3 },
+            Item::GivenMatmul { part: whole, n: 2 },
+            Item::GivenMatmul { part: MaskPart { rows: [1, 3], transposed: true, ..whole }, n: 1 },
+            Item::GivenMatmul { part: MaskPart { columns: [2, 3], ..whole }, n: 7 },
+            Item::Comparison(Comparison { truncation: 16, thresholds: 2, ..sign }),
+            Item::Comparison(Comparison { product: true, payloads: 3, ..sign }),
+            Item::Comparison(Comparison::new(Question::Bits, 5, tree)),
+            Item::Comparison(Comparison::in_ring(Question::SignAndEqual, 5, tree)),
+            Item::Comparison(Comparison::in_ring(Question::Quotient { bits: 16 }, 5, tree)),
+        ],
+    }
 }
 
 type Seed = (&'static str, &'static str, Vec<u8>);

@@ -8,7 +8,7 @@ use ml_ops::{Program, run_local};
 use mpc_core::party::PartyId;
 use mpc_core::ring::Z64;
 use ndarray::ArrayD;
-use protocols::prep::Demand;
+use protocols::prep::{Demand, Item};
 
 /// A program file: canonical, printable, plannable, within a dealer's limits.
 pub fn program(bytes: &[u8]) -> bool {
@@ -58,7 +58,13 @@ pub fn demand(bytes: &[u8]) -> bool {
     let Ok(demand) = Demand::decode(bytes) else { return false };
     assert_eq!(demand.encode(), bytes, "a demand has one encoding");
     demand.check().expect("what was decoded is within the limits");
-    for item in &demand.items {
+    for (at, item) in demand.items.iter().enumerate() {
+        if let Item::GivenMatmul { part, .. } = item {
+            let mask = &demand.items[..at][part.mask as usize];
+            assert!(
+                matches!(mask, Item::Mask { rows, columns } if part.rows[1] <= *rows && part.width == *columns)
+            );
+        }
         assert!(item.correction_bytes::<Z64>() < 1 << 40, "an item's correction is bounded: {item:?}");
         assert!(!item.name().is_empty());
     }

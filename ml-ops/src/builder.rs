@@ -10,7 +10,10 @@ use crate::error::ProgramError;
 use crate::fact::Fact;
 use crate::op::{InputKind, NodeId, Op};
 use crate::program::Program;
+use crate::settings::{Rounding, Trees};
 use crate::shape::Shape;
+
+mod order;
 
 /// Most that rounding may change a constant by, relative to it.
 const MAX_ROUNDING: f64 = 1.0 / 16.0;
@@ -58,6 +61,34 @@ impl ProgramBuilder {
         let parties = parties.iter().map(|&p| p.to_owned()).collect();
         let id = NEXT_BUILDER.fetch_add(1, Ordering::Relaxed);
         Self { id, program: Program::empty(name.to_owned(), frac, parties) }
+    }
+
+    /// How all truncations of the program round. Dithered unless this is called: one round and 64 bits each, up or down by a
+    /// public dither. Exact: down, four rounds and 99 bits each (at 16 bits), and results that depend on the inputs alone and
+    /// equal [`reference::fixed`](crate::reference::fixed()).
+    pub const fn rounding(&mut self, rounding: Rounding) -> &mut Self {
+        self.program.settings.rounding = rounding;
+        self
+    }
+
+    /// Which shape the trees of comparisons take: blocks and fan-in of 4 unless this is called. The shape decides rounds and
+    /// bytes, never results. It is a part of the program, so that all parties and the dealer take the same.
+    ///
+    /// ```
+    /// use ml_ops::{Link, Owner, Program, Trees};
+    /// use mpc_core::fixed::FracBits;
+    /// let mut p = Program::builder("between sites", FracBits::DEFAULT, &["a", "b"]);
+    /// p.trees(Trees::For(Link::WAN));
+    /// let x = p.input("x", Owner(0), [100], 8.0)?;
+    /// let y = p.relu(x)?;
+    /// p.output("y", y, &[1])?;
+    /// // Three rounds instead of four, for more bytes from the dealer.
+    /// assert_eq!(p.build()?.plan().ops[1].trees, [[8, 8]]);
+    /// # Ok::<(), ml_ops::ProgramError>(())
+    /// ```
+    pub const fn trees(&mut self, trees: Trees) -> &mut Self {
+        self.program.settings.trees = trees;
+        self
     }
 
     /// A value that one party brings: rows of data. The owner's encoder refuses magnitudes above `max_abs`.
@@ -172,7 +203,7 @@ impl ProgramBuilder {
     }
 
     /// The matrix product of \[m, k\] and \[k, n\], truncated once per result. Rounds and error as
-    /// [`ProgramBuilder::mul`].
+    /// [`ProgramBuilder::mul`]. A matrix that is a factor of several products is opened once for them where that is less.
     ///
     /// # Errors
     /// As [`ProgramBuilder::mul`].
@@ -275,67 +306,6 @@ impl ProgramBuilder {
     /// Not a matrix.
     pub fn transpose(&mut self, x: Value) -> Result<Value, ProgramError> {
         self.push("transpose", &[x], |v| Op::Transpose(v[0]))
-    }
-
-    /// \[a < b\] as 0 or 1 (scale 0), broadcasting. Exact; four rounds.
-    ///
-    /// # Errors
-    /// As [`ProgramBuilder::add`].
-    pub fn less(&mut self, a: Value, b: Value) -> Result<Value, ProgramError> {
-        self.push("less", &[a, b], |v| Op::Less(v[0], v[1]))
-    }
-
-    /// \[a > b\] as 0 or 1 (scale 0), broadcasting. Exact; four rounds.
-    ///
-    /// # Errors
-    /// As [`ProgramBuilder::add`].
-    pub fn greater(&mut self, a: Value, b: Value) -> Result<Value, ProgramError> {
-        self.push("greater", &[a, b], |v| Op::Greater(v[0], v[1]))
-    }
-
-    /// \[a ≤ b\] as 0 or 1 (scale 0), broadcasting. Exact; four rounds.
-    ///
-    /// # Errors
-    /// As [`ProgramBuilder::add`].
-    pub fn less_equal(&mut self, a: Value, b: Value) -> Result<Value, ProgramError> {
-        self.push("less_equal", &[a, b], |v| Op::LessEqual(v[0], v[1]))
-    }
-
-    /// \[a ≥ b\] as 0 or 1 (scale 0), broadcasting. Exact; four rounds.
-    ///
-    /// # Errors
-    /// As [`ProgramBuilder::add`].
-    pub fn greater_equal(&mut self, a: Value, b: Value) -> Result<Value, ProgramError> {
-        self.push("greater_equal", &[a, b], |v| Op::GreaterEqual(v[0], v[1]))
-    }
-
-    /// a where `bit` is 1, b where it is 0, broadcasting. Exact; one round.
-    ///
-    /// # Errors
-    /// A condition that is not the result of a comparison; else as [`ProgramBuilder::add`].
-    pub fn select(&mut self, bit: Value, a: Value, b: Value) -> Result<Value, ProgramError> {
-        self.push("select", &[bit, a, b], |v| Op::Select { bit: v[0], a: v[1], b: v[2] })
-    }
-
-    /// max(x, 0). Exact; four rounds.
-    ///
-    /// # Errors
-    /// A foreign handle or a public operand, as everywhere.
-    pub fn relu(&mut self, x: Value) -> Result<Value, ProgramError> {
-        self.push("relu", &[x], |v| Op::Relu(v[0]))
-    }
-
-    /// min(max(x, lo), hi) for public limits, which are rounded to the program's fraction bits, so by half a
-    /// unit at most: a limit of less than that is 0. Exact; four rounds.
-    ///
-    /// # Errors
-    /// Limits that are not finite, too large or in the wrong order.
-    pub fn clamp(&mut self, x: Value, lo: f64, hi: f64) -> Result<Value, ProgramError> {
-        let limits = ndarray::arr1(&[lo, hi]).into_dyn();
-        let encoded = encode(&limits, self.program.frac.bits(), f64::INFINITY);
-        let limits = encoded.map_err(|source| ProgramError::Encoding { op: "clamp", source })?;
-        let [lo, hi] = [0, 1].map(|i| mpc_core::ring::Ring::to_i64(limits.as_slice()[i]));
-        self.push("clamp", &[x], |v| Op::Clamp { x: v[0], lo, hi })
     }
 
     /// 1 / (1 + e^−x), by the piecewise polynomial of [`protocols::sigmoid`], which states its error (below 1.7e-4 at 16

@@ -9,7 +9,7 @@ use protocols::cost::Cost;
 use protocols::prep::Item;
 use serde::Serialize;
 
-use crate::op::NodeId;
+use crate::lower::Lowered;
 use crate::program::Program;
 
 /// Ring multiplications per second in matrix products, one core.
@@ -55,6 +55,10 @@ pub(crate) fn estimate(
         .iter()
         .map(|item| match *item {
             Item::Matmul { m, k, n } => m as f64 * k as f64 * n as f64,
+            Item::GivenMatmul { part, n } => {
+                let [m, k] = part.shape();
+                m as f64 * k as f64 * n as f64
+            }
             _ => 0.0,
         })
         .sum();
@@ -83,19 +87,24 @@ fn item_bytes(item: &Item) -> u64 {
         Item::Square { len } => elements(2 * len),
         Item::Dot { len, terms } => elements(len * (2 * terms + 1)),
         Item::Matmul { m, k, n } => elements(m * k + k * n + m * n),
+        Item::Mask { rows, columns } => elements(rows * columns),
+        Item::GivenMatmul { part, n } => {
+            let [m, k] = part.shape();
+            elements(k * n + m * n)
+        }
         Item::DaBits { len } => elements(len) + len as u64 / 8,
         // The corrected parts, r itself and the masks of the tree, which are about as many as there are wires.
         Item::Comparison(spec) => {
-            let wires = spec.trees * 40;
+            let wires = spec.thresholds * 40;
             item.correction_bytes::<Z64>() + elements(spec.len) + (wires * spec.len) as u64 / 8
         }
     }
 }
 
-/// Estimated peak of one party's tensors and messages: live values, and for the step under way its correlated
-/// randomness twice (as received and in use) and its messages to and from every party.
-pub(crate) fn memory_bytes(program: &Program) -> u64 {
-    let last = program.last_uses();
+/// Estimated peak of one party's tensors and messages: live values, matrices that are opened once with their masks, and for the
+/// step under way its correlated randomness twice (as received and in use) and its messages to and from every party.
+pub(crate) fn memory_bytes(program: &Program, lowered: &[Lowered]) -> u64 {
+    let last = program.last_uses(|node| lowered[node as usize].opens());
     let mut ends = vec![vec![]; last.len()];
     for (node, &end) in last.iter().enumerate() {
         if let Some(list) = ends.get_mut(end) {
@@ -106,10 +115,13 @@ pub(crate) fn memory_bytes(program: &Program) -> u64 {
     let (mut live, mut peak) = (0, 0);
     for (node, ended) in ends.iter().enumerate() {
         live += bytes(node);
-        let cost = program.node_cost(node as NodeId);
+        let (cost, reuse) = (&lowered[node].cost, lowered[node].reuse);
+        let masked = |which: bool| reuse.filter(|_| which).map_or(0, |r| 2 * bytes(r.root as usize));
+        live += masked(reuse.is_some_and(|r| r.opens));
         let items: u64 = cost.items.iter().map(item_bytes).sum();
         peak = peak.max(live + 2 * items + 2 * cost.max_sent_bytes() + bytes(node));
         live -= ended.iter().map(|&n| bytes(n)).sum::<u64>();
+        live -= masked(reuse.is_some_and(|r| r.last));
     }
     peak
 }

@@ -9,6 +9,7 @@
 //! known to everybody.
 
 mod inputs;
+mod product;
 mod step;
 
 use std::collections::BTreeMap;
@@ -26,8 +27,10 @@ use protocols::session::Session;
 
 pub use inputs::{EncodedInputs, InputError, Place, encode_inputs};
 
+use crate::op::NodeId;
 use crate::program::Program;
 use crate::walk::walk;
+use product::Masked;
 use step::Value;
 
 /// Sharings whose parties can bring inputs.
@@ -157,11 +160,17 @@ pub fn run_encoded<S: Shareable>(
     let total = program.nodes().len() + 2;
     let mut measured = Vec::with_capacity(total);
     let mut seen = Counters::of(cx);
-    let values = walk(program, |node, operands: &[&Value<S>]| {
+    let lowered = program.lowered();
+    let mut masked = Masked::none();
+    let opens = |node: NodeId| lowered[node as usize].opens();
+    let values = walk(program, opens, |node, operands: &[&Value<S>]| {
         let op = program.nodes()[node as usize].op.name();
         let value = cx
             .enter(node, 0)
-            .and_then(|()| step::evaluate(cx, program, node, operands, &mut inputs))
+            .and_then(|()| {
+                let kept = step::Kept { inputs: &mut inputs, masked: &mut masked };
+                step::evaluate(cx, program, node, &lowered[node as usize], operands, kept)
+            })
             .map_err(|source| RunError::Protocol { node, op, source })?;
         measured.push(seen.advance(cx, node));
         let (rounds, sent_bytes) = (cx.rounds(), cx.sent_bytes());

@@ -9,14 +9,19 @@ use mpc_core::ring::Ring;
 
 use crate::error::ProgramError;
 use crate::fact::{Fact, Visibility};
-use crate::factor::{NoFactor, encode_factor};
-use crate::op::{NodeId, Op};
-use crate::shape::Shape;
+use crate::op::{NodeId, Op, Winner};
+
+mod site;
+
+use site::Site;
 
 /// Bounds stay below this.
 pub(crate) const LIMIT: u128 = 1 << HEADROOM_BITS;
 /// Most elements of a node that compares: a clamp compares each of them twice, and a dealer makes bundles of up to 2^22.
 const MAX_COMPARED: usize = 1 << 21;
+
+/// Most elements along an axis that is sorted: 136 stages.
+const MAX_SORTED: usize = 1 << 16;
 
 /// Where a node is being inferred.
 #[derive(Copy, Clone)]
@@ -117,10 +122,45 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             };
             Fact { shape: [n, m].into(), ..(*x).clone() }
         }
-        (Op::Less(..) | Op::Greater(..) | Op::LessEqual(..) | Op::GreaterEqual(..), [a, b]) => {
+        (Op::Less(..) | Op::Greater(..) | Op::LessEqual(..) | Op::GreaterEqual(..), [a, b])
+        | (Op::Equal(..) | Op::NotEqual(..), [a, b]) => {
             let shape = at.broadcast(a, b)?;
             at.difference(a, b)?;
             Fact::secret_bit(shape)
+        }
+        (Op::Minimum(..) | Op::Maximum(..), [a, b]) => {
+            let (shape, scale) = (at.broadcast(a, b)?, at.difference(a, b)?);
+            let bound = at.within("the result", a.bound_at(scale).max(b.bound_at(scale)), scale)?;
+            Fact { bit: a.bit && b.bit, ..Fact::secret(shape, scale, bound) }
+        }
+        (Op::Abs(_), [x]) => (*x).clone(),
+        (Op::Sign(_), [x]) => Fact::secret(x.shape.clone(), 0, 1),
+        (Op::Extreme { axis, with, .. }, [x]) => {
+            let last = at.axis_len(x, *axis)?.saturating_sub(1);
+            match with {
+                Winner::Value => Fact { shape: x.shape.without(*axis), ..(*x).clone() },
+                Winner::Index => {
+                    let index = Fact::secret(x.shape.without(*axis), 0, (last as u64).max(1));
+                    Fact { bit: last <= 1, ..index }
+                }
+                Winner::OneHot => Fact::secret_bit(x.shape.clone()),
+            }
+        }
+        (Op::Sort { payload: None, axis, keep, .. }, [keys]) => {
+            at.sorted(keys, *axis, *keep)?;
+            Fact { shape: keys.shape.with_axis(*axis, *keep), ..(*keys).clone() }
+        }
+        (Op::Sort { payload: Some(_), axis, keep, .. }, [keys, payload]) => {
+            at.sorted(keys, *axis, *keep)?;
+            if payload.shape != keys.shape {
+                return Err(at.shapes(keys, &payload.shape, "what moves along has a value beside every key"));
+            }
+            let scale = keys.scale.max(payload.scale);
+            let bound = keys.bound_at(scale).max(payload.bound_at(scale));
+            let bound = at.within("an operand", bound, scale)?;
+            let kept = keys.shape.with_axis(*axis, *keep);
+            let both = [&[2], kept.dims()].concat().into();
+            Fact { bit: keys.bit && payload.bit, ..Fact::secret(both, scale, bound) }
         }
         (Op::Select { .. }, [bit, a, b]) => {
             if !bit.bit {
@@ -168,12 +208,15 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             _,
         )
         | (Op::Add(..) | Op::Sub(..) | Op::Mul(..) | Op::MatMul(..), _)
-        | (Op::Less(..) | Op::Greater(..) | Op::LessEqual(..) | Op::GreaterEqual(..), _) => {
+        | (Op::Less(..) | Op::Greater(..) | Op::LessEqual(..) | Op::GreaterEqual(..), _)
+        | (Op::Equal(..) | Op::NotEqual(..) | Op::Minimum(..) | Op::Maximum(..), _)
+        | (Op::Abs(_) | Op::Sign(_) | Op::Extreme { .. } | Op::Sort { .. }, _) => {
             return Err(at.parameter("the operation needs at least one operand"));
         }
     };
     at.allowed(&fact.shape)?;
-    if compares(op) && fact.shape.elements() > MAX_COMPARED {
+    let largest = operands.iter().map(|x| x.shape.elements()).chain([fact.shape.elements()]).max();
+    if compares(op) && largest.is_some_and(|elements| elements > MAX_COMPARED) {
         return Err(
             at.parameter("one node compares at most 2^21 elements; slice the rows and join the results")
         );
@@ -189,6 +232,14 @@ const fn compares(op: &Op) -> bool {
             | Op::Greater(..)
             | Op::LessEqual(..)
             | Op::GreaterEqual(..)
+            | Op::Equal(..)
+            | Op::NotEqual(..)
+            | Op::Minimum(..)
+            | Op::Maximum(..)
+            | Op::Abs(_)
+            | Op::Sign(_)
+            | Op::Extreme { .. }
+            | Op::Sort { .. }
             | Op::Relu(_)
             | Op::Clamp { .. }
             | Op::Sigmoid(_)
@@ -237,102 +288,4 @@ fn truncated(bound: u128, scale: u32, frac: u32) -> (u32, u64) {
     let shift = scale.saturating_sub(frac);
     let bound = bound.div_ceil(1 << shift);
     (scale - shift, u64::try_from(bound).expect("invariant: the bound was checked against 2^62"))
-}
-
-/// The node that is being inferred, for its errors.
-#[derive(Copy, Clone)]
-struct Site {
-    node: NodeId,
-    op: &'static str,
-}
-
-impl Site {
-    fn within(self, what: &'static str, bound: u128, scale: u32) -> Result<u64, ProgramError> {
-        if bound < LIMIT {
-            return Ok(bound as u64);
-        }
-        let bound = bound as f64 / 2f64.powi(scale as i32);
-        let limit_bits = HEADROOM_BITS - scale.min(HEADROOM_BITS);
-        Err(ProgramError::Overflow { node: self.node, op: self.op, what, bound, scale, limit_bits })
-    }
-
-    /// Scale and bound of a sum of `terms` products, truncated to the program's scale.
-    fn product(self, a: &Fact, b: &Fact, terms: usize, frac: u32) -> Result<(u32, u64), ProgramError> {
-        let bound = u128::from(a.bound).saturating_mul(b.bound.into()).saturating_mul(terms as u128);
-        let scale = a.scale + b.scale;
-        let bound = self.within("the product before truncation", bound, scale)?;
-        Ok(truncated(bound.into(), scale, frac))
-    }
-
-    /// Scale and bound of k · x, for x of the given bound and scale.
-    fn scaled(self, k: f64, bound: u128, scale: u32, frac: u32) -> Result<(u32, u64), ProgramError> {
-        let result_scale = if k.fract() == 0.0 { scale } else { frac };
-        let result = bound as f64 * k.abs() * 2f64.powi((result_scale - scale) as i32);
-        self.within("the result", result as u128, result_scale)?;
-        let factor = encode_factor(k, bound, scale, frac).map_err(|e| match e {
-            NoFactor::NotCanonical => self.parameter("the factor is a finite number, and zero has no sign"),
-            NoFactor::TooLarge => self.parameter("the factor is below 2^62"),
-            NoFactor::Vanishes => {
-                self.parameter("the factor is so close to zero that every result is below one unit")
-            }
-            NoFactor::NoRoom { bits } => ProgramError::FactorPrecision {
-                node: self.node,
-                op: self.op,
-                k,
-                bound: bound as f64 / 2f64.powi(scale as i32),
-                bits,
-                frac,
-            },
-        })?;
-        let scale = scale + factor.bits - factor.first;
-        let bound = self.within("the product before truncation", factor.product_bound(bound), scale)?;
-        Ok(truncated(bound.into(), scale, frac))
-    }
-
-    /// The common scale of two values whose difference is taken.
-    fn difference(self, a: &Fact, b: &Fact) -> Result<u32, ProgramError> {
-        let scale = a.scale.max(b.scale);
-        self.within("the difference of the operands", a.bound_at(scale) + b.bound_at(scale), scale)?;
-        Ok(scale)
-    }
-
-    fn broadcast(self, a: &Fact, b: &Fact) -> Result<Shape, ProgramError> {
-        let shape = a.shape.broadcast(&b.shape);
-        shape.ok_or_else(|| self.shapes(a, &b.shape, "axes must be equal or 1, aligned at the end"))
-    }
-
-    fn matrix_product(self, a: &Fact, b: &Fact) -> Result<(Shape, usize), ProgramError> {
-        let (&[m, k], &[k2, n]) = (a.shape.dims(), b.shape.dims()) else {
-            return Err(self.shapes(a, &b.shape, "both must be matrices"));
-        };
-        if k != k2 {
-            return Err(self.shapes(a, &b.shape, "columns of the first must equal rows of the second"));
-        }
-        Ok(([m, n].into(), k))
-    }
-
-    fn axis_len(self, x: &Fact, axis: usize) -> Result<usize, ProgramError> {
-        x.shape.dims().get(axis).copied().ok_or_else(|| ProgramError::NoSuchAxis {
-            node: self.node,
-            op: self.op,
-            axis,
-            shape: x.shape.clone(),
-        })
-    }
-
-    fn allowed(self, shape: &Shape) -> Result<(), ProgramError> {
-        if shape.is_allowed() {
-            return Ok(());
-        }
-        Err(ProgramError::ShapeLimit { node: self.node, op: self.op, shape: shape.clone() })
-    }
-
-    fn shapes(self, left: &Fact, right: &Shape, why: &'static str) -> ProgramError {
-        let (left, right) = (left.shape.clone(), right.clone());
-        ProgramError::Shapes { node: self.node, op: self.op, left, right, why }
-    }
-
-    const fn parameter(self, what: &'static str) -> ProgramError {
-        ProgramError::Parameter { node: self.node, op: self.op, what }
-    }
 }

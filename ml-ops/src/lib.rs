@@ -9,6 +9,7 @@
 //! | module | job |
 //! |---|---|
 //! | `builder`, `infer`, `factor`, `op`, `fact`, `shape` | the graph and what is known about it |
+//! | `settings` | how a program's truncations round, and the shape of its comparisons |
 //! | `codec`, `text` | canonical bytes and readable text |
 //! | `lower`, `plan`, `estimate` | protocol steps of every node, their exact cost, memory and time |
 //! | `exec`, `local`, `walk` | running a program on shares |
@@ -30,6 +31,7 @@ mod op;
 mod plan;
 mod program;
 pub mod reference;
+mod settings;
 mod shape;
 mod text;
 mod walk;
@@ -45,7 +47,9 @@ pub use fact::{Fact, Visibility};
 pub use local::run_local;
 /// An axis of a tensor, from 0.
 pub use ndarray::Axis;
-pub use op::{InputKind, NodeId, Op};
+pub use op::{Direction, Extreme, InputKind, NodeId, Op, Winner};
 pub use plan::{Correlation, Plan, PlanMismatch, PlannedOp};
 pub use program::{InputSpec, MAX_NAME_BYTES, MAX_NODES, Node, Output, Program};
+pub use protocols::tree::{Link, TreeChoice};
+pub use settings::{Rounding, Trees};
 pub use shape::Shape;

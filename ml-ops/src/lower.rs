@@ -1,64 +1,129 @@
 //! From nodes to protocol invocations. The plan adds up the costs of these steps and the executor takes exactly these
 //! steps; a test holds the two together.
+//!
+//! A truncation at the end of a node is left to the only user of its result where that is a ReLU, an absolute value or a
+//! clamp, which does it on its own opening (`fuse`). A matrix that is a factor of several products is opened once for all of
+//! them where that is less (`factor_reuse`).
 
-use mpc_core::fixed::FracBits;
-use mpc_core::share::Sharing;
+use std::collections::BTreeMap;
+
 use protocols::cost::Cost;
-use protocols::{compare, matmul, mul, sigmoid, truncate};
+use protocols::order::Relation;
+use protocols::tree::TreeChoice;
 
 use crate::factor::{Factor, encode_factor};
 use crate::op::{NodeId, Op};
+use crate::plan::Planned;
 use crate::program::Program;
 
-/// One invocation of an interactive protocol.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Step {
-    Mul { len: usize },
-    Square { len: usize },
-    Matmul { m: usize, k: usize, n: usize },
-    Truncate { len: usize, bits: u32 },
-    LessThanZero { len: usize },
-    Relu { len: usize },
-    Clamp { len: usize },
-    Sigmoid { len: usize },
+mod factor_reuse;
+mod fuse;
+mod step;
+
+pub(crate) use factor_reuse::Reuse;
+use step::Step;
+
+/// How a node is computed.
+#[derive(Debug)]
+pub(crate) struct Lowered {
+    /// The interactive steps, in order, with the shape of their trees if they have any.
+    steps: Vec<(Step, Option<TreeChoice>)>,
+    /// Bits that the operand still has to lose, which this node does on its own opening.
+    pub(crate) fused: u32,
+    /// Bits that the node truncates at its end.
+    pub(crate) last: u32,
+    /// Which matrix that is opened once is a factor.
+    pub(crate) reuse: Option<Reuse>,
+    /// What the steps cost.
+    pub(crate) cost: Cost,
 }
 
-impl Step {
-    /// Cost for `n` parties.
-    pub(crate) fn cost<S: Sharing>(self, n: usize, frac: FracBits) -> Cost {
-        match self {
-            Self::Mul { len } => mul::mul_cost::<S>(n, len),
-            Self::Square { len } => mul::square_cost::<S>(n, len),
-            Self::Matmul { m, k, n: columns } => matmul::cost::<S>(n, m, k, columns),
-            Self::Truncate { len, bits } => truncate::cost::<S>(n, len, bits),
-            Self::LessThanZero { len } => compare::less_than_zero_cost::<S>(n, len),
-            Self::Relu { len } => compare::relu_cost::<S>(n, len),
-            Self::Clamp { len } => compare::clamp_cost::<S>(n, len),
-            Self::Sigmoid { len } => sigmoid::cost::<S>(n, len, frac),
-        }
+impl Lowered {
+    /// The node whose whole value this one needs beside its operands, to open it.
+    pub(crate) fn opens(&self) -> Option<NodeId> {
+        self.reuse.filter(|r| r.opens).map(|r| r.root)
+    }
+
+    /// The shapes of the trees of all steps that compare.
+    pub(crate) fn trees(&self) -> impl Iterator<Item = TreeChoice> {
+        self.steps.iter().filter_map(|(_, tree)| *tree)
+    }
+
+    /// The shape of the trees of the first step that compares.
+    pub(crate) fn first_tree(&self) -> TreeChoice {
+        self.trees().next().unwrap_or(TreeChoice::DEFAULT)
+    }
+
+    /// The shape of the trees of the last step that compares.
+    pub(crate) fn last_tree(&self) -> TreeChoice {
+        self.trees().last().unwrap_or(TreeChoice::DEFAULT)
     }
 }
 
+/// What is found out about a program as a whole before its nodes are lowered, and while.
+struct Whole {
+    /// For every node, the bits that its value still has to lose.
+    pending: Vec<u32>,
+    reuse: BTreeMap<NodeId, Reuse>,
+    /// Items of correlated randomness so far.
+    items: u32,
+    /// Which of them is the mask of a matrix that is opened once.
+    masks: BTreeMap<NodeId, u32>,
+}
+
 impl Program {
-    /// The interactive steps of a node, in order.
-    pub(crate) fn steps(&self, node: NodeId) -> Vec<Step> {
+    /// How all nodes are computed, in order.
+    pub(crate) fn lowered(&self) -> Vec<Lowered> {
+        let mut whole = Whole {
+            pending: self.pending_truncations(),
+            reuse: self.reused_factors(),
+            items: 0,
+            masks: BTreeMap::new(),
+        };
+        (0..self.nodes.len()).map(|node| self.lower(node as NodeId, &mut whole)).collect()
+    }
+
+    /// How one node is computed.
+    fn lower(&self, node: NodeId, whole: &mut Whole) -> Lowered {
         let op = &self.nodes[node as usize].op;
         let len = self.fact(node).shape.elements();
         let secret = |x: NodeId| self.fact(x).is_secret();
-        let product = match *op {
+        let dims = |x: NodeId| self.fact(x).shape.dims();
+        let holds = |relation| Some(Step::Holds { len, relation });
+        let fused = match *op {
+            Op::Relu(x) | Op::Abs(x) | Op::Clamp { x, .. } => whole.pending[x as usize],
+            _ => 0,
+        };
+        let step = match *op {
             Op::Mul(a, b) => (secret(a) && secret(b)).then_some(Step::Mul { len }),
             Op::Square(_) => Some(Step::Square { len }),
             Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. } => {
-                (secret(a) && secret(b)).then(|| self.matmul_step(a, b))
+                (secret(a) && secret(b)).then(|| self.matmul_step(node, [a, b], whole))
             }
             Op::Select { bit, a, b } => {
                 (secret(bit) && (secret(a) || secret(b))).then_some(Step::Mul { len })
             }
-            Op::Less(..) | Op::Greater(..) | Op::LessEqual(..) | Op::GreaterEqual(..) => {
-                Some(Step::LessThanZero { len })
+            Op::Less(..) => holds(Relation::Less),
+            Op::Greater(..) => holds(Relation::Greater),
+            Op::LessEqual(..) => holds(Relation::LessEqual),
+            Op::GreaterEqual(..) => holds(Relation::GreaterEqual),
+            Op::Equal(..) => holds(Relation::Equal),
+            Op::NotEqual(..) => holds(Relation::NotEqual),
+            Op::Minimum(..) | Op::Maximum(..) => Some(Step::MinMax { len }),
+            Op::Abs(_) => Some(Step::Abs { len, bits: fused }),
+            Op::Sign(_) => Some(Step::Sign { len }),
+            Op::Relu(_) => Some(Step::Relu { len, bits: fused }),
+            Op::Clamp { .. } => Some(Step::Clamp { len, bits: fused }),
+            Op::Extreme { x, axis, with, .. } => {
+                let n = dims(x)[axis];
+                // A single element wins without a game.
+                (n > 1).then(|| Step::Extreme { n, len: self.fact(x).shape.elements() / n, with })
             }
-            Op::Relu(_) => Some(Step::Relu { len }),
-            Op::Clamp { .. } => Some(Step::Clamp { len }),
+            Op::Sort { keys, payload, axis, keep, .. } => {
+                let n = dims(keys)[axis];
+                let len = self.fact(keys).shape.elements() / n;
+                (n > 1).then(|| Step::Sort { n, len, payloads: payload.iter().count(), keep })
+            }
             Op::Sigmoid(_) => Some(Step::Sigmoid { len }),
             Op::Input { .. } | Op::Constant { .. } | Op::Add(..) | Op::Sub(..) | Op::Neg(_) => None,
             Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. } => {
@@ -67,15 +132,46 @@ impl Program {
             Op::Concat { .. } | Op::Transpose(_) | Op::AssumeRange { .. } => None,
         };
         let truncate = |bits: u32| (bits > 0).then_some(Step::Truncate { len, bits });
-        // Before a product with a public factor, which is local, and at the end.
-        let (first, last) = (truncate(self.factor(node).first), truncate(self.truncation(node)));
-        first.into_iter().chain(product).chain(last).collect()
+        // Before a product with a public factor, which is local, and at the end unless that is left to the user.
+        let last = if whole.pending[node as usize] > 0 { 0 } else { self.truncation(node) };
+        let steps = truncate(self.factor(node).first).into_iter().chain(step).chain(truncate(last));
+        let steps: Vec<_> = steps.map(|step| (step, self.tree_of(step))).collect();
+        let costs =
+            steps.iter().map(|&(step, tree)| self.step_cost(step, tree.unwrap_or(TreeChoice::DEFAULT)));
+        let cost = costs.fold(Cost::none(self.parties.len()), Cost::then);
+        whole.items += cost.items.len() as u32;
+        Lowered { steps, fused, last, reuse: whole.reuse.get(&node).copied(), cost }
     }
 
-    fn matmul_step(&self, a: NodeId, b: NodeId) -> Step {
-        match (self.fact(a).shape.dims(), self.fact(b).shape.dims()) {
-            (&[m, k], &[_, n]) => Step::Matmul { m, k, n },
+    /// The shape of a step's trees, if it has any.
+    fn tree_of(&self, step: Step) -> Option<TreeChoice> {
+        let settings = self.settings;
+        let cost = |tree| self.step_cost(step, tree);
+        step.has_trees(settings.rounding).then(|| settings.trees.choose(cost))
+    }
+
+    /// Cost of a step with trees of the given shape.
+    fn step_cost(&self, step: Step, tree: TreeChoice) -> Cost {
+        step.cost::<Planned>(self.parties.len(), self.frac, self.settings.rounding, tree)
+    }
+
+    fn matmul_step(&self, node: NodeId, [a, b]: [NodeId; 2], whole: &mut Whole) -> Step {
+        let matrix = |x: NodeId| match *self.fact(x).shape.dims() {
+            [rows, columns] => [rows, columns],
             _ => unreachable!("inference accepts products of matrices only"),
+        };
+        let ([m, k], [_, n]) = (matrix(a), matrix(b));
+        let Some(&Reuse { root, part, right, opens, .. }) = whole.reuse.get(&node) else {
+            return Step::Matmul { m, k, n };
+        };
+        let (part, n) = if right { (part.transpose(), m) } else { (part, n) };
+        let (shape, next) = (matrix(root), whole.items);
+        // The mask is the first item of the product that opens it.
+        let mask = *whole.masks.entry(root).or_insert(next);
+        if opens {
+            Step::MatmulMasking { shape, mask, part, n }
+        } else {
+            Step::MatmulMasked { part: part.of(mask, shape[1]), n }
         }
     }
 
@@ -110,11 +206,12 @@ impl Program {
             .expect("invariant: inference accepted this factor")
     }
 
-    /// For every node, the last node that uses it; outputs are used at the end.
-    pub(crate) fn last_uses(&self) -> Vec<usize> {
+    /// For every node, the last node that uses it; outputs are used at the end. `also` says what a node uses beside its
+    /// operands.
+    pub(crate) fn last_uses(&self, also: impl Fn(NodeId) -> Option<NodeId>) -> Vec<usize> {
         let mut last: Vec<usize> = (0..self.nodes.len()).collect();
         for (user, node) in self.nodes.iter().enumerate() {
-            for x in node.op.operands() {
+            for x in node.op.operands().into_iter().chain(also(user as NodeId)) {
                 last[x as usize] = user;
             }
         }

@@ -6,6 +6,9 @@ use mpc_core::tensor::Tensor;
 
 use crate::shape::Shape;
 
+pub use protocols::sort::Direction;
+pub use protocols::tournament::{Extreme, Winner};
+
 /// Index of a node in its program, from 0; operands come before their users.
 pub type NodeId = u32;
 
@@ -119,6 +122,42 @@ pub enum Op {
     LessEqual(NodeId, NodeId),
     /// \[a ≥ b\]
     GreaterEqual(NodeId, NodeId),
+    /// \[a = b\]
+    Equal(NodeId, NodeId),
+    /// \[a ≠ b\]
+    NotEqual(NodeId, NodeId),
+    /// The smaller of both, element by element.
+    Minimum(NodeId, NodeId),
+    /// The larger of both, element by element.
+    Maximum(NodeId, NodeId),
+    /// |x|
+    Abs(NodeId),
+    /// −1, 0 or 1.
+    Sign(NodeId),
+    /// The largest or smallest element along an axis, or where it is.
+    Extreme {
+        /// Operand.
+        x: NodeId,
+        /// Axis: it disappears, or with a one-hot result stays.
+        axis: usize,
+        /// Which end.
+        which: Extreme,
+        /// The value, its index or its one-hot column.
+        with: Winner,
+    },
+    /// The first elements along an axis, sorted.
+    Sort {
+        /// Operand: what is sorted by.
+        keys: NodeId,
+        /// Values that move along; then the result has both, along a new first axis.
+        payload: Option<NodeId>,
+        /// Axis.
+        axis: usize,
+        /// Which end comes first.
+        direction: Direction,
+        /// How many stay.
+        keep: usize,
+    },
     /// a where the bit is 1, b where it is 0.
     Select {
         /// Tensor of zeros and ones.
@@ -177,6 +216,22 @@ impl Op {
             Self::Greater(..) => "greater",
             Self::LessEqual(..) => "less_equal",
             Self::GreaterEqual(..) => "greater_equal",
+            Self::Equal(..) => "equal",
+            Self::NotEqual(..) => "not_equal",
+            Self::Minimum(..) => "minimum",
+            Self::Maximum(..) => "maximum",
+            Self::Abs(_) => "abs",
+            Self::Sign(_) => "sign",
+            Self::Extreme { which, with, .. } => match (which, with) {
+                (Extreme::Largest, Winner::Value) => "max",
+                (Extreme::Smallest, Winner::Value) => "min",
+                (Extreme::Largest, Winner::Index) => "argmax",
+                (Extreme::Smallest, Winner::Index) => "argmin",
+                (Extreme::Largest, Winner::OneHot) => "argmax_one_hot",
+                (Extreme::Smallest, Winner::OneHot) => "argmin_one_hot",
+            },
+            Self::Sort { payload: None, .. } => "sort",
+            Self::Sort { payload: Some(_), .. } => "sort_with",
             Self::Select { .. } => "select",
             Self::Relu(_) => "relu",
             Self::Clamp { .. } => "clamp",
@@ -193,6 +248,8 @@ impl Op {
             Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) | Self::Sigmoid(x) => {
                 vec![*x]
             }
+            Self::Abs(x) | Self::Sign(x) | Self::Extreme { x, .. } => vec![*x],
+            Self::Sort { keys, payload, .. } => [*keys].into_iter().chain(*payload).collect(),
             Self::Sum { x, .. }
             | Self::Mean { x, .. }
             | Self::Scale { x, .. }
@@ -207,7 +264,11 @@ impl Op {
             | Self::Less(a, b)
             | Self::Greater(a, b)
             | Self::LessEqual(a, b)
-            | Self::GreaterEqual(a, b) => vec![*a, *b],
+            | Self::GreaterEqual(a, b)
+            | Self::Equal(a, b)
+            | Self::NotEqual(a, b)
+            | Self::Minimum(a, b)
+            | Self::Maximum(a, b) => vec![*a, *b],
             Self::Dense { x, w, b } => vec![*x, *w, *b],
             Self::Select { bit, a, b } => vec![*bit, *a, *b],
             Self::Concat { xs, .. } => xs.clone(),

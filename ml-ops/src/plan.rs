@@ -18,11 +18,10 @@ use serde::Serialize;
 
 use crate::estimate::{Estimate, Estimates, estimate, estimates, memory_bytes};
 use crate::exec::StepCost;
-use crate::op::NodeId;
 use crate::program::Program;
 
 /// The sharing that is planned for.
-type Planned = Additive<Z64>;
+pub(crate) type Planned = Additive<Z64>;
 
 /// Correlated randomness of one kind that an operation consumes.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -50,6 +49,14 @@ pub struct PlannedOp {
     pub offline_bytes_per_party: u64,
     /// Correlated randomness, in order.
     pub correlations: Vec<Correlation>,
+    /// Block and fan-in of the trees of every step that compares, in order.
+    pub trees: Vec<[usize; 2]>,
+    /// Bits by which the operand is truncated on the operation's own opening, instead of by the node before it.
+    pub fused_truncation_bits: u32,
+    /// The node whose value is a factor, in whole or in part, and is opened once for all products that use it.
+    pub reused_factor: Option<u32>,
+    /// Whether this operation opens it.
+    pub opens_reused_factor: bool,
     /// Bytes that each party sends.
     #[serde(skip)]
     pub sent_bytes: PerParty<u64>,
@@ -101,9 +108,20 @@ impl Program {
     /// Cost of the program: exact rounds, bytes and correlated randomness.
     #[must_use]
     pub fn plan(&self) -> Plan {
-        let costs = self.costs();
-        let total = costs.iter().fold(Cost::none(self.parties.len()), |sum, (_, _, c)| sum.then(c.clone()));
-        let ops: Vec<PlannedOp> = costs.into_iter().map(|(id, op, cost)| planned(id, op, &cost)).collect();
+        let lowered = self.lowered();
+        let (ends, mut ops) = (self.end_costs(), Vec::with_capacity(lowered.len() + 2));
+        let total =
+            self.total(lowered.iter().map(|node| &node.cost).chain(ends.iter().map(|(_, _, cost)| cost)));
+        for (id, (node, lowered)) in (0..).zip(self.nodes.iter().zip(&lowered)) {
+            ops.push(PlannedOp {
+                trees: lowered.trees().map(|tree| [tree.block(), tree.fan_in()]).collect(),
+                fused_truncation_bits: lowered.fused,
+                reused_factor: lowered.reuse.map(|r| r.root),
+                opens_reused_factor: lowered.opens().is_some(),
+                ..planned(id, node.op.name(), &lowered.cost)
+            });
+        }
+        ops.extend(ends.iter().map(|(id, op, cost)| planned(*id, op, cost)));
         let offline = largest(&total.dealer_bytes::<Z64>());
         Plan {
             program: self.name.clone(),
@@ -112,7 +130,7 @@ impl Program {
             rounds: total.rounds,
             online_bytes_per_party: total.max_sent_bytes(),
             offline_bytes_per_party: offline,
-            memory_bytes: memory_bytes(self),
+            memory_bytes: memory_bytes(self, &lowered),
             estimates: estimates(self, &total, offline),
             ops,
             sent_bytes: total.sent_bytes,
@@ -122,44 +140,34 @@ impl Program {
     /// Estimated time on a network whose rounds take `round_ms` milliseconds and that carries so many bytes per second.
     #[must_use]
     pub fn estimate(&self, round_ms: f64, bytes_per_second: f64) -> Estimate {
-        let costs = self.costs();
-        let total = costs.into_iter().fold(Cost::none(self.parties.len()), |sum, (_, _, c)| sum.then(c));
+        let (lowered, ends) = (self.lowered(), self.end_costs());
+        let total =
+            self.total(lowered.iter().map(|node| &node.cost).chain(ends.iter().map(|(_, _, cost)| cost)));
         estimate(self, &total, largest(&total.dealer_bytes::<Z64>()), round_ms, bytes_per_second)
+    }
+
+    fn total<'c>(&self, costs: impl Iterator<Item = &'c Cost>) -> Cost {
+        costs.fold(Cost::none(self.parties.len()), |sum, cost| sum.then(cost.clone()))
     }
 
     /// The correlated randomness that a run consumes, in order: what the parties ask the dealer for.
     #[must_use]
     pub fn demand(&self) -> Demand {
-        let items = (0..self.nodes.len()).flat_map(|i| self.node_cost(i as NodeId).items);
-        Demand { items: items.collect() }
+        Demand { items: self.lowered().into_iter().flat_map(|node| node.cost.items).collect() }
     }
 
-    /// Cost of one node.
-    pub(crate) fn node_cost(&self, node: NodeId) -> Cost {
+    /// Confirmation and outputs.
+    fn end_costs(&self) -> [(u32, &'static str, Cost); 2] {
         let n = self.parties.len();
-        let steps = self.steps(node).into_iter();
-        steps.fold(Cost::none(n), |sum, s| sum.then(s.cost::<Planned>(n, self.frac)))
-    }
-
-    /// Every node, then confirmation and outputs.
-    fn costs(&self) -> Vec<(u32, &'static str, Cost)> {
-        let n = self.parties.len();
-        let nodes = self
-            .nodes
-            .iter()
-            .enumerate()
-            .map(|(i, node)| (i as u32, node.op.name(), self.node_cost(i as NodeId)));
         let outputs: Vec<_> = self
             .outputs
             .iter()
             .map(|o| (self.fact(o.node).shape.elements(), o.recipients.as_slice()))
             .collect();
-        nodes
-            .chain([
-                (node::CONFIRM, "confirm", output::confirm_cost(n)),
-                (node::OUTPUT, "output", output::cost::<Planned>(n, &outputs)),
-            ])
-            .collect()
+        [
+            (node::CONFIRM, "confirm", output::confirm_cost(n)),
+            (node::OUTPUT, "output", output::cost::<Planned>(n, &outputs)),
+        ]
     }
 }
 
@@ -206,6 +214,10 @@ fn planned(id: u32, op: &'static str, cost: &Cost) -> PlannedOp {
         online_bytes_per_party: cost.max_sent_bytes(),
         offline_bytes_per_party: largest(&cost.dealer_bytes::<Z64>()),
         correlations: cost.items.iter().map(correlation).collect(),
+        trees: vec![],
+        fused_truncation_bits: 0,
+        reused_factor: None,
+        opens_reused_factor: false,
         sent_bytes: cost.sent_bytes.clone(),
     }
 }
@@ -228,7 +240,17 @@ impl std::fmt::Display for Plan {
             for c in &op.correlations {
                 *counts.entry(c.kind).or_insert(0) += c.count;
             }
-            let list: Vec<_> = counts.iter().map(|(kind, count)| format!("{count} x {kind}")).collect();
+            let mut list: Vec<_> = counts.iter().map(|(kind, count)| format!("{count} x {kind}")).collect();
+            let mut trees = op.trees.clone();
+            trees.dedup();
+            list.extend(trees.iter().map(|[block, fan_in]| format!("trees of {block}, {fan_in}")));
+            if op.fused_truncation_bits > 0 {
+                list.push(format!("truncates by {} bits", op.fused_truncation_bits));
+            }
+            if let Some(root) = op.reused_factor {
+                let how = if op.opens_reused_factor { "opens" } else { "uses opened" };
+                list.push(format!("{how} %{root}"));
+            }
             let (rounds, online, offline) =
                 (op.rounds, op.online_bytes_per_party, op.offline_bytes_per_party);
             let line =

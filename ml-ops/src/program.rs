@@ -6,17 +6,25 @@ use std::path::Path;
 use mpc_core::fixed::FracBits;
 use mpc_core::hex::hex;
 use mpc_core::party::{MAX_PARTIES, PartyId};
+use mpc_core::text::is_plain;
+use protocols::tree::TreeChoice;
 use sha2::{Digest, Sha256};
 
 use crate::builder::ProgramBuilder;
 use crate::error::ProgramError;
 use crate::fact::Fact;
 use crate::infer::{Context, infer};
+use crate::lower::Lowered;
 use crate::op::{InputKind, NodeId, Op};
+use crate::settings::{Rounding, Settings, Trees};
 use crate::shape::Shape;
 
 /// Most nodes, and most outputs, of a program.
 pub const MAX_NODES: usize = 65_536;
+/// Most comparisons per column of all sorts of a program: their networks are laid out to plan and to run it.
+const MAX_COMPARATORS: u64 = 1 << 25;
+/// Most stages of all sorts and extremes of a program: a demand has at most 2^20 items, of which other nodes take up to 8 each.
+const MAX_STAGES: u64 = 1 << 19;
 /// Most bytes of a name.
 pub const MAX_NAME_BYTES: usize = 128;
 
@@ -63,9 +71,12 @@ pub struct InputSpec<'a> {
 pub struct Program {
     pub(crate) name: String,
     pub(crate) frac: FracBits,
+    pub(crate) settings: Settings,
     pub(crate) parties: Vec<String>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) outputs: Vec<Output>,
+    /// What bounds the work of laying out sorts and extremes.
+    ranked: Ranked,
 }
 
 impl Program {
@@ -86,6 +97,18 @@ impl Program {
     #[must_use]
     pub const fn frac_bits(&self) -> FracBits {
         self.frac
+    }
+
+    /// How truncations round.
+    #[must_use]
+    pub const fn rounding(&self) -> Rounding {
+        self.settings.rounding
+    }
+
+    /// Which shape the trees of comparisons take.
+    #[must_use]
+    pub const fn trees(&self) -> Trees {
+        self.settings.trees
     }
 
     /// Names of the parties, in the order of their indices.
@@ -168,7 +191,16 @@ impl Program {
 
     /// An empty program: the start of building and of decoding.
     pub(crate) const fn empty(name: String, frac: FracBits, parties: Vec<String>) -> Self {
-        Self { name, frac, parties, nodes: vec![], outputs: vec![] }
+        let settings = Settings { rounding: Rounding::Dithered, trees: Trees::Fixed(TreeChoice::DEFAULT) };
+        Self {
+            name,
+            frac,
+            settings,
+            parties,
+            nodes: vec![],
+            outputs: vec![],
+            ranked: Ranked { comparators: 0, stages: 0 },
+        }
     }
 
     /// Indices below this are parties; a roster that is too long is refused at the end, by [`Program::checked`].
@@ -192,6 +224,7 @@ impl Program {
             .collect::<Result<Vec<_>, _>>()?;
         let cx = Context { frac: self.frac.bits(), parties: self.party_limit(), node };
         let fact = infer(&op, &operands, cx)?;
+        self.ranked = self.ranked.with(&op, &operands, node)?;
         self.nodes.push(Node { op, fact });
         Ok(node)
     }
@@ -235,6 +268,48 @@ impl Program {
         if self.outputs.is_empty() {
             return Err(ProgramError::NoOutput { name: self.name });
         }
+        let too_large = |l: &Lowered| l.cost.items.iter().any(|item| !item.is_sane());
+        if let Some(node) = self.lowered().iter().position(too_large) {
+            let what = "a dealer makes bundles for at most 2^22 elements and of at most 2 GiB at once; slice the rows \
+                        and join the results, or take narrower trees";
+            return Err(ProgramError::Parameter {
+                node: node as NodeId,
+                op: self.nodes[node].op.name(),
+                what,
+            });
+        }
+        Ok(self)
+    }
+}
+
+/// What all sorts and extremes of a program take together, at most.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+struct Ranked {
+    /// Comparisons per column.
+    comparators: u64,
+    /// Stages and levels, each of which takes an item of correlated randomness.
+    stages: u64,
+}
+
+impl Ranked {
+    /// With one more operation.
+    fn with(mut self, op: &Op, operands: &[&Fact], node: NodeId) -> Result<Self, ProgramError> {
+        let (Op::Sort { axis, .. } | Op::Extreme { axis, .. }) = op else { return Ok(self) };
+        let n = operands.first().map_or(1, |x| x.shape.dims()[*axis] as u64);
+        let levels = u64::from(n.next_power_of_two().ilog2());
+        if let Op::Sort { .. } = op {
+            self.comparators += n * levels * (levels + 1) / 4;
+            self.stages += levels * (levels + 1) / 2;
+        } else {
+            self.stages += levels;
+        }
+        let refused = |what| Err(ProgramError::Parameter { node, op: op.name(), what });
+        if self.comparators > MAX_COMPARATORS {
+            return refused("all sorts of a program together compare at most 2^25 times per column");
+        }
+        if self.stages > MAX_STAGES {
+            return refused("all sorts and extremes of a program together have at most 2^19 stages");
+        }
         Ok(self)
     }
 }
@@ -255,8 +330,9 @@ fn unique<'a>(
 
 /// Names appear in text forms, errors and configs: they must not be able to imitate anything else there.
 fn check_name(what: &'static str, name: &str) -> Result<(), ProgramError> {
-    let printable =
-        |c: char| c == ' ' || c.is_alphanumeric() || (c.is_ascii_graphic() && c != '"' && c != '\\');
+    let printable = |c: char| {
+        c == ' ' || (c.is_alphanumeric() && is_plain(c)) || (c.is_ascii_graphic() && c != '"' && c != '\\')
+    };
     if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.chars().all(printable) {
         return Err(ProgramError::BadName { what, got: name.chars().take(40).collect() });
     }

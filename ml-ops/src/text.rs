@@ -11,8 +11,9 @@ use mpc_core::ring::Z64;
 use mpc_core::tensor::Tensor;
 use sha2::{Digest, Sha256};
 
-use crate::op::Op;
+use crate::op::{Direction, Op};
 use crate::program::Program;
+use crate::settings::Rounding;
 
 /// Constants up to this many elements are printed in full.
 const SHOWN_ELEMENTS: usize = 8;
@@ -24,6 +25,12 @@ impl fmt::Display for Program {
             self.parties.iter().enumerate().map(|(i, p)| format!("{i} \"{p}\"")).collect::<Vec<_>>();
         writeln!(f, "parties {}", parties.join(", "))?;
         writeln!(f, "fraction bits {}", self.frac.bits())?;
+        let rounding = match self.rounding() {
+            Rounding::Dithered => "dithered",
+            Rounding::Exact => "exact",
+        };
+        writeln!(f, "rounding {rounding}")?;
+        writeln!(f, "trees {}", self.trees())?;
         writeln!(f, "sha256 {}", self.digest_hex())?;
         let left: Vec<_> =
             (0..self.nodes.len()).map(|i| format!("%{i} = {}", self.describe(&self.nodes[i].op))).collect();
@@ -55,7 +62,17 @@ impl Program {
         text + &match op {
             Op::Input { name, owner, .. } => format!(" \"{name}\" of \"{}\"", self.parties[*owner]),
             Op::Constant { scale, values } => format!(" {}", constant(values, *scale)),
-            Op::Sum { axis, .. } | Op::Mean { axis, .. } | Op::Concat { axis, .. } => format!(" axis {axis}"),
+            Op::Sum { axis, .. }
+            | Op::Mean { axis, .. }
+            | Op::Concat { axis, .. }
+            | Op::Extreme { axis, .. } => format!(" axis {axis}"),
+            Op::Sort { axis, direction, keep, .. } => {
+                let first = match direction {
+                    Direction::Ascending => "smallest",
+                    Direction::Descending => "largest",
+                };
+                format!(" axis {axis}, {first} {keep} first")
+            }
             // In full: the shortest digits that are this number and no other.
             Op::Scale { k, .. } if (1e-4..1e9).contains(&k.abs()) => format!(" by {k}"),
             Op::Scale { k, .. } => format!(" by {k:e}"),

@@ -1,6 +1,8 @@
 //! What the builder infers and what it refuses, with the messages that users see.
 
-use ml_ops::{Axis, Owner, Program, ProgramBuilder, ProgramError, Value};
+use ml_ops::{
+    Axis, Direction, Link, Owner, Program, ProgramBuilder, ProgramError, Rounding, TreeChoice, Trees, Value,
+};
 use mpc_core::fixed::FracBits;
 use ndarray::{arr1, arr2};
 
@@ -45,6 +47,21 @@ fn facts_follow_the_operations() {
         (p.mul(x, integers).unwrap(), "[4, 3]", 16, 30.0, false),
         (p.neg(less).unwrap(), "[4, 3]", 0, 1.0, false),
         (p.relu(x).unwrap(), "[4, 3]", 16, 10.0, false),
+        (p.equal(x, row).unwrap(), "[4, 3]", 0, 1.0, true),
+        (p.not_equal(less, integers).unwrap(), "[4, 3]", 0, 1.0, true),
+        (p.minimum(x, row).unwrap(), "[4, 3]", 16, 10.0, false),
+        (p.maximum(row, less).unwrap(), "[4, 3]", 16, 5.0, false),
+        (p.maximum(less, less).unwrap(), "[4, 3]", 0, 1.0, true),
+        (p.abs(x).unwrap(), "[4, 3]", 16, 10.0, false),
+        (p.sign(x).unwrap(), "[4, 3]", 0, 1.0, false),
+        (p.max(x, Axis(0)).unwrap(), "[3]", 16, 10.0, false),
+        (p.min(less, Axis(1)).unwrap(), "[4]", 0, 1.0, true),
+        (p.argmax(x, Axis(0)).unwrap(), "[3]", 0, 3.0, false),
+        (p.argmin(w, Axis(1)).unwrap(), "[3]", 0, 1.0, true),
+        (p.argmax_one_hot(x, Axis(1)).unwrap(), "[4, 3]", 0, 1.0, true),
+        (p.sort(x, Axis(1), Direction::Ascending).unwrap(), "[4, 3]", 16, 10.0, false),
+        (p.top_k(less, 2, Axis(0), Direction::Descending).unwrap(), "[2, 3]", 0, 1.0, true),
+        (p.top_k_with(x, less, 2, Axis(0), Direction::Descending).unwrap().1, "[2, 3]", 16, 10.0, false),
     ];
     for (v, shape, scale, max_abs, bit) in made {
         let f = p.fact(v).unwrap();
@@ -198,7 +215,7 @@ fn whole_programs_are_checked_at_the_end() {
     assert!(matches!(build("p", &ab, &["x"], &["x"]), Err(ProgramError::DuplicateName { .. })));
     assert!(matches!(build("p", &ab, &["x"], &[]), Err(ProgramError::NoOutput { .. })));
     let long = "n".repeat(129);
-    for bad in ["", "a\nb", "quo\"te", "a\u{202e}b", long.as_str()] {
+    for bad in ["", "a\nb", "quo\"te", "a\u{202e}b", "a\u{3164}b", long.as_str()] {
         assert!(matches!(build(bad, &ab, &["x"], &["y"]), Err(ProgramError::BadName { .. })), "{bad:?}");
         assert!(matches!(build("p", &ab, &[bad], &["y"]), Err(ProgramError::BadName { .. })), "{bad:?}");
     }
@@ -227,4 +244,117 @@ fn whatever_builds_is_within_the_limits_of_a_dealer() {
         e,
         "node 1 (relu): one node compares at most 2^21 elements; slice the rows and join the results"
     );
+}
+
+#[test]
+fn extremes_and_sorts_that_cannot_be_are_named() {
+    use Direction::{Ascending, Descending};
+    let mut p = builder();
+    let x = input(&mut p, "x", &[4, 3], 1.0);
+    let y = input(&mut p, "y", &[3, 4], 1.0);
+    let message = |r: Result<Value, ProgramError>| r.unwrap_err().to_string();
+    let no_axis = "axis 2 of shape [4, 3] does not exist";
+    assert!(message(p.max(x, Axis(2))).contains(no_axis));
+    assert!(message(p.argmin(x, Axis(2))).contains(no_axis));
+    assert!(message(p.argmax_one_hot(x, Axis(2))).contains(no_axis));
+    assert!(message(p.sort(x, Axis(2), Ascending)).contains(no_axis));
+    for k in [0, 5] {
+        assert_eq!(
+            message(p.top_k(x, k, Axis(0), Descending)),
+            "node 2 (sort): at least one element is kept, and at most as many as there are"
+        );
+    }
+    let with = p.top_k_with(x, y, 2, Axis(0), Descending).map(|(keys, _)| keys);
+    assert!(message(with).contains("what moves along has a value beside every key"));
+    // The result of keys and values has an axis more.
+    let deep = input(&mut p, "deep", &[1, 1, 1, 1, 1, 2], 1.0);
+    let with = p.top_k_with(deep, deep, 1, Axis(5), Descending).map(|(keys, _)| keys);
+    assert!(message(with).contains("is not allowed"));
+    let big = input(&mut p, "big", &[2], 2f64.powi(45));
+    for r in [p.equal(big, big), p.minimum(big, big), p.maximum(big, big)] {
+        assert!(message(r).contains("the difference of the operands may reach"));
+    }
+    let long = input(&mut p, "long", &[(1 << 16) + 1], 1.0);
+    assert!(message(p.sort(long, Axis(0), Ascending)).contains("an axis of at most 2^16 elements is sorted"));
+    assert!(p.max(long, Axis(0)).is_ok());
+    // 2^16 elements take 2^16·16·17/4 comparisons; seven such sorts are too many.
+    let most = p.slice(long, Axis(0), 0..1 << 16).unwrap();
+    for _ in 0..7 {
+        p.sort(most, Axis(0), Ascending).unwrap();
+    }
+    assert!(message(p.sort(most, Axis(0), Ascending)).contains("compare at most 2^25 times per column"));
+}
+
+#[test]
+fn exact_rounding_has_a_limit_of_its_own() {
+    let build = |rounding, elements: usize| {
+        let mut p = builder();
+        p.rounding(rounding);
+        let x = input(&mut p, "x", &[elements], 1.0);
+        let y = p.square(x).unwrap();
+        p.output("y", y, &[0]).unwrap();
+        p.build().map(|program| program.demand().check().unwrap())
+    };
+    let most = 1 << 22;
+    assert!(build(Rounding::Exact, most).is_ok());
+    assert!(build(Rounding::Dithered, most + 1).is_ok());
+    assert_eq!(
+        build(Rounding::Exact, most + 1).unwrap_err().to_string(),
+        "node 1 (square): a dealer makes bundles for at most 2^22 elements and of at most 2 GiB at once; slice the rows and \
+         join the results, or take narrower trees"
+    );
+}
+
+#[test]
+fn what_a_dealer_would_not_make_with_wide_trees_is_refused() {
+    let most_of_all = |trees, rounding| {
+        let mut p = Program::builder("test", FracBits::new(24).unwrap(), &["a", "b"]);
+        p.trees(trees).rounding(rounding);
+        let x = input(&mut p, "x", &[2, 1 << 20], 1.0);
+        let y = p.square(x).unwrap();
+        let y = p.clamp(y, -0.5, 0.5).unwrap();
+        let s = p.sigmoid(y).unwrap();
+        let signs = p.sign(s).unwrap();
+        let (keys, _) = p.top_k_with(s, signs, 1, Axis(0), Direction::Ascending).unwrap();
+        let place = p.argmax_one_hot(s, Axis(0)).unwrap();
+        p.output("keys", keys, &[0]).unwrap();
+        p.output("place", place, &[0]).unwrap();
+        // Whatever builds is made.
+        p.build().map(|program| program.demand().check().unwrap())
+    };
+    let mut refused = vec![];
+    for tree in TreeChoice::ALL {
+        for rounding in [Rounding::Dithered, Rounding::Exact] {
+            if let Err(e) = most_of_all(Trees::Fixed(tree), rounding) {
+                assert!(
+                    e.to_string().contains("(sigmoid): a dealer makes bundles for at most"),
+                    "{tree}: {e}"
+                );
+                refused.push((tree.fan_in(), rounding));
+            }
+        }
+    }
+    assert!(!refused.is_empty() && refused.iter().all(|(fan_in, _)| *fan_in == 8), "{refused:?}");
+    // The choice for a link is one that a dealer makes.
+    for rounding in [Rounding::Dithered, Rounding::Exact] {
+        most_of_all(Trees::For(Link::WAN), rounding).unwrap();
+    }
+}
+
+#[test]
+fn stages_of_all_tournaments_fit_into_a_demand() {
+    let mut p = builder();
+    let x = input(&mut p, "x", &[1 << 16], 1.0);
+    // Levels of a tournament of 2^16.
+    for _ in 0..(1 << 19) / 16 {
+        p.max(x, Axis(0)).unwrap();
+    }
+    let e = p.max(x, Axis(0)).unwrap_err().to_string();
+    assert!(
+        e.contains("(max): all sorts and extremes of a program together have at most 2^19 stages"),
+        "{e}"
+    );
+    let y = p.neg(x).unwrap();
+    p.output("y", y, &[0]).unwrap();
+    p.build().unwrap().demand().check().unwrap();
 }

@@ -3,7 +3,10 @@
 mod common;
 
 use common::every_op;
-use ml_ops::{Program, ProgramError};
+use ml_ops::{
+    Axis, Direction, Link, Owner, Program, ProgramBuilder, ProgramError, Rounding, TreeChoice, Trees,
+};
+use mpc_core::fixed::FracBits;
 use proptest::prelude::*;
 
 #[test]
@@ -34,7 +37,7 @@ fn the_digest_depends_on_every_part_and_stays() {
     assert_ne!(digest(2), digest(3));
     assert_eq!(
         every_op(3).digest_hex(),
-        "4fd9e4deb33ccf9f1dfe7649b424af56a7c5476d6631a100c368d6394c699fe5",
+        "1fd1a0d6152bd30d023b3027a3ddfacbdd3110d1a36554820eb034f1b358560a",
         "the format changed: raise the version and this digest"
     );
 }
@@ -52,12 +55,84 @@ fn files_that_are_not_programs_are_named() {
     );
     let mut newer = bytes.clone();
     newer[8] = 9;
-    assert_eq!(Program::decode(&newer).unwrap_err().to_string(), "program format version 9, expected 2");
+    assert_eq!(Program::decode(&newer).unwrap_err().to_string(), "program format version 9, expected 3");
     let mut longer = bytes.clone();
     longer.push(0);
     assert!(matches!(Program::decode(&longer), Err(ProgramError::Malformed(_))));
     for end in 0..bytes.len() {
         assert!(Program::decode(&bytes[..end]).is_err(), "a prefix of {end} bytes was accepted");
+    }
+}
+
+/// One input and what is done with it, with settings that are not the usual ones.
+fn small(settings: impl Fn(&mut ProgramBuilder), sorts: bool) -> Vec<u8> {
+    let build = || {
+        let mut p = Program::builder("p", FracBits::DEFAULT, &["a", "b"]);
+        settings(&mut p);
+        let x = p.input("x", Owner(0), [3], 1.0)?;
+        let y = if sorts { p.top_k(x, 2, Axis(0), Direction::Descending)? } else { p.argmin(x, Axis(0))? };
+        p.output("y", y, &[0])?;
+        p.build()
+    };
+    build().expect("a valid program").encode()
+}
+
+#[test]
+fn settings_are_part_of_the_digest_and_have_one_encoding() {
+    let link = Link::new(1234, 567_890).unwrap();
+    let all = [Trees::For(link), Trees::For(Link::WAN)].into_iter().chain(TreeChoice::ALL.map(Trees::Fixed));
+    let mut seen = std::collections::BTreeSet::new();
+    for trees in all {
+        for rounding in [Rounding::Dithered, Rounding::Exact] {
+            let bytes = small(|p| _ = p.trees(trees).rounding(rounding), false);
+            let read = Program::decode(&bytes).unwrap();
+            assert_eq!((read.trees(), read.rounding()), (trees, rounding));
+            assert_eq!(read.encode(), bytes);
+            assert!(seen.insert(read.digest()), "{trees}, {rounding:?}");
+        }
+    }
+}
+
+/// Changes the bytes at an offset and expects a refusal that says what is wrong.
+fn refused(bytes: &[u8], at: usize, values: &[u8], what: &str) {
+    let mut changed = bytes.to_vec();
+    changed[at..at + values.len()].copy_from_slice(values);
+    let e = Program::decode(&changed).expect_err(what).to_string();
+    assert!(e.contains(what), "{values:?} at {at}: {e}");
+}
+
+#[test]
+fn settings_and_parameters_that_mean_nothing_are_refused() {
+    // Magic, version, a name of one byte after its length, fraction bits; then rounding and trees.
+    let rounding = 8 + 2 + 4 + 1 + 1;
+    let fixed = small(|_| (), false);
+    assert_eq!(fixed[rounding..rounding + 4], [0, 0, 4, 4], "the layout that the offsets below mean");
+    for bad in [2, 255] {
+        refused(&fixed, rounding, &[bad], "rounding");
+        refused(&fixed, rounding + 1, &[bad], "shape of trees");
+    }
+    for bad in [0, 1, 3, 5, 16, 255] {
+        refused(&fixed, rounding + 2, &[bad], "shape of trees");
+        refused(&fixed, rounding + 3, &[bad], "shape of trees");
+    }
+    let link = small(|p| _ = p.trees(Trees::For(Link::LAN)), false);
+    assert_eq!(link[rounding + 1], 1);
+    refused(&link, rounding + 6, &[0; 8], "shape of trees");
+
+    // The operation is the second node; after it come an output's name, node and recipients.
+    let tail = 4 + (4 + 1) + 4 + 1;
+    let argmin = fixed.len() - tail - 3;
+    assert_eq!(fixed[argmin..argmin + 3], [0, 1, 1], "axis, smallest, index");
+    refused(&fixed, argmin, &[1], "axis 1 of shape [3] does not exist");
+    refused(&fixed, argmin + 1, &[2], "end of an axis");
+    refused(&fixed, argmin + 2, &[3], "form of an extreme");
+    let top = small(|_| (), true);
+    let sort = top.len() - tail - 6;
+    assert_eq!(top[sort..sort + 6], [0, 1, 2, 0, 0, 0], "axis, descending, two");
+    refused(&top, sort, &[7], "axis 7");
+    refused(&top, sort + 1, &[2], "direction of a sort");
+    for bad in [0, 4, u32::MAX] {
+        refused(&top, sort + 2, &bad.to_le_bytes(), "at least one element is kept, and at most as many");
     }
 }
 
@@ -78,6 +153,7 @@ proptest! {
             prop_assert_eq!(program.encode(), bytes);
             prop_assert!(!program.to_string().is_empty());
             prop_assert_eq!(program.plan().ops.len(), program.nodes().len() + 2);
+            prop_assert!(program.demand().check().is_ok());
         }
     }
 

@@ -119,6 +119,19 @@ impl BitTensor {
         }
     }
 
+    /// `self[lane] = self[earlier] ∧ bits`.
+    ///
+    /// # Panics
+    /// If `earlier` is not before `lane`.
+    pub fn and_earlier(&mut self, lane: usize, earlier: usize, bits: &[u64]) {
+        assert!(earlier < lane, "a lane before the one that is written");
+        let w = lane_words(self.len);
+        let (before, from) = self.words.split_at_mut(lane * w);
+        for ((o, a), b) in from[..w].iter_mut().zip(&before[earlier * w..]).zip(bits) {
+            *o = a & b;
+        }
+    }
+
     /// Appends the bits, lane after lane without gaps, to `out`; the last byte is padded with zeros.
     pub fn pack_into(&self, out: &mut Vec<u8>) {
         out.reserve(packed_bytes(self.lanes, self.len));
@@ -212,6 +225,13 @@ mod tests {
                 for (i, v) in values.iter().enumerate() { prop_assert_eq!(lane.as_slice()[i], Z8((v >> 3 & 1) as u8)); }
             }
         }
+    }
+
+    #[test]
+    fn lanes_are_products_of_earlier_ones() {
+        let mut t = BitTensor::from_words(3, 100, vec![0b1101, 7, 1, 1, 9, 9]);
+        t.and_earlier(2, 0, &[0b0111, 2]);
+        assert_eq!(t.words(), [0b1101, 7, 1, 1, 0b0101, 2]);
     }
 
     #[test]

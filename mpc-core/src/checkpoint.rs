@@ -21,6 +21,7 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 
 use crate::merkle::TreeHash;
+use crate::text::is_plain;
 
 mod cosignature;
 mod growth;
@@ -72,7 +73,9 @@ pub enum CheckpointError {
     #[error("malformed checkpoint: {0}")]
     Malformed(&'static str),
     /// A name that cannot stand in a note.
-    #[error("a log name is 1 to {MAX_NAME_BYTES} bytes without spaces, control characters or '+', got {0:?}")]
+    #[error(
+        "a log name is 1 to {MAX_NAME_BYTES} bytes without spaces, invisible or control characters or '+', got {0:?}"
+    )]
     BadName(String),
     /// The first signature is not by the log's key.
     #[error("checkpoint is signed by another key: expected {expected}, got {got}")]
@@ -87,11 +90,12 @@ pub enum CheckpointError {
     BadSignature(String),
 }
 
-/// Whether `name` can name a log or a signer: not empty, not too long, no spaces, no control characters, no plus sign.
+/// Whether `name` can name a log or a signer: not empty, not too long, no spaces, no plus sign, and nothing that a
+/// terminal would obey or not show ([`is_plain`]).
 #[must_use]
 pub fn is_valid_name(name: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&name.len())
-        && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+')
+        && name.chars().all(|c| is_plain(c) && !c.is_whitespace() && c != '+')
 }
 
 /// The short key identifier of `signed-note`: SHA-256(name ‖ 0x0A ‖ type ‖ public key), first four bytes.
@@ -286,6 +290,8 @@ fn parse_signature(line: &str) -> Result<NoteSignature, CheckpointError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::merkle::empty_root;
 
@@ -378,5 +384,26 @@ mod tests {
             assert!(Checkpoint::new(bad, 0, empty_root()).is_err(), "{bad:?}");
         }
         assert!(Checkpoint::new("bank.example/loans-2", 0, empty_root()).is_ok());
+        assert!(Checkpoint::new("Zürcher-Bank/東京", 0, empty_root()).is_ok());
+    }
+
+    proptest! {
+        /// Whatever stands around it, a character that reorders text or shows as nothing is in no name.
+        #[test]
+        fn a_name_reads_as_it_is_written(
+            before in "[a-z]{0,8}",
+            surprise in r"[\p{Cc}\p{Cf}\p{Z}\p{Default_Ignorable_Code_Point}]",
+            after in "[a-z]{0,8}",
+        ) {
+            let name = format!("{before}{surprise}{after}");
+            prop_assert!(!is_valid_name(&name), "{name:?}");
+            let text = signed().to_string().replace("bank", &name);
+            prop_assert!(SignedCheckpoint::parse(text.as_bytes()).is_err(), "{name:?}");
+        }
+
+        #[test]
+        fn a_valid_name_is_all_plain(name in ".{1,20}") {
+            prop_assert!(!is_valid_name(&name) || name.chars().all(is_plain), "{name:?}");
+        }
     }
 }

@@ -16,5 +16,6 @@ pub mod secret;
 pub mod share;
 pub mod tag;
 pub mod tensor;
+pub mod text;
 pub mod transcript;
 pub mod wire;

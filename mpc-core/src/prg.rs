@@ -67,6 +67,11 @@ impl Prg {
         self.0.fill(out);
     }
 
+    /// Leaves out the next bytes of the stream.
+    pub fn skip(&mut self, bytes: u64) {
+        self.0.skip(bytes);
+    }
+
     /// The next uniform ring elements.
     #[must_use]
     pub fn tensor<R: Ring>(&mut self, shape: &[usize]) -> Tensor<R> {

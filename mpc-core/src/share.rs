@@ -14,7 +14,9 @@
 //! [`Sharing`] is the one type parameter of protocol code. An authenticated sharing will implement the same trait with
 //! a MAC beside the value: everything below is linear, so it acts on both alike.
 
-use crate::bits::BitTensor;
+use std::ops::Range;
+
+use crate::bits::{BitTensor, lane_words};
 use crate::party::PartyId;
 use crate::ring::Ring;
 use crate::tensor::Tensor;
@@ -109,12 +111,16 @@ pub trait BitSharing: Clone + Sized + Send + 'static + sealed::Sealed {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+    /// `self[lane] ^= src[src_lane]`, for some of the words.
+    fn xor_words(&mut self, lane: usize, src: &Self, src_lane: usize, words: Range<usize>);
+    /// `self[lane] ^= mask ∧ src[src_lane]` for a public mask, which stands for the words from `from` on.
+    fn xor_masked(&mut self, lane: usize, src: &Self, src_lane: usize, from: usize, mask: &[u64]);
+    /// XORs public bits, which stand for the words from `from` on, onto the secret.
+    fn xor_public(&mut self, lane: usize, from: usize, bits: &[u64], holder: Self::Holder);
     /// `self[lane] ^= src[src_lane]`.
-    fn xor_lane(&mut self, lane: usize, src: &Self, src_lane: usize);
-    /// `self[lane] ^= mask ∧ src[src_lane]` for a public mask.
-    fn xor_lane_masked(&mut self, lane: usize, src: &Self, src_lane: usize, mask: &[u64]);
-    /// XORs a public lane onto the secret.
-    fn xor_public(&mut self, lane: usize, bits: &[u64], holder: Self::Holder);
+    fn xor_lane(&mut self, lane: usize, src: &Self, src_lane: usize) {
+        self.xor_words(lane, src, src_lane, 0..lane_words(self.len()));
+    }
     /// This party's XOR share: secret; for masked openings alone.
     fn value_share(&self) -> &BitTensor;
 }
@@ -201,19 +207,22 @@ impl BitSharing for XorBits {
     fn len(&self) -> usize {
         self.0.len()
     }
-    fn xor_lane(&mut self, lane: usize, src: &Self, src_lane: usize) {
-        for (a, b) in self.0.lane_mut(lane).iter_mut().zip(src.0.lane(src_lane)) {
+    fn xor_words(&mut self, lane: usize, src: &Self, src_lane: usize, words: Range<usize>) {
+        let src = &src.0.lane(src_lane)[words.clone()];
+        for (a, b) in self.0.lane_mut(lane)[words].iter_mut().zip(src) {
             *a ^= b;
         }
     }
-    fn xor_lane_masked(&mut self, lane: usize, src: &Self, src_lane: usize, mask: &[u64]) {
-        for ((a, b), m) in self.0.lane_mut(lane).iter_mut().zip(src.0.lane(src_lane)).zip(mask) {
+    fn xor_masked(&mut self, lane: usize, src: &Self, src_lane: usize, from: usize, mask: &[u64]) {
+        let words = from..from + mask.len();
+        let src = &src.0.lane(src_lane)[words.clone()];
+        for ((a, b), m) in self.0.lane_mut(lane)[words].iter_mut().zip(src).zip(mask) {
             *a ^= b & m;
         }
     }
-    fn xor_public(&mut self, lane: usize, bits: &[u64], me: PartyId) {
+    fn xor_public(&mut self, lane: usize, from: usize, bits: &[u64], me: PartyId) {
         if adds_public(me) {
-            for (a, b) in self.0.lane_mut(lane).iter_mut().zip(bits) {
+            for (a, b) in self.0.lane_mut(lane)[from..from + bits.len()].iter_mut().zip(bits) {
                 *a ^= b;
             }
         }

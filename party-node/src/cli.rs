@@ -108,11 +108,7 @@ enum Command {
 #[derive(Subcommand)]
 enum LogCommand {
     /// Check signatures, tree and entries of one or several logs, and that they agree with each other
-    Verify {
-        /// Log folders
-        #[arg(required = true)]
-        dirs: Vec<PathBuf>,
-    },
+    Verify(log::VerifyArgs),
     /// Print a log's entries, one line each
     Show {
         /// Log folder
@@ -235,8 +231,8 @@ fn run(args: &[OsString], format: Format) -> ExitCode {
             plan::run(program.as_deref(), config.as_deref(), text, format)
         }
         // What is wrong with logs is the result, not an error: it is printed like one that holds.
-        Command::Log { command: LogCommand::Verify { dirs } } => {
-            return log::verify(&dirs, format).unwrap_or_else(|error| format.fail(&error));
+        Command::Log { command: LogCommand::Verify(args) } => {
+            return log::verify(&args, format).unwrap_or_else(|error| format.fail(&error));
         }
         Command::Log { command: LogCommand::Show { dir } } => log::show(&dir, format),
         Command::Log { command: LogCommand::Prove { dir, claim } } => prove::prove(&dir, &claim, format),

@@ -104,8 +104,7 @@ pub fn run(
     let compare = began.elapsed().as_secs_f64();
     let began = Instant::now();
     let dirs: Vec<PathBuf> = layout.logs.iter().map(|(_, dir)| dir.clone()).collect();
-    let keys: Vec<[u8; 32]> = layout.keys.iter().map(|k| *k.as_bytes()).collect();
-    let verified = verify(&dirs, &keys);
+    let verified = verify(&dirs, &layout.members());
     let verify_seconds = began.elapsed().as_secs_f64();
 
     let logs = layout.logs.iter().zip(&verified.logs).map(|((name, path), log)| LogLine {

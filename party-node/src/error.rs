@@ -6,6 +6,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use mpc_core::text::is_plain;
 use serde::Serialize;
 
 /// Whose turn it is to act, which decides the exit code.
@@ -118,11 +119,11 @@ impl CliError {
     }
 }
 
-/// Joins lines, so that an error stays one line whatever its source; control characters from files or peers never
-/// reach the terminal.
+/// Joins lines, so that an error stays one line whatever its source; control and invisible characters from files or
+/// peers never reach the terminal.
 fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split(['\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect();
-    words.join("; ").chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    words.join("; ").chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect()
 }
 
 impl fmt::Display for CliError {
@@ -139,8 +140,9 @@ mod tests {
 
     #[test]
     fn an_error_is_one_line_and_survives_json() {
-        let error = CliError::setup("config_syntax", "first\n  second\u{1b}[31m").with_hint("do\nthis");
-        assert_eq!(error.message(), "first; second\u{fffd}[31m");
+        let error =
+            CliError::setup("config_syntax", "first\n  second\u{1b}[31m\u{202e}").with_hint("do\nthis");
+        assert_eq!(error.message(), "first; second\u{fffd}[31m\u{fffd}");
         let back = CliError::from_json(&error.to_json(), Fault::Setup).unwrap();
         assert_eq!(
             (back.code(), back.message(), back.hint()),

@@ -126,8 +126,14 @@ impl PublicKey {
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PUBLIC_PREFIX}{}", STANDARD.encode(self.0))
+        f.write_str(&public_key_text(&self.0))
     }
+}
+
+/// The text form of a public key that somebody claims, be it one or not.
+#[must_use]
+pub fn public_key_text(bytes: &[u8; 32]) -> String {
+    format!("{PUBLIC_PREFIX}{}", STANDARD.encode(bytes))
 }
 
 impl fmt::Debug for PublicKey {

@@ -6,25 +6,30 @@
 //!
 //! What each file contains is fixed in `docs/log-format.md`; why it is so, in `docs/adr/0004-transcript-log.md`.
 
+mod absent;
 mod cosigned;
 mod cross_check;
 mod error;
 mod exchange;
 mod files;
 mod layout;
+mod members;
 mod prove;
 mod read;
 mod sessions;
 mod show;
 mod store;
+mod time;
+mod traffic;
 mod verify;
 mod witness;
 mod writer;
 
 pub use error::LogError;
 pub use exchange::{Snapshot, accept_growth, answer_offer, check_reply};
+pub use members::{ShownCosignature, ShownMember};
 pub use prove::{prove_consistency, prove_inclusion};
-pub use show::{ShownEntry, ShownLog, render_log, show};
+pub use show::{Details, ShownEntry, ShownLog, ShownTraffic, render_log, show};
 pub use store::LogStore;
 pub use verify::{LogSummary, Note, Problem, Report, render, verify};
 pub use witness::{WitnessError, WitnessStore};

@@ -129,7 +129,7 @@ fn assert_recovers(dir: &Path, least: u64, when: &str) {
     let size = head.checkpoint().size();
     // What was under way may be there, and the next start closes the session.
     assert!((least..=least + 2).contains(&size), "{when}: {least} were acknowledged, {size} are there");
-    let report = verify(&[dir.to_owned()], &[public(0)]);
+    let report = verify(&[dir.to_owned()], &[Member { name: "bank".to_owned(), key: public(0) }]);
     assert!(report.ok, "{when}:\n{}", render(&report));
 }
 

@@ -15,13 +15,17 @@
 //! }
 //! ```
 
-use std::sync::Arc;
-
 use mpc_core::ring::Ring;
 use mpc_core::share::Sharing;
 use mpc_core::tensor::Tensor;
 
-use crate::prep::Comparison;
+mod bundle;
+mod reuse;
+
+pub use bundle::ComparisonBundle;
+pub(crate) use bundle::{PayloadMask, QuotientParts, RingBits};
+pub use reuse::{GivenTriple, MaskedOnce, MaskedPart, Part, ReusableMask, SpentGiven};
+pub(crate) use reuse::{UnopenedOnce, part_of};
 
 /// A sharing hidden by a one-time pad: opening it reveals nothing.
 pub struct Padded<S>(S);
@@ -93,30 +97,6 @@ pub struct TruncationTuple<S> {
 pub struct DaBits<S: Sharing> {
     pub(crate) xor: S::Bits,
     pub(crate) ring: S,
-}
-
-/// The masks of one prefix tree inside a bundle, from the given lanes on.
-pub struct TreeMasks<S: Sharing> {
-    pub(crate) masks: Arc<S::Bits>,
-    pub(crate) products: Arc<S::Bits>,
-    pub(crate) first_wire: usize,
-    pub(crate) first_product: usize,
-}
-
-/// Everything one masked comparison consumes; see `compare`.
-#[must_use]
-pub struct ComparisonBundle<S: Sharing> {
-    pub(crate) spec: Comparison,
-    pub(crate) r: S,
-    pub(crate) r_bits: S::Bits,
-    pub(crate) block_products: S::Bits,
-    pub(crate) tree_masks: Arc<S::Bits>,
-    pub(crate) tree_products: Arc<S::Bits>,
-    /// One lane and one row of ring elements per tree.
-    pub(crate) b: Option<DaBits<S>>,
-    pub(crate) rb: Option<S>,
-    /// `[r²] and [r³]`.
-    pub(crate) powers: Option<(S, S)>,
 }
 
 /// A triple whose pads are used up; what remains to finish the product.
@@ -210,13 +190,20 @@ impl<S: Sharing> SpentMatmul<S> {
     pub fn finish(self, d: &Tensor<S::Ring>, e: &Tensor<S::Ring>, holder: S::Holder) -> S {
         let MatmulTriple { a, b, c } = self.0;
         let b = b.add_public(e, holder);
-        S::combine(&[&c, &b, &a], |p| {
-            let mut z = p[0].clone();
-            z.matmul_acc(d, p[1]);
-            z.matmul_acc(p[2], e);
-            z
-        })
+        S::combine(&[&c, &b, &a], |p| products_added(p[0], (d, p[1]), (p[2], e)))
     }
+}
+
+/// The matrix z, plus two products.
+fn products_added<R: Ring>(
+    z: &Tensor<R>,
+    (a, b): (&Tensor<R>, &Tensor<R>),
+    (c, d): (&Tensor<R>, &Tensor<R>),
+) -> Tensor<R> {
+    let mut z = z.clone();
+    z.matmul_acc(a, b);
+    z.matmul_acc(c, d);
+    z
 }
 
 /// As [`SpentTriple`], for truncation.
@@ -239,26 +226,28 @@ impl<S: Sharing> SpentTruncation<S> {
     /// `[y] = ⌊(c mod 2^(k−1))/2^f⌋ − 2^(k−2−f) + c_top·2^(k−1−f) − [W] − c_top·2^(k−f)·[E]`.
     #[must_use]
     pub fn finish(&self, c: &Tensor<S::Ring>, holder: S::Holder) -> S {
-        let (k, f) = (S::VALUE_BITS, self.bits);
-        let pow = S::Ring::power_of_two;
-        let top = |c: S::Ring| c.to_u64() >> (k - 1) & 1 == 1;
-        let public = c.map(|c| {
-            let low = c.to_u64() & ((1 << (k - 1)) - 1);
-            let wrap = if top(c) { pow(k - 1 - f) } else { S::Ring::ZERO };
-            S::Ring::from_u64(low >> f) - pow(k - 2 - f) + wrap
-        });
-        let wrap_factor = pow(k - f);
+        let f = self.bits;
         let linear = S::combine(&[&self.w, &self.e], |p| {
             let mut y = p[0].map(|w| -w);
             for ((y, &e), &c) in y.as_mut_slice().iter_mut().zip(p[1].as_slice()).zip(c.as_slice()) {
-                if top(c) {
-                    *y -= wrap_factor * e;
-                }
+                *y -= wrap_factor(c, f) * e;
             }
             y
         });
-        linear.add_public(&public, holder)
+        linear.add_public(&c.map(|c| public_quotient(c, f)), holder)
     }
+}
+
+/// The public part of a truncated value: `⌊(c mod 2^(k−1))/2^f⌋ − 2^(k−2−f) + c_top·2^(k−1−f)`.
+pub(crate) fn public_quotient<R: Ring>(c: R, f: u32) -> R {
+    let (k, top) = (R::BITS, c.to_u64() >> (R::BITS - 1));
+    let low = c.to_u64() & ((1 << (k - 1)) - 1);
+    R::from_u64(low >> f) - R::power_of_two(k - 2 - f) + R::from_u64(top << (k - 1 - f))
+}
+
+/// What `[E]` is multiplied by in a truncated value: `c_top·2^(k−f)`.
+pub(crate) fn wrap_factor<R: Ring>(c: R, f: u32) -> R {
+    R::from_u64((c.to_u64() >> (R::BITS - 1)) << (R::BITS - f))
 }
 
 /// As [`SpentTriple`], for bits turned into ring elements.

@@ -32,6 +32,9 @@ pub enum ProtocolError {
     /// The session failed earlier.
     #[error("the session failed earlier and gives no more output")]
     Poisoned,
+    /// A masked matrix of another session, where its mask means something else.
+    #[error("the matrix was masked in another session")]
+    MaskedElsewhere,
     /// The caller's arguments do not fit.
     #[error("{what}: expected {expected:?}, got {got:?}")]
     Shape {
@@ -54,9 +57,17 @@ pub enum PrepError {
         /// Place in the demand.
         index: u32,
         /// What the demand says; `None` past its end.
-        agreed: Option<Item>,
+        agreed: Option<Box<Item>>,
         /// What was asked for.
-        asked: Item,
+        asked: Box<Item>,
+    },
+    /// A product with a part of a mask that is none.
+    #[error("correlation {index} takes a part of correlation {mask}, which is no earlier mask that has it")]
+    NoSuchMask {
+        /// Place in the demand.
+        index: u32,
+        /// Place of what should be a mask.
+        mask: u32,
     },
     /// The dealer failed.
     #[error(transparent)]

@@ -6,11 +6,19 @@
 //! | [`output`] | chosen parties learn a tensor | – | n−1 parties | 2 rounds, 64 bits to each recipient |
 //! | [`mul`] | product, square, inner product | Beaver 1991 | n−1 parties | 1 round, 128 / 64 bits |
 //! | [`matmul`] | matrix product | SecureML §4.2 | n−1 parties | 1 round, 64(mk+kn) bits |
-//! | [`truncate`] | division by 2^f | ePrint 2020/338 §5.1 | n−1 parties | 1 round, 64 bits |
-//! | [`compare`] | sign, less-than, ReLU, clamp | ePrint 2019/599, 2020/338 | n−1 parties | 3–4 rounds, 97–98 bits |
-//! | [`convert`] | bit to ring element, selection | ePrint 2019/207 | n−1 parties | 1 round, 1 / 128 bits |
+//! | [`reuse`] | products with a matrix that is opened once | SecureML §4.2 | n−1 parties | 1 round, 64·kn bits |
+//! | [`truncate`] | division by 2^f, dithered or exact | ePrint 2020/338 §5.1 | n−1 parties | 1 / 4 rounds, 64 / 99 bits |
+//! | [`compare`] | sign, less-than, public thresholds | ePrint 2019/599, 2020/338 | n−1 parties | 3–4 rounds, 97–98 bits |
+//! | [`order`] | all relations, three-way sign, minimum, maximum | same; Nishide, Ohta 2007 | n−1 parties | 3–4 rounds, 84–103 bits |
+//! | [`relu`] | ReLU, absolute value, clamp, also with a truncation | same | n−1 parties | 4 rounds, 98 / 132 bits |
+//! | [`convert`] | bit to ring element, ring element to bits, selection | ePrint 2019/207, 2020/338 | n−1 parties | 1 / 3 rounds, 1 / 176 bits |
+//! | [`tournament`] | extreme along an axis, its index or one-hot column | this project | n−1 parties | 4 rounds a level |
+//! | [`sort`] | sorting and the first few, with payloads | Batcher 1968 | n−1 parties | 4 rounds a stage |
 //! | [`sigmoid`] | σ(x), error ≤ 7.0e-5 at f = 16 | SecureML, this project | n−1 parties | 6 rounds, 980 bits |
 //! | [`prep::dealer`] | correlated randomness | MP-SPDZ, SPU | dealer apart from the parties | corrections to party 0 |
+//!
+//! Comparisons are built on one core, `opening`: x is opened once under a mask whose bits are shared, and networks of
+//! [`tree`] shape answer what is asked about them.
 //!
 //! The paper behind each protocol, where the code departs from it and why it is secure stand at the head of its module.
 
@@ -22,13 +30,20 @@ pub mod error;
 pub mod input;
 pub mod matmul;
 pub mod mul;
+mod opening;
+pub mod order;
 pub mod output;
-pub mod prefix;
+mod prefix;
 pub mod prep;
 #[cfg(test)]
 mod privacy;
+pub mod relu;
+pub mod reuse;
 mod secret_types;
 pub mod session;
 pub mod sigmoid;
+pub mod sort;
+pub mod tournament;
+pub mod tree;
 pub mod trial;
 pub mod truncate;

@@ -1,281 +1,228 @@
-//! The prefix tree that combines (generate, propagate) pairs of blocks into one "less than" bit.
+//! The network that combines (less, equal) pairs of blocks into what is asked about two numbers, one bit-sliced and shared,
+//! the other public: is it less, is it equal, and where do its digits borrow.
 //!
-//! A node of arity k takes wires g_{k−1}, p_{k−1}, …, g_0, p_0 (index k−1 most significant) and computes
-//! `G = g_{k−1} ⊕ p_{k−1}g_{k−2} ⊕ p_{k−1}p_{k−2}g_{k−3} ⊕ …` and, unless it is the least significant of its level,
-//! `P = p_{k−1}⋯p_0`. Each wire that occurs in a product is opened once under its own mask, and every product of wires
-//! is then a public combination of dealt products of the masks:
+//! For bits i of c (public) and r (shared), a *pair* of a range of bits says whether c is less than r there and whether they
+//! are equal there. Pairs of neighbouring ranges combine, the higher one first:
+//! `less = less_h ⊕ equal_h·less_l`, `equal = equal_h·equal_l`. Bits are cut into blocks, whose pairs are local (`blocks`);
+//! every level combines up to `fan_in` groups: for a range that ends in group g of its super-group,
+//! `less = less_g ⊕ equal_g·less_{g−1} ⊕ equal_g·equal_{g−1}·less_{g−2} ⊕ …`. What is asked decides which ranges are
+//! followed: one at the top for a comparison, all prefixes for a subtraction (then this is a prefix adder after Sklansky,
+//! IRE Trans. 1960, of fan-in k).
+//!
+//! A factor of a product is a *wire*. It is opened once per level under a mask of its own, whatever the number of products
+//! that it is in, and every product is then a public combination of dealt products of the masks:
 //! `∏ w_i = ∏ (d_i ⊕ m_i) = ⊕_S (∏_{i∉S} d_i)·[∏_{i∈S} m_i]`.
-//! Multi-fan-in AND after Ohata–Nuida (arXiv 1907.03415) and ABY2.0 (Patra et al., USENIX Security 2021).
+//! Multi-fan-in AND after Ohata, Nuida (arXiv 1907.03415) and ABY2.0 (Patra et al., USENIX Security 2021). Departs from
+//! them: wires and mask products are shared between the products of a level.
 //!
-//! **Cost** of a node: 1 round for all nodes of a level, 2k−1 bits opened with P and 2k−2 without.
-//! **Security**: every opened wire is masked by a bit of its own that no other node and no other tree uses; each dealt
-//! product is an independent sharing. What is opened is therefore uniform and independent of the inputs.
+//! **Security**: every opened wire is masked by a uniform bit that no other wire, level or network uses, and dealt products
+//! are independent sharings. What is opened is therefore uniform and independent of the inputs.
+//!
+//! **Cost**: a round and a bit per wire for each level; a bit from the dealer per mask product. A node of arity k of a
+//! comparison has 2k−1 wires, or 2k−2 where nothing is below it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use mpc_core::bits::BitTensor;
-use mpc_core::share::{BitSharing, Sharing};
+use crate::prep::Question;
+use crate::tree::TreeChoice;
 
-use crate::correlation::{PaddedBits, TreeMasks};
+pub(crate) mod evaluate;
+pub(crate) mod subsets;
 
-/// What one node combines.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct NodeShape {
-    arity: usize,
-    with_product: bool,
-    /// Every term of the outputs as a set of wires (bit i is wire i): first those of G, then that of P.
-    terms: Vec<u32>,
-    /// All sets of two or more wires whose mask product is needed, ascending.
-    products: Vec<u32>,
+/// What a lane says about the range of bits that ends at `end` and starts where its group does.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Lane {
+    pub(crate) end: usize,
+    pub(crate) says: Says,
 }
 
-impl NodeShape {
-    fn new(arity: usize, with_product: bool) -> Self {
-        if arity == 1 {
-            return Self { arity, with_product, terms: vec![], products: vec![] };
-        }
-        let p = |i: usize| 1u32 << if with_product { i } else { i - 1 };
-        let g = |i: usize| 1u32 << (i + arity - usize::from(!with_product));
-        let above = |i: usize| (i + 1..arity).map(p).sum::<u32>();
-        let mut terms: Vec<u32> = (0..arity - 1).map(|i| g(i) | above(i)).collect();
-        if with_product {
-            terms.push((0..arity).map(p).sum());
-        }
-        let needed: BTreeSet<u32> =
-            terms.iter().flat_map(|&t| subsets(t)).filter(|s| s.count_ones() >= 2).collect();
-        let products = needed.into_iter().collect();
-        Self { arity, with_product, terms, products }
+/// Whether c is less than r, or equal to it.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) enum Says {
+    Less,
+    Equal,
+}
+
+impl Lane {
+    pub(crate) const fn less(end: usize) -> Self {
+        Self { end, says: Says::Less }
     }
 
-    const fn wire_count(arity: usize, with_product: bool) -> usize {
-        if arity == 1 { 0 } else { 2 * arity - 1 - !with_product as usize }
+    pub(crate) const fn equal(end: usize) -> Self {
+        Self { end, says: Says::Equal }
     }
 
-    /// Wires opened: the p that occur in products, lowest first, then the g but the highest, lowest first.
+    /// The lane as a sum of lanes and products of lanes of the level below, which has groups of `span` bits.
+    fn formula(self, span: usize, fan_in: usize) -> (Option<Self>, Vec<Vec<Self>>) {
+        let own = self.end / span;
+        let first = own - own % fan_in;
+        if own == first {
+            return (Some(self), vec![]);
+        }
+        let end = |group: usize| (group + 1) * span - 1;
+        let equal_from = |low: usize| {
+            let above = (low..own).map(|group| Self::equal(end(group)));
+            above.chain([Self::equal(self.end)]).collect::<Vec<_>>()
+        };
+        match self.says {
+            Says::Equal => (None, vec![equal_from(first)]),
+            Says::Less => {
+                let term = |group| [equal_from(group + 1), vec![Self::less(end(group))]].concat();
+                (Some(self), (first..own).rev().map(term).collect())
+            }
+        }
+    }
+}
+
+/// A product of wires, with where the masks of its subsets are.
+#[derive(Debug)]
+pub(crate) struct Term {
+    /// Wires of the layer.
+    pub(crate) wires: Vec<usize>,
+    /// For every set of them (bit i is the i-th) but the empty one: the wire's place if it is one, else the product's.
+    pub(crate) places: Vec<usize>,
+}
+
+/// One lane of the next level.
+#[derive(Debug)]
+pub(crate) struct Sum {
+    /// A lane of this level.
+    pub(crate) lane: Option<usize>,
+    pub(crate) terms: Vec<Term>,
+}
+
+/// A product of masks: one more factor than the mask of a wire, or than a product that stands before it.
+#[derive(Copy, Clone, Debug)]
+pub(crate) enum Product {
+    OfWires(usize, usize),
+    Longer { product: usize, wire: usize },
+}
+
+/// One round.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    /// The lanes that are opened.
+    pub(crate) wires: Vec<usize>,
+    /// The mask products that are dealt.
+    pub(crate) products: Vec<Product>,
+    /// The lanes of the next level.
+    pub(crate) sums: Vec<Sum>,
+}
+
+impl Layer {
+    /// From the lanes of one level, which has groups of `span` bits, to those of the next.
+    fn new(from: &BTreeSet<Lane>, to: &BTreeSet<Lane>, span: usize, fan_in: usize) -> Self {
+        let lanes: BTreeMap<Lane, usize> = from.iter().copied().zip(0..).collect();
+        let formulas: Vec<_> = to.iter().map(|lane| lane.formula(span, fan_in)).collect();
+        let in_products: BTreeSet<Lane> =
+            formulas.iter().flat_map(|(_, terms)| terms).flatten().copied().collect();
+        let wires: Vec<usize> = in_products.iter().map(|lane| lanes[lane]).collect();
+        let wire: HashMap<Lane, usize> = in_products.into_iter().zip(0..).collect();
+        let term = |lanes: Vec<Lane>| lanes.into_iter().map(|l| wire[&l]).collect::<BTreeSet<_>>();
+        let sums: Vec<(Option<usize>, Vec<BTreeSet<usize>>)> = formulas
+            .into_iter()
+            .map(|(lane, terms)| (lane.map(|l| lanes[&l]), terms.into_iter().map(term).collect()))
+            .collect();
+
+        let terms = sums.iter().flat_map(|(_, terms)| terms);
+        let needed: BTreeSet<Vec<usize>> = terms.flat_map(subsets).filter(|set| set.len() >= 2).collect();
+        let places: HashMap<&[usize], usize> = needed.iter().map(Vec::as_slice).zip(0..).collect();
+        // All subsets of a needed set are needed, and one without its last wire stands before it.
+        let product = |set: &Vec<usize>| match **set {
+            [a, b] => Product::OfWires(a, b),
+            [ref rest @ .., wire] => Product::Longer { product: places[rest], wire },
+            [] => unreachable!("products have two or more factors"),
+        };
+        let place = |set: Vec<usize>| match set[..] {
+            [wire] => wire,
+            _ => places[&set[..]],
+        };
+        let located = |wires: &BTreeSet<usize>| Term {
+            places: subsets(wires).map(place).collect(),
+            wires: wires.iter().copied().collect(),
+        };
+        let sum =
+            |(lane, terms): &(_, Vec<_>)| Sum { lane: *lane, terms: terms.iter().map(located).collect() };
+        Self { wires, products: needed.iter().map(product).collect(), sums: sums.iter().map(sum).collect() }
+    }
+}
+
+/// All sets of wires but the empty one; in the n-th are those whose bit of n is set.
+fn subsets(wires: &BTreeSet<usize>) -> impl Iterator<Item = Vec<usize>> {
+    let wires: Vec<usize> = wires.iter().copied().collect();
+    (1usize..1 << wires.len())
+        .map(move |set| (0..wires.len()).filter(|i| set >> i & 1 == 1).map(|i| wires[i]).collect())
+}
+
+/// The levels from blocks to answers.
+#[derive(Debug)]
+pub(crate) struct Network {
+    /// Bits that are compared, from the lowest on.
+    pub(crate) bits: usize,
+    /// Bits per block.
+    pub(crate) block: usize,
+    /// What the blocks are asked, ascending.
+    pub(crate) leaves: Vec<Lane>,
+    pub(crate) layers: Vec<Layer>,
+}
+
+impl Network {
+    /// The network for a question about `ring_bits`-bit numbers. It is a function of few small arguments, so it is made once.
+    pub(crate) fn of(ring_bits: u32, question: Question, tree: TreeChoice) -> Arc<Self> {
+        type Made = Mutex<HashMap<(u32, Question, TreeChoice), Arc<Network>>>;
+        static MADE: LazyLock<Made> = LazyLock::new(Default::default);
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Self::new(question.lanes(ring_bits as usize), tree));
+        Arc::clone(made.entry((ring_bits, question, tree)).or_insert_with(new))
+    }
+
+    fn new(answers: BTreeSet<Lane>, tree: TreeChoice) -> Self {
+        let bits = answers.iter().map(|lane| lane.end + 1).max().unwrap_or(0);
+        // Bits per group at every level, the last of which is one group.
+        let mut spans = vec![tree.block()];
+        while spans[spans.len() - 1] < bits {
+            spans.push(spans[spans.len() - 1] * tree.fan_in());
+        }
+        // What every level has to know, from the answers down.
+        let mut levels = vec![answers];
+        for &span in spans[..spans.len() - 1].iter().rev() {
+            let formulas = levels[levels.len() - 1].iter().map(|lane| lane.formula(span, tree.fan_in()));
+            let below =
+                formulas.flat_map(|(lane, terms)| lane.into_iter().chain(terms.into_iter().flatten()));
+            levels.push(below.collect());
+        }
+        levels.reverse();
+        let layer =
+            |(pair, &span): (&[BTreeSet<Lane>], _)| Layer::new(&pair[0], &pair[1], span, tree.fan_in());
+        let layers = levels.windows(2).zip(&spans).map(layer).collect();
+        Self { bits, block: tree.block(), leaves: levels[0].iter().copied().collect(), layers }
+    }
+
+    /// Bits opened in all levels.
     pub(crate) fn wires(&self) -> usize {
-        Self::wire_count(self.arity, self.with_product)
+        self.layers.iter().map(|l| l.wires.len()).sum()
     }
 
-    /// The sets of masks whose products are dealt.
-    pub(crate) fn product_sets(&self) -> &[u32] {
-        &self.products
-    }
-}
-
-/// The nodes of every level, leaves upward; node 0 of a level is the least significant.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TreeShape {
-    levels: Vec<Vec<NodeShape>>,
-}
-
-impl TreeShape {
-    /// A tree over `leaves` pairs that combines up to `fan_in` at a time.
-    #[must_use]
-    pub fn new(leaves: usize, fan_in: usize) -> Self {
-        let mut levels = vec![];
-        let mut width = leaves;
-        while width > 1 {
-            let arity = |s: usize| fan_in.min(width - s);
-            let level: Vec<_> =
-                (0..width).step_by(fan_in).map(|s| NodeShape::new(arity(s), s != 0)).collect();
-            width = level.len();
-            levels.push(level);
-        }
-        Self { levels }
+    /// Mask products dealt for all levels.
+    pub(crate) fn products(&self) -> usize {
+        self.layers.iter().map(|l| l.products.len()).sum()
     }
 
-    /// Rounds of the tree.
-    #[must_use]
-    pub fn rounds(&self) -> usize {
-        self.levels.len()
+    /// Widths of the blocks, from the lowest on.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = usize> {
+        (0..self.bits).step_by(self.block).map(|start| self.block.min(self.bits - start))
     }
 
-    /// Wires opened in one level.
-    #[must_use]
-    pub fn level_wires(&self, level: usize) -> usize {
-        self.levels[level].iter().map(NodeShape::wires).sum()
-    }
-
-    /// Wires opened in the whole tree.
-    #[must_use]
-    pub fn wires(&self) -> usize {
-        (0..self.rounds()).map(|l| self.level_wires(l)).sum()
-    }
-
-    /// Mask products dealt for the whole tree.
-    #[must_use]
-    pub fn products(&self) -> usize {
-        self.nodes().map(|n| n.products.len()).sum()
-    }
-
-    /// All nodes in the order in which masks and products are laid out.
-    pub(crate) fn nodes(&self) -> impl Iterator<Item = &NodeShape> {
-        self.levels.iter().flatten()
+    /// Products of two or more bits inside the blocks.
+    pub(crate) fn block_products(&self) -> usize {
+        self.blocks().map(|width| (1 << width) - 1 - width).sum()
     }
 }
 
-/// The (g, p) pairs of one level of one tree; lane i is the i-th pair, least significant first.
-pub(crate) struct Pairs<B> {
-    pub(crate) g: B,
-    pub(crate) p: B,
-}
-
-/// The evaluation of one tree, level by level.
-pub(crate) struct TreeEvaluation<S: Sharing> {
-    shape: TreeShape,
-    masks: TreeMasks<S>,
-    level: usize,
-    /// First mask lane and first product lane of the current level.
-    wire_at: usize,
-    product_at: usize,
-    pairs: Pairs<S::Bits>,
-}
-
-impl<S: Sharing> TreeEvaluation<S> {
-    pub(crate) fn new(shape: TreeShape, masks: TreeMasks<S>, leaves: Pairs<S::Bits>) -> Self {
-        Self {
-            shape,
-            wire_at: masks.first_wire,
-            product_at: masks.first_product,
-            masks,
-            level: 0,
-            pairs: leaves,
-        }
-    }
-
-    /// The masked wires of the current level, to be opened.
-    pub(crate) fn masked_wires(&self) -> PaddedBits<S::Bits> {
-        let len = self.pairs.g.len();
-        let mut out = S::Bits::zeros(self.shape.level_wires(self.level), len);
-        let (mut lane, mut child) = (0, 0);
-        for node in &self.shape.levels[self.level] {
-            if node.arity > 1 {
-                for i in usize::from(!node.with_product)..node.arity {
-                    out.xor_lane(lane, &self.pairs.p, child + i);
-                    lane += 1;
-                }
-                for i in 0..node.arity - 1 {
-                    out.xor_lane(lane, &self.pairs.g, child + i);
-                    lane += 1;
-                }
-            }
-            child += node.arity;
-        }
-        for i in 0..lane {
-            out.xor_lane(i, &self.masks.masks, self.wire_at + i);
-        }
-        PaddedBits::new(out)
-    }
-
-    /// Combines the level with its opened wires.
-    pub(crate) fn finish_level(&mut self, opened: &BitTensor, holder: S::Holder) {
-        let len = self.pairs.g.len();
-        let nodes = &self.shape.levels[self.level];
-        let (mut g, mut p) = (S::Bits::zeros(nodes.len(), len), S::Bits::zeros(nodes.len(), len));
-        let (mut wire, mut product, mut child) = (0, self.product_at, 0);
-        for (i, node) in nodes.iter().enumerate() {
-            g.xor_lane(i, &self.pairs.g, child + node.arity - 1);
-            if node.arity == 1 {
-                p.xor_lane(i, &self.pairs.p, child);
-            }
-            for (t, &term) in node.terms.iter().enumerate() {
-                let out = if t < node.arity - 1 { &mut g } else { &mut p };
-                self.add_term(
-                    out,
-                    i,
-                    node,
-                    term,
-                    &opened_lanes(opened, wire, node.wires()),
-                    wire,
-                    product,
-                    holder,
-                );
-            }
-            wire += node.wires();
-            product += node.products.len();
-            child += node.arity;
-        }
-        self.wire_at += wire;
-        self.product_at = product;
-        self.level += 1;
-        self.pairs = Pairs { g, p };
-    }
-
-    /// `out[lane] ⊕= ∏_{w ∈ term} (d_w ⊕ m_w)`.
-    #[allow(clippy::too_many_arguments, reason = "one formula with its operands, in one place")]
-    fn add_term(
-        &self,
-        out: &mut S::Bits,
-        lane: usize,
-        node: &NodeShape,
-        term: u32,
-        d: &[&[u64]],
-        wire: usize,
-        product: usize,
-        holder: S::Holder,
-    ) {
-        // All subsets S of the term, with the public product of the opened wires outside S.
-        for set in subsets(term) {
-            let outside = public_product(d, term & !set);
-            match (set.count_ones(), outside) {
-                (0, Some(k)) => out.xor_public(lane, &k, holder),
-                (0, None) => unreachable!("a term has at least two wires"),
-                (1, k) => {
-                    let src = self.wire_at + wire + set.trailing_zeros() as usize;
-                    xor_coefficient(out, lane, &self.masks.masks, src, k.as_deref());
-                }
-                (_, k) => {
-                    let place = node.products.binary_search(&set).expect("every subset of a term is dealt");
-                    xor_coefficient(out, lane, &self.masks.products, product + place, k.as_deref());
-                }
-            }
-        }
-    }
-
-    /// Whether only the root is left.
-    pub(crate) fn is_done(&self) -> bool {
-        self.level == self.shape.rounds()
-    }
-
-    /// The root's G: the "less than" bit, one lane.
-    pub(crate) fn root(self) -> S::Bits {
-        debug_assert!(self.is_done());
-        self.pairs.g
-    }
-}
-
-/// All subsets of a set, itself first and the empty one last.
-fn subsets(set: u32) -> impl Iterator<Item = u32> {
-    std::iter::successors(Some(set), move |&s| s.checked_sub(1).map(|s| s & set))
-}
-
-fn opened_lanes(opened: &BitTensor, first: usize, count: usize) -> Vec<&[u64]> {
-    (first..first + count).map(|l| opened.lane(l)).collect()
-}
-
-/// AND of the lanes in `set`; `None` stands for all ones.
-fn public_product(d: &[&[u64]], set: u32) -> Option<Vec<u64>> {
-    let mut lanes = (0..d.len()).filter(|i| set >> i & 1 == 1).map(|i| d[i]);
-    let mut out = lanes.next()?.to_vec();
-    for lane in lanes {
-        for (a, b) in out.iter_mut().zip(lane) {
-            *a &= b;
-        }
-    }
-    Some(out)
-}
-
-pub(crate) fn xor_coefficient<B: BitSharing>(
-    out: &mut B,
-    lane: usize,
-    src: &B,
-    src_lane: usize,
-    k: Option<&[u64]>,
-) {
-    match k {
-        Some(k) => out.xor_lane_masked(lane, src, src_lane, k),
-        None => out.xor_lane(lane, src, src_lane),
-    }
+/// Place of a set of two or more bits of a block among all such sets, ascending.
+pub(crate) const fn block_product_place(set: usize) -> usize {
+    set - set.ilog2() as usize - 2
 }
 
 #[cfg(test)]
@@ -283,15 +230,74 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_are_those_of_the_formulas() {
+    fn places_count_the_sets_of_two_or_more() {
+        let sets = (1usize..256).filter(|s| s.count_ones() >= 2);
+        assert!(sets.enumerate().all(|(place, set)| block_product_place(set) == place));
+    }
+
+    fn network(question: Question, block: usize, fan_in: usize) -> Network {
+        Network::new(question.lanes(64), TreeChoice::new(block, fan_in).unwrap())
+    }
+
+    fn counts(n: &Network) -> (usize, usize, usize) {
+        (n.layers.len(), n.wires(), n.products())
+    }
+
+    #[test]
+    fn comparisons_are_the_trees_of_the_formulas() {
         // 63 bits in blocks of 4: 16 leaves.
-        let t = TreeShape::new(16, 4);
-        assert_eq!((t.rounds(), t.wires(), t.products()), (2, 33, 96));
-        // 32 leaves, fan-in 2, and 8 leaves, fan-in 8.
-        let t = TreeShape::new(32, 2);
-        assert_eq!((t.rounds(), t.wires()), (5, 88));
-        let t = TreeShape::new(8, 8);
-        assert_eq!((t.rounds(), t.wires()), (1, 14));
-        assert_eq!(TreeShape::new(1, 4).rounds(), 0);
+        let n = network(Question::Sign, 4, 4);
+        assert_eq!((counts(&n), n.block_products()), ((2, 33, 96), 169));
+        assert_eq!(n.layers.iter().map(|l| l.wires.len()).collect::<Vec<_>>(), [27, 6]);
+        let n = network(Question::Sign, 2, 2);
+        assert_eq!((n.layers.len(), n.wires()), (5, 88));
+        let n = network(Question::Sign, 8, 8);
+        assert_eq!((n.layers.len(), n.wires()), (1, 14));
+        // A product of all bits: 4 nodes of 4, then one.
+        assert_eq!(counts(&network(Question::Equal, 4, 4)), (2, 20, 55));
+    }
+
+    #[test]
+    fn numbers_of_one_block_need_no_levels() {
+        let n = Network::new(Question::Sign.lanes(8), TreeChoice::new(8, 2).unwrap());
+        assert_eq!((counts(&n), n.leaves), ((0, 0, 0), vec![Lane::less(6)]));
+    }
+
+    /// Evaluates the network on plain bits.
+    fn evaluate(n: &Network, c: u64, r: u64) -> Vec<bool> {
+        let leaf = |lane: &Lane| {
+            let start = lane.end - lane.end % n.block;
+            let part = |v: u64| v >> start & (u64::MAX >> (63 - (lane.end - start)));
+            match lane.says {
+                Says::Less => part(c) < part(r),
+                Says::Equal => part(c) == part(r),
+            }
+        };
+        n.layers.iter().fold(n.leaves.iter().map(leaf).collect(), |lanes: Vec<bool>, layer| {
+            let product = |t: &Term| t.wires.iter().all(|&w| lanes[layer.wires[w]]);
+            let sum = |s: &Sum| s.terms.iter().fold(s.lane.is_some_and(|l| lanes[l]), |x, t| x ^ product(t));
+            layer.sums.iter().map(sum).collect()
+        })
+    }
+
+    #[test]
+    fn every_network_answers_its_question() {
+        let low = |v: u64, bits: usize| v & ((1u64 << bits) - 1);
+        for tree in TreeChoice::ALL {
+            for question in [Question::Sign, Question::Equal, Question::SignAndEqual, Question::Bits] {
+                let n = network(question, tree.block(), tree.fan_in());
+                for i in 0..2000u64 {
+                    let r = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ i << 60;
+                    let c = if i % 3 == 0 { r ^ (i & 1) << (i % 64) } else { r.rotate_left(7) ^ i };
+                    let want: Vec<bool> = match question {
+                        Question::Sign => vec![low(c, 63) < low(r, 63)],
+                        Question::Equal => vec![c == r],
+                        Question::SignAndEqual => vec![low(c, 63) < low(r, 63), c == r],
+                        _ => (1..64).map(|bits| low(c, bits) < low(r, bits)).collect(),
+                    };
+                    assert_eq!(evaluate(&n, c, r), want, "{question:?} with {tree}: {c:x} {r:x}");
+                }
+            }
+        }
     }
 }

@@ -4,15 +4,20 @@
 //! ([`dealer::Dealer`] makes, [`dealer::DealerPrep`] receives), a helper that sees no data and must not collude with
 //! any computing party.
 
+pub mod comparison;
 pub mod dealer;
+pub mod demand;
 pub mod item;
 pub(crate) mod relation;
 
-pub use item::{Comparison, Demand, DemandError, Item};
+pub use comparison::{Comparison, Question};
+pub use demand::{Demand, DemandError};
+pub use item::{Item, MaskPart};
 use mpc_core::share::Sharing;
 
 use crate::correlation::{
-    ComparisonBundle, DaBits, DotTriple, MatmulTriple, SquarePair, Triple, TruncationTuple,
+    ComparisonBundle, DaBits, DotTriple, GivenTriple, MatmulTriple, ReusableMask, SquarePair, Triple,
+    TruncationTuple,
 };
 use crate::error::PrepError;
 
@@ -30,13 +35,18 @@ pub trait Preprocessing<S: Sharing>: Send {
     fn dot(&mut self, len: usize, terms: usize) -> Result<DotTriple<S>, PrepError>;
     /// A matrix triple C = A·B with A: m×k, B: k×n.
     fn matmul(&mut self, m: usize, k: usize, n: usize) -> Result<MatmulTriple<S>, PrepError>;
+    /// A mask for one matrix.
+    fn reusable_mask(&mut self, rows: usize, columns: usize) -> Result<ReusableMask<S>, PrepError>;
+    /// B: k×n and C = A′·B for a part A′: m×k of an earlier mask.
+    fn given_matmul(&mut self, part: MaskPart, n: usize) -> Result<GivenTriple<S>, PrepError>;
     /// `len` tuples to truncate by `bits` bits.
     fn truncation(&mut self, len: usize, bits: u32) -> Result<TruncationTuple<S>, PrepError>;
     /// A bundle to compare `len` elements.
     fn comparison(&mut self, spec: Comparison) -> Result<ComparisonBundle<S>, PrepError>;
     /// `len` random bits, shared both ways.
     fn dabits(&mut self, len: usize) -> Result<DaBits<S>, PrepError>;
-    /// Makes or receives the whole agreed demand now, instead of item by item as it is used. Takes memory for all of it.
+    /// Receives or makes now what must come from elsewhere for the whole agreed demand, instead of item by item as it is
+    /// used. Takes memory for all of it.
     ///
     /// # Errors
     /// [`PrepError`].

@@ -24,6 +24,7 @@ use crate::session::Session;
 use crate::trial;
 
 mod cases;
+mod comparisons;
 
 /// Prescribed randomness, by seed. Seeds are those of one test, so tests do not meet.
 pub(crate) mod tape {

@@ -4,13 +4,15 @@
 use mpc_core::ring::Z64;
 use mpc_core::share::{Additive, XorBits};
 
-use crate::compare::{MaskedComparison, MaskedLevel, Opened};
 use crate::correlation::{
-    ComparisonBundle, DaBits, DotTriple, MatmulTriple, Padded, PaddedBits, SpentDaBits, SpentDot,
-    SpentMatmul, SpentSquare, SpentTriple, SpentTruncation, SquarePair, TreeMasks, Triple, TruncationTuple,
+    ComparisonBundle, DaBits, DotTriple, GivenTriple, MaskedOnce, MaskedPart, MatmulTriple, Padded,
+    PaddedBits, PayloadMask, QuotientParts, ReusableMask, RingBits, SpentDaBits, SpentDot, SpentGiven,
+    SpentMatmul, SpentSquare, SpentTriple, SpentTruncation, SquarePair, Triple, TruncationTuple,
+    UnopenedOnce,
 };
+use crate::opening::{Decided, Masked, MaskedAnswers, MaskedLevel, Opened};
 use crate::output::Revealed;
-use crate::prefix::{Pairs, TreeEvaluation};
+use crate::prefix::evaluate::{Evaluation, NetworkMasks};
 use crate::prep::dealer::{Dealer, DealerPrep, InProcessDealer};
 use crate::prep::relation::Value;
 use crate::session::{PairwiseSeeds, Session};
@@ -28,15 +30,25 @@ mpc_core::secret_types!(
     SpentMatmul<Additive<Z64>>,
     TruncationTuple<Additive<Z64>>,
     SpentTruncation<Additive<Z64>>,
+    ReusableMask<Additive<Z64>>,
+    UnopenedOnce<Additive<Z64>>,
+    MaskedOnce<Additive<Z64>>,
+    MaskedPart<'static, Additive<Z64>>,
+    GivenTriple<Additive<Z64>>,
+    SpentGiven<Additive<Z64>>,
     DaBits<Additive<Z64>>,
     SpentDaBits<Additive<Z64>>,
-    TreeMasks<Additive<Z64>>,
     ComparisonBundle<Additive<Z64>>,
-    MaskedComparison<Additive<Z64>>,
+    RingBits<Additive<Z64>>,
+    QuotientParts<Additive<Z64>>,
+    PayloadMask<Additive<Z64>>,
+    Masked<Additive<Z64>>,
     Opened<Additive<Z64>>,
     MaskedLevel<Additive<Z64>>,
-    Pairs<XorBits>,
-    TreeEvaluation<Additive<Z64>>,
+    MaskedAnswers<Additive<Z64>>,
+    Decided<Additive<Z64>>,
+    NetworkMasks<Additive<Z64>>,
+    Evaluation<Additive<Z64>>,
     Value<Z64>,
     Revealed<Z64>,
     PairwiseSeeds,

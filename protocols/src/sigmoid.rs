@@ -14,20 +14,21 @@
 //! 0.1 from those of x² and x³ times their coefficients, 0.25 from rounding the input where f > 16; for every
 //! |x| < 2^(61−f). Above f = 16 the input is first rounded to 16 bits (one more round). **Security**: that of the parts; every
 //! opening has a pad of its own.
-//! **Cost** per element at f = 16: 6 rounds, 64 + 2·64 + 10·34 + 6·64 + 64 = 980 bits to each party.
+//! **Cost** per element at f = 16, blocks and fan-in 4: 6 rounds, 64 + 2·64 + 10·34 + 6·64 + 64 = 980 bits to each party. With
+//! exact truncations, which make the result a function of x alone: 10 rounds, 1,085 bits.
 
-use mpc_core::bits::BitTensor;
 use mpc_core::fixed::FracBits;
 use mpc_core::ring::Ring;
 use mpc_core::share::Sharing;
 use mpc_core::tensor::Tensor;
 
-use crate::compare::Opened;
 use crate::cost::Cost;
 use crate::error::ProtocolError;
-use crate::prep::{Comparison, Item};
+use crate::opening::Opened;
+use crate::prep::{Comparison, Item, Question};
 use crate::session::Session;
-use crate::truncate::truncate;
+use crate::tree::TreeChoice;
+use crate::truncate::{Rounding, divide, divide_cost, floor_spec};
 
 /// Where segments meet, for x ≥ 0; multiples of 2^−8, so exact at every scale.
 pub const KNOTS: [f64; 5] = [0.835_937_5, 1.976_562_5, 3.722_656_25, 5.800_781_25, 9.964_843_75];
@@ -87,18 +88,30 @@ fn segments() -> Vec<[f64; 4]> {
 ///
 /// # Errors
 /// Channel and preprocessing errors.
-pub fn sigmoid<S: Sharing>(cx: &mut Session<S>, x: &S, frac: FracBits) -> Result<S, ProtocolError> {
+pub fn sigmoid<S: Sharing>(
+    cx: &mut Session<S>,
+    x: &S,
+    frac: FracBits,
+    rounding: Rounding,
+    tree: TreeChoice,
+) -> Result<S, ProtocolError> {
     assert_eq!(S::VALUE_BITS, 64, "the coefficients' headroom is laid out for 64-bit values");
     let excess = frac.bits().saturating_sub(MAX_BITS);
     if excess > 0 {
-        let rounded = truncate(cx, x, excess)?;
-        let y = at_most_16_bits(cx, &rounded, MAX_BITS)?;
+        let rounded = divide(cx, x, excess, rounding, tree)?;
+        let y = at_most_16_bits(cx, &rounded, MAX_BITS, rounding, tree)?;
         return Ok(y.scale(S::Ring::power_of_two(excess)));
     }
-    at_most_16_bits(cx, x, frac.bits())
+    at_most_16_bits(cx, x, frac.bits(), rounding, tree)
 }
 
-fn at_most_16_bits<S: Sharing>(cx: &mut Session<S>, x: &S, f: u32) -> Result<S, ProtocolError> {
+fn at_most_16_bits<S: Sharing>(
+    cx: &mut Session<S>,
+    x: &S,
+    f: u32,
+    rounding: Rounding,
+    tree: TreeChoice,
+) -> Result<S, ProtocolError> {
     let (shape, len, holder) = (x.shape().to_vec(), x.len(), cx.holder());
     let x = x.clone().reshape(&[len]);
     let at =
@@ -106,30 +119,16 @@ fn at_most_16_bits<S: Sharing>(cx: &mut Session<S>, x: &S, f: u32) -> Result<S, 
     let limits: Vec<S::Ring> = thresholds().into_iter().map(at(f)).collect();
 
     // 1. c, and with it the blocks and the powers
-    let (bundle, padded) = cx.prep().comparison(spec(len))?.mask(&x);
-    let ([c], []) = cx.open_masked([padded], [])?;
-    let mut run = bundle.opened(c, &limits, holder);
-    let (x2, x3) = powers(&mut run, holder);
+    let (bundle, padded) = cx.prep().comparison(spec(len, tree))?.mask(&x, None, holder);
+    let (opened, []) = cx.open_masked(padded, [])?;
+    let mut run = bundle.opened(opened, &limits, holder);
+    let powers = powers(&mut run, holder);
 
-    // 2. first tree level with both truncations, then the other level
-    let (t2, m2) = cx.prep().truncation(len, f)?.mask(&x2, holder);
-    let (t3, m3) = cx.prep().truncation(len, 2 * f)?.mask(&x3, holder);
-    let (level, padded) = run.masked_wires();
-    let ([c2, c3], [wires]) = cx.open_masked([m2, m3], [padded])?;
-    run = level.finish(&wires, holder);
-    let (x2, x3) = (t2.finish(&c2, holder), t3.finish(&c3, holder));
-    while !run.is_done() {
-        let (level, padded) = run.masked_wires();
-        let ([], [wires]) = cx.open_masked([], [padded])?;
-        run = level.finish(&wires, holder);
-    }
-    let below = run.signs(&limits, holder);
-
-    // 3. [x < t] for every threshold, then the coefficients
-    let dabits = run.bundle.b.take().expect("the bundle was asked for with doubly shared bits");
-    let (spent, padded) = dabits.mask(&below);
-    let ([], [z]) = cx.open_masked([], [padded])?;
-    let below = spent.finish(&rows(&z), holder);
+    // 2. and 3. [x < t] for every threshold, the powers at f bits, then the coefficients
+    let (below, [x2, x3]) = match rounding {
+        Rounding::Dithered => dithered(cx, run, powers, f)?,
+        Rounding::Exact => exact(cx, run, powers, f, tree)?,
+    };
     let [k0, k1, k2, k3] = [0, 1, 2, 3].map(|i| coefficient(&below, len, i, at(COEFFICIENT_BITS), holder));
 
     // 4. y = c0 + c1·x + c2·x² + c3·x³ at scale f + 32, then truncated
@@ -137,15 +136,70 @@ fn at_most_16_bits<S: Sharing>(cx: &mut Session<S>, x: &S, f: u32) -> Result<S, 
     let (triple, padded) = cx.prep().dot(len, 3)?.mask(&stack(&k1, &k2, &k3), &stack(&x, &x2, &x3));
     let ([d, e], []) = cx.open_masked(padded, [])?;
     let y = triple.finish(&d, &e, holder).add(&k0.scale(S::Ring::power_of_two(f)));
-    Ok(truncate(cx, &y, COEFFICIENT_BITS)?.reshape(&shape))
+    Ok(divide(cx, &y, COEFFICIENT_BITS, rounding, tree)?.reshape(&shape))
 }
 
-fn spec(len: usize) -> Comparison {
-    Comparison { trees: 2 * KNOTS.len(), arithmetic: true, powers: true, ..Comparison::new(len) }
+/// The bits, and x²/2^f and x³/2^2f, which are truncated in the round of the first tree level.
+fn dithered<S: Sharing>(
+    cx: &mut Session<S>,
+    run: Opened<S>,
+    [x2, x3]: [S; 2],
+    f: u32,
+) -> Result<(S, [S; 2]), ProtocolError> {
+    let (len, holder) = (x2.len(), cx.holder());
+    let (t2, m2) = cx.prep().truncation(len, f)?.mask(&x2, holder);
+    let (t3, m3) = cx.prep().truncation(len, 2 * f)?.mask(&x3, holder);
+    let (level, padded) = run.masked_wires();
+    let ([c2, c3], [wires]) = cx.open_masked([m2, m3], [padded])?;
+    let mut run = level.finish(&wires, holder);
+    while !run.is_done() {
+        let (level, padded) = run.masked_wires();
+        let ([], [wires]) = cx.open_masked([], [padded])?;
+        run = level.finish(&wires, holder);
+    }
+    let below = run.answers(holder);
+    let (masked, padded) = run.mask_answers(&below);
+    let ([], [z]) = cx.open_masked([], [padded])?;
+    Ok((masked.decided(&z).bits(holder), [t2.finish(&c2, holder), t3.finish(&c3, holder)]))
+}
+
+/// As [`dithered`], with floors: their comparisons run beside that of x, which waits for their openings. The networks are as
+/// deep, as 63 bits and 64 make as many blocks.
+fn exact<S: Sharing>(
+    cx: &mut Session<S>,
+    run: Opened<S>,
+    [x2, x3]: [S; 2],
+    f: u32,
+    tree: TreeChoice,
+) -> Result<(S, [S; 2]), ProtocolError> {
+    let (len, holder) = (x2.len(), cx.holder());
+    let (m2, [c2, e2]) = cx.prep().comparison(floor_spec(len, f, tree))?.mask(&x2, None, holder);
+    let (m3, [c3, e3]) = cx.prep().comparison(floor_spec(len, 2 * f, tree))?.mask(&x3, None, holder);
+    let ([c2, e2, c3, e3], []) = cx.open_masked([c2, e2, c3, e3], [])?;
+    let zero = [S::Ring::ZERO];
+    let mut runs = [run, m2.opened([c2, e2], &zero, holder), m3.opened([c3, e3], &zero, holder)];
+    while !runs.iter().all(Opened::is_done) {
+        let [(l1, p1), (l2, p2), (l3, p3)] = runs.map(Opened::masked_wires);
+        let ([], [w1, w2, w3]) = cx.open_masked([], [p1, p2, p3])?;
+        runs = [l1.finish(&w1, holder), l2.finish(&w2, holder), l3.finish(&w3, holder)];
+    }
+    let masked = runs.map(|mut run| {
+        let answers = run.answers(holder);
+        run.mask_answers(&answers)
+    });
+    let [(a1, p1), (a2, p2), (a3, p3)] = masked;
+    let ([], [z1, z2, z3]) = cx.open_masked([], [p1, p2, p3])?;
+    let quotients = [a2.decided(&z2).quotient(f, holder), a3.decided(&z3).quotient(2 * f, holder)];
+    Ok((a1.decided(&z1).bits(holder), quotients))
+}
+
+fn spec(len: usize, tree: TreeChoice) -> Comparison {
+    let sign = Comparison::in_ring(Question::Sign, len, tree);
+    Comparison { thresholds: 2 * KNOTS.len(), powers: true, ..sign }
 }
 
 /// [x²] = c² − 2c[r] + [r²], [x³] = c³ − 3c²[r] + 3c[r²] − [r³].
-fn powers<S: Sharing>(run: &mut Opened<S>, holder: S::Holder) -> (S, S) {
+fn powers<S: Sharing>(run: &mut Opened<S>, holder: S::Holder) -> [S; 2] {
     let (r2, r3) = run.bundle.powers.take().expect("the bundle was asked for with powers");
     let (c, r, three) = (&run.c, &run.bundle.r, S::Ring::from_u64(3));
     let c2 = c.map(|c| c * c);
@@ -155,13 +209,7 @@ fn powers<S: Sharing>(run: &mut Opened<S>, holder: S::Holder) -> (S, S) {
         .sub(&r3)
         .sub(&r.mul_public(&c2.scale(three)))
         .add_public(&c2.hadamard(c), holder);
-    (x2, x3)
-}
-
-/// All lanes as rows of ring elements behind one another.
-fn rows<R: Ring>(z: &BitTensor) -> Tensor<R> {
-    let rows: Vec<Tensor<R>> = (0..z.lanes()).map(|l| z.lane_to_ring(l)).collect();
-    Tensor::concat(0, &rows.iter().collect::<Vec<_>>())
+    [x2, x3]
 }
 
 /// Coefficient `i` of the piece that each element is in: that of the last piece, plus the step down at every threshold
@@ -189,25 +237,43 @@ fn coefficient<S: Sharing>(
 
 /// Cost of [`sigmoid`].
 #[must_use]
-pub fn cost<S: Sharing>(n: usize, len: usize, frac: FracBits) -> Cost {
+pub fn cost<S: Sharing>(n: usize, len: usize, frac: FracBits, rounding: Rounding, tree: TreeChoice) -> Cost {
     let f = frac.bits().min(MAX_BITS);
-    let spec = spec(len);
-    let tree = spec.tree::<S::Ring>();
-    let bits = |level: usize| spec.trees * tree.level_wires(level) * len;
-    let item = |i| Cost::item(n, i);
     let excess = frac.bits() - f;
-    let rounding = if excess > 0 { crate::truncate::cost::<S>(n, len, excess) } else { Cost::none(n) };
-    let mut cost = rounding
-        .then(item(Item::Comparison(spec)))
-        .then(Cost::opening::<S::Ring>(n, len, 0))
-        .then(item(Item::Truncation { len, bits: f }))
-        .then(item(Item::Truncation { len, bits: 2 * f }))
-        .then(Cost::opening::<S::Ring>(n, 2 * len, bits(0)));
-    for level in 1..tree.rounds() {
-        cost = cost.then(Cost::opening::<S::Ring>(n, 0, bits(level)));
+    let divided = |bits: u32| divide_cost::<S>(n, len, bits, rounding, tree);
+    let first = if excess > 0 { divided(excess) } else { Cost::none(n) };
+    let specs = [spec(len, tree), floor_spec(len, f, tree), floor_spec(len, 2 * f, tree)];
+    let [sign, ..] = specs;
+    let item = |item| Cost::item(n, item);
+    let open = |elements: usize, bits: usize| Cost::opening::<S::Ring>(n, elements * len, bits * len);
+    let wires = |spec: Comparison, level: usize| {
+        spec.thresholds * spec.network::<S::Ring>().layers[level].wires.len()
+    };
+    let levels = 0..sign.network::<S::Ring>().layers.len();
+    let mut cost = first.then(item(Item::Comparison(sign))).then(open(1, 0));
+    match rounding {
+        Rounding::Dithered => {
+            cost = cost
+                .then(item(Item::Truncation { len, bits: f }))
+                .then(item(Item::Truncation { len, bits: 2 * f }));
+            for level in levels {
+                cost = cost.then(open(if level == 0 { 2 } else { 0 }, wires(sign, level)));
+            }
+            cost = cost.then(open(0, sign.thresholds));
+        }
+        Rounding::Exact => {
+            cost = specs[1..].iter().fold(cost, |cost, &spec| cost.then(item(Item::Comparison(spec))));
+            cost = cost.then(open(2, 0));
+            let together = |lanes: &dyn Fn(Comparison) -> usize| {
+                let bytes = specs.map(|spec| Cost::opening::<S::Ring>(n, 0, lanes(spec) * len));
+                // One round, each tensor of bits packed by itself.
+                bytes.into_iter().fold(Cost::none(n), |a, b| Cost { rounds: 1, ..a.then(b) })
+            };
+            for level in levels {
+                cost = cost.then(together(&|spec| wires(spec, level)));
+            }
+            cost = cost.then(together(&|spec| spec.answers::<S::Ring>()));
+        }
     }
-    cost.then(Cost::opening::<S::Ring>(n, 0, spec.trees * len))
-        .then(item(Item::Dot { len, terms: 3 }))
-        .then(Cost::opening::<S::Ring>(n, 6 * len, 0))
-        .then(crate::truncate::cost::<S>(n, len, COEFFICIENT_BITS))
+    cost.then(item(Item::Dot { len, terms: 3 })).then(open(6, 0)).then(divided(COEFFICIENT_BITS))
 }

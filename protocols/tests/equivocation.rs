@@ -24,17 +24,23 @@ use mpc_core::ring::{Ring, Z64};
 use mpc_core::share::{Additive, Sharing};
 use mpc_core::tag::{Tag, node};
 use mpc_core::tensor::Tensor;
-use protocols::compare::{clamp, less_than, less_than_zero, relu, sign_bits};
+use protocols::compare::{less_than, less_than_zero, sign_bits};
 use protocols::convert::{select, to_ring};
 use protocols::error::ProtocolError;
 use protocols::input::input;
 use protocols::matmul::matmul;
 use protocols::mul::{dot, mul, square};
+use protocols::order::{Relation, holds, min_max, sign};
 use protocols::output::output;
+use protocols::relu::{clamp, relu, relu_truncated};
+use protocols::reuse::{Part, mask_and_multiply, mask_once, matmul_masked};
 use protocols::session::Session;
 use protocols::sigmoid::sigmoid;
+use protocols::sort::{Direction, sort};
+use protocols::tournament::{Extreme, Winner, extreme};
+use protocols::tree::TreeChoice;
 use protocols::trial;
-use protocols::truncate::truncate;
+use protocols::truncate::{Rounding, floor, truncate};
 
 type Share = Additive<Z64>;
 type Cx = Session<Share>;
@@ -45,8 +51,10 @@ type Outcome = Result<Option<Tensor<Z64>>, ProtocolError>;
 const LEN: usize = 6;
 const P0: PartyId = PartyId::new(0);
 
+const TREE: TreeChoice = TreeChoice::DEFAULT;
+
 /// Every protocol that opens values, on a secret vector of [`LEN`] small numbers.
-const PROTOCOLS: [(&str, Protocol); 12] = [
+const PROTOCOLS: [(&str, Protocol); 22] = [
     ("mul", |cx, x| mul(cx, x, x)),
     ("square", square),
     ("dot", |cx, x| {
@@ -54,21 +62,44 @@ const PROTOCOLS: [(&str, Protocol); 12] = [
         dot(cx, &x, &x)
     }),
     ("matmul", |cx, x| matmul(cx, &x.clone().reshape(&[2, LEN / 2]), &x.clone().reshape(&[LEN / 2, 2]))),
+    ("mask_once, matmul_masked", |cx, x| {
+        let once = mask_once(cx, &x.clone().reshape(&[2, LEN / 2]))?;
+        matmul_masked(cx, &once.rows(1..2), &x.clone().reshape(&[LEN / 2, 2]))
+    }),
+    ("mask_and_multiply", |cx, x| {
+        let (left, right) = (x.clone().reshape(&[2, LEN / 2]), x.clone().reshape(&[LEN / 2, 2]));
+        Ok(mask_and_multiply(cx, &left, Part::whole([2, LEN / 2]), &right)?.1)
+    }),
     ("truncate", |cx, x| truncate(cx, x, 16)),
-    ("less_than_zero", less_than_zero),
-    ("less_than", |cx, x| less_than(cx, x, &Share::from_share(Tensor::filled(&[LEN], Z64::ZERO)))),
-    ("relu", relu),
-    ("clamp", |cx, x| clamp(cx, x, Z64::from_i64(-5), Z64::from_i64(5))),
-    ("sigmoid", |cx, x| sigmoid(cx, x, FracBits::DEFAULT)),
-    ("to_ring", |cx, x| {
-        let bits = sign_bits(cx, x)?;
+    ("floor", |cx, x| floor(cx, x, 16, TREE)),
+    ("less_than_zero", |cx, x| less_than_zero(cx, x, TREE)),
+    ("less_than", |cx, x| less_than(cx, x, &zero(), TREE)),
+    ("equal", |cx, x| holds(cx, x, Relation::Equal, &zero(), TREE)),
+    ("sign", |cx, x| sign(cx, x, TREE)),
+    ("minimum", |cx, x| Ok(min_max(cx, x, &zero(), TREE)?.0)),
+    ("relu", |cx, x| relu(cx, x, TREE)),
+    ("relu of a quotient", |cx, x| relu_truncated(cx, x, 8, TREE)),
+    ("clamp", |cx, x| clamp(cx, x, [-5, 5].map(Z64::from_i64), 0, TREE)),
+    ("index of the largest", |cx, x| {
+        let (value, index) = extreme(cx, x, Extreme::Largest, Winner::Index, TREE)?;
+        Ok(index.unwrap_or(value))
+    }),
+    ("sort", |cx, x| Ok(sort(cx, x, &[x], Direction::Ascending, 2, TREE)?.0)),
+    ("sigmoid", |cx, x| sigmoid(cx, x, FracBits::DEFAULT, Rounding::Dithered, TREE)),
+    ("sigmoid with floors", |cx, x| sigmoid(cx, x, FracBits::DEFAULT, Rounding::Exact, TREE)),
+    ("sign_bits, to_ring", |cx, x| {
+        let bits = sign_bits(cx, x, TREE)?;
         to_ring(cx, &bits)
     }),
     ("select", |cx, x| {
-        let bit = less_than_zero(cx, x)?;
+        let bit = less_than_zero(cx, x, TREE)?;
         select(cx, &bit, x, x)
     }),
 ];
+
+fn zero() -> Share {
+    Share::from_share(Tensor::filled(&[LEN], Z64::ZERO))
+}
 
 /// What an equivocator does.
 #[derive(Clone)]
@@ -204,6 +235,7 @@ fn every_split_of_five_parties_is_seen_by_all_of_them() {
     let by = PartyId::new(4);
     for told in 1_usize..15 {
         let to: Vec<PartyId> = by.others(5).filter(|p| told >> p.index() & 1 == 1).collect();
+        let relu: Protocol = |cx, x| relu(cx, x, TREE);
         for at in 0..openings(5, relu) {
             assert_caught("relu", 5, relu, &Lie { by, to: to.clone(), at, byte: 0 });
         }

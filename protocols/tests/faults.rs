@@ -14,15 +14,20 @@ use mpc_core::party::{PartyId, PerParty};
 use mpc_core::ring::Z64;
 use mpc_core::share::{Additive, BitSharing, Sharing};
 use mpc_core::tag::Tag;
-use protocols::compare::relu;
-use protocols::convert::to_ring;
+use protocols::convert::{to_bits, to_ring};
 use protocols::error::{PrepError, ProtocolError};
 use protocols::input::input;
 use protocols::mul::{mul, square};
+use protocols::order::sign;
 use protocols::output::output;
-use protocols::prep::{Demand, Item};
+use protocols::prep::{Comparison, Demand, Item, Question};
+use protocols::relu::relu;
+use protocols::reuse::{mask_once, matmul_masked};
 use protocols::session::Session;
+use protocols::sort::{Direction, sort};
+use protocols::tree::TreeChoice;
 use protocols::trial;
+use protocols::truncate::floor;
 
 const P0: PartyId = PartyId::new(0);
 const P1: PartyId = PartyId::new(1);
@@ -66,8 +71,52 @@ fn flip(b: Bytes) -> Bytes {
 
 type Outcome = Result<bool, ProtocolError>;
 
+type Party = fn(&mut Session<Additive<Z64>>) -> Outcome;
+
 /// Three parties multiply, take the ReLU and output to party 1; party 0's messages are tampered with.
 fn product(tamper_at: usize, tamper: impl FnMut(PartyId, Bytes) -> Bytes + Send + 'static) -> Vec<Outcome> {
+    tampered(tamper_at, tamper, |cx| {
+        let x = tensor::<Z64>(words(1, 10));
+        cx.enter(0, 0)?;
+        let x = input(cx, P1, &[10], (cx.me() == P1).then_some(&x))?;
+        cx.enter(1, 0)?;
+        let y = mul(cx, &x, &x)?;
+        cx.enter(2, 0)?;
+        let y = relu(cx, &y, TreeChoice::DEFAULT)?;
+        Ok(output(cx, &[(&y, &[P1])])?[0].is_some())
+    })
+}
+
+/// Everything that opens more than one thing at a time, or one thing for later: a matrix for several products, keys with
+/// payloads, a value for a quotient, for both questions about a sign, for all its bits.
+fn all_openings(cx: &mut Session<Additive<Z64>>) -> Outcome {
+    let tree = TreeChoice::DEFAULT;
+    let x = tensor::<Z64>(words(1, 8).into_iter().map(|w| w >> 40)).reshape(&[4, 2]);
+    cx.enter(0, 0)?;
+    let x = input(cx, P1, &[4, 2], (cx.me() == P1).then_some(&x))?;
+    cx.enter(1, 0)?;
+    let once = mask_once(cx, &x)?;
+    let y = matmul_masked(cx, &once.rows(0..2).transpose(), &x.map_linear(|t| t.slice(0, 2, 4)))?;
+    cx.enter(2, 0)?;
+    let (keys, moved) = sort(cx, &y, &[&y], Direction::Ascending, 2, tree)?;
+    cx.enter(3, 0)?;
+    let quotient = floor(cx, &keys.add(&moved[0]), 8, tree)?;
+    cx.enter(4, 0)?;
+    let sign = sign(cx, &quotient, tree)?;
+    to_bits(cx, &sign, tree)?;
+    // Two rounds for outputs, and as many as were said for all the rest.
+    assert_eq!(cx.rounds(), ALL_ROUNDS as u64);
+    Ok(output(cx, &[(&sign, &[P1])])?[0].is_some())
+}
+
+const ALL_ROUNDS: usize = 1 + 1 + 4 + 4 + 4 + 3;
+
+/// Runs three parties of which the first one's messages of one exchange are tampered with.
+fn tampered(
+    tamper_at: usize,
+    tamper: impl FnMut(PartyId, Bytes) -> Bytes + Send + 'static,
+    party: Party,
+) -> Vec<Outcome> {
     let mut tamper = Some(tamper);
     let channels = network(3)
         .into_iter()
@@ -79,16 +128,7 @@ fn product(tamper_at: usize, tamper: impl FnMut(PartyId, Bytes) -> Bytes + Send 
             }
         })
         .collect();
-    outcomes(trial::sessions_over(channels, seed(1), None), |cx| {
-        let x = tensor::<Z64>(words(1, 10));
-        cx.enter(0, 0)?;
-        let x = input(cx, P1, &[10], (cx.me() == P1).then_some(&x))?;
-        cx.enter(1, 0)?;
-        let y = mul(cx, &x, &x)?;
-        cx.enter(2, 0)?;
-        let y = relu(cx, &y)?;
-        Ok(output(cx, &[(&y, &[P1])])?[0].is_some())
-    })
+    outcomes(trial::sessions_over(channels, seed(1), None), party)
 }
 
 fn outcomes(
@@ -130,6 +170,27 @@ fn a_message_of_another_length_is_refused() {
                 );
             }
             assert!(all.iter().all(|o| !matches!(o, Ok(true))), "{name}, round {at}: no output");
+        }
+    }
+}
+
+#[test]
+fn no_opening_can_be_equivocated_cut_or_stretched() {
+    assert!(tampered(99, |_, b| b, all_openings).into_iter().map(Result::unwrap).eq([false, true, false]));
+    for at in 0..ALL_ROUNDS {
+        let all = tampered(at, |to, b| if to.index() == 2 { flip(b) } else { b }, all_openings);
+        assert!(all.iter().all(Result::is_err), "round {at}: {all:?}");
+        assert!(all.iter().any(|o| matches!(o, Err(ProtocolError::OpeningsDiffer { .. }))), "round {at}");
+        for tamper in [(|_, b: Bytes| b.slice(1..)) as fn(PartyId, Bytes) -> Bytes, |_, b| {
+            [&b[..], &[0]].concat().into()
+        }] {
+            let all = tampered(at, tamper, all_openings);
+            // A message of one byte that is cut is not sent at all, and the next one comes in its place.
+            let is_wrong = |o: &Outcome| {
+                use ChannelError::{Desync, WrongLength};
+                matches!(o, Err(ProtocolError::Channel(WrongLength { .. } | Desync { .. })))
+            };
+            assert!(all.iter().any(is_wrong) && all.iter().all(Result::is_err), "round {at}: {all:?}");
         }
     }
 }
@@ -268,8 +329,8 @@ impl mpc_core::channel::CorrectionSource for Source {
 
 /// What party 0 makes of a dealer's bytes for three comparisons.
 fn with_corrections(source: Option<Source>) -> Result<(), PrepError> {
-    use protocols::prep::{Comparison, Preprocessing, dealer::DealerPrep};
-    let item = Comparison::new(3);
+    use protocols::prep::{Preprocessing, dealer::DealerPrep};
+    let item = Comparison::new(Question::Sign, 3, TreeChoice::DEFAULT);
     let demand = Demand { items: vec![Item::Comparison(item)] };
     let source = source.map(|s| Box::new(s) as Box<dyn mpc_core::channel::CorrectionSource>);
     let (session, own) = (mpc_core::tag::SessionId([1; 32]), mpc_core::prg::Seed::new([2; 32]));

@@ -4,12 +4,14 @@
 use mpc_core::party::PartyId;
 use mpc_core::ring::Z64;
 use mpc_core::tensor::Tensor;
-use protocols::compare::{relu, relu_cost};
+
 use protocols::error::{PrepError, ProtocolError};
 use protocols::input::input;
 use protocols::mul::{mul, mul_cost};
 use protocols::output::output;
 use protocols::prep::{Demand, Item};
+use protocols::relu::{relu, relu_cost};
+use protocols::tree::TreeChoice;
 use protocols::trial::{run_sessions, sessions};
 
 type Sharing = mpc_core::share::Additive<Z64>;
@@ -17,7 +19,8 @@ type Sharing = mpc_core::share::Additive<Z64>;
 #[test]
 fn a_session_may_prepare_everything_before_it_begins() {
     for n in [2, 3, 5] {
-        let items = mul_cost::<Sharing>(n, 70).then(relu_cost::<Sharing>(n, 70)).items;
+        let items =
+            mul_cost::<Sharing>(n, 70).then(relu_cost::<Sharing>(n, 70, 0, TreeChoice::DEFAULT)).items;
         let run = |prepare: bool| {
             let demand = Demand { items: items.clone() };
             run_sessions(sessions::<Z64>(n, [9; 32], Some(&demand)), |cx| {
@@ -32,7 +35,7 @@ fn a_session_may_prepare_everything_before_it_begins() {
                 let x = input(cx, PartyId::new(0), &[70], (me == 0).then(|| own(0)).as_ref())?;
                 let y = input(cx, PartyId::new(1), &[70], (me == 1).then(|| own(1)).as_ref())?;
                 let z = mul(cx, &x, &y)?;
-                let r = relu(cx, &z)?;
+                let r = relu(cx, &z, TreeChoice::DEFAULT)?;
                 let nothing_left = cx.prep().triple(1);
                 assert!(matches!(nothing_left, Err(PrepError::Unexpected { agreed: None, .. })));
                 let revealed = output(cx, &[(&r, &[PartyId::new(0)])])?;

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use party_node::log::{Report, render, verify};
+use mpc_core::transcript::{Close, Commitment, CommitmentKind, Entry, Outcome};
+use party_node::identity::Identity;
+use party_node::log::{LogStore, Report, render, verify};
 use subrosa_tests::process::{DEADLINE, listing};
 use subrosa_tests::{Cluster, Random, Running, files, finish_all};
 
@@ -172,6 +174,70 @@ fn no_change_to_the_logs_of_real_sessions_goes_unseen() {
     }
     println!("{changes} changes");
     assert!(changes > 10_000, "{changes}");
+}
+
+/// What an owner can write under its own key about a real session, and must not pass beside the others' logs.
+#[test]
+fn no_owner_takes_back_what_its_peers_completed() {
+    let cluster = Cluster::new(SUBROSA, 2, 24);
+    let _ran = cluster.run_well(WITHIN);
+    let (dir, key) = (cluster.path("bank/log"), cluster.path("bank/bank.key"));
+    let log = Log::read(dir);
+    let bundle = log.files.iter().find(|(f, _)| f.starts_with("tile/entries/")).unwrap().1;
+    let entries: Vec<Entry> = split(bundle).into_iter().map(|e| Entry::decode(e).unwrap()).collect();
+    // The last one fixes cosignatures, which no rewritten log has.
+    let entries = &entries[..entries.len() - 1];
+    let session = entries[0].session();
+    let place = |wanted: fn(&Entry) -> bool| entries.iter().position(wanted).unwrap();
+    let (batch, output) = (
+        place(|e| matches!(e, Entry::Batch(b) if b.lane == 0)),
+        place(|e| matches!(e, Entry::Commitment(c) if c.kind == CommitmentKind::Output)),
+    );
+    let rewritten = |others: &[&str], change: &dyn Fn(&mut Vec<Entry>)| {
+        let mut entries = entries.to_vec();
+        change(&mut entries);
+        let root = tempfile::tempdir().unwrap();
+        let own = root.path().join("log");
+        let identity = Identity::load(&key).unwrap();
+        let mut store = LogStore::open_or_create(&own, "bank", identity.signing_key().clone()).unwrap();
+        store.append(&entries.iter().map(Entry::encode).collect::<Vec<_>>()).unwrap();
+        store.commit().unwrap();
+        drop(store);
+        let others = others.iter().map(|n| cluster.path(&format!("{n}/log")));
+        verify(&std::iter::once(own).chain(others).collect::<Vec<_>>(), &[])
+    };
+    let all = ["bureau", "dealer"];
+    let honest = rewritten(&all, &|_| ());
+    assert!(honest.ok, "{}", render(&honest));
+    let close = |code| {
+        let outcome = Outcome::aborted(code, None, "it did not happen");
+        Entry::Close(Close { session, outcome, rounds: 0, bytes_sent: 0 })
+    };
+    let refused = |what: &str, others: &[&str], words: &str, change: &dyn Fn(&mut Vec<Entry>)| {
+        let report = rewritten(others, change);
+        let named = report.problems.iter().any(|p| p.what.contains(words));
+        assert!(!report.ok && named, "{what}: {}", render(&report));
+    };
+    for code in ["peer_lost", "interrupted"] {
+        for other in all {
+            refused("called aborted, without batches", &[other], "is missing in", &|e| {
+                e.retain(|e| !matches!(e, Entry::Batch(_) | Entry::Close(_)));
+                e.push(close(code));
+            });
+        }
+    }
+    refused("left open, without batches", &all, "is missing in", &|e| {
+        e.retain(|e| !matches!(e, Entry::Batch(_) | Entry::Close(_)));
+    });
+    refused("a second commitment", &[], "a second commitment", &|e| {
+        let second = Commitment::new(session, CommitmentKind::Input, "bank.features", &[1; 32], b"others");
+        e.insert(2, Entry::Commitment(second));
+    });
+    refused("weights chosen afterwards", &[], "after the first round", &|e| {
+        let late = Commitment::new(session, CommitmentKind::Weights, "late", &[1; 32], b"others");
+        e.insert(batch + 1, Entry::Commitment(late));
+    });
+    refused("an output before its rounds", &[], "rounds after a commitment", &|e| e.swap(batch, output));
 }
 
 fn flips(log: &Log, file: &str, sound: &[u8], random: &mut Random) -> u64 {

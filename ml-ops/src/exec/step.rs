@@ -4,12 +4,17 @@ use mpc_core::party::PartyId;
 use mpc_core::ring::{Ring, Z64};
 use mpc_core::tensor::Tensor;
 use protocols::error::ProtocolError;
+use protocols::order::{Relation, holds, min_max};
 use protocols::session::Session;
-use protocols::{compare, convert, matmul, mul, sigmoid, truncate};
+use protocols::tree::TreeChoice;
+use protocols::{convert, mul, order, relu, sigmoid, sort, tournament, truncate};
 
+use super::product::Masked;
 use super::{EncodedInputs, Shareable};
-use crate::op::{NodeId, Op};
+use crate::lower::Lowered;
+use crate::op::{Extreme, NodeId, Op};
 use crate::program::Program;
+use crate::settings::Rounding;
 
 /// A node's value at one party.
 #[derive(Clone)]
@@ -79,30 +84,55 @@ impl<S: Shareable> Value<S> {
     }
 
     /// Divides a secret value by 2^`bits`; free for 0 bits.
-    fn truncate(self, bits: u32, cx: &mut Session<S>) -> Result<Self, ProtocolError> {
+    fn truncate(
+        self,
+        bits: u32,
+        (rounding, tree): (Rounding, TreeChoice),
+        cx: &mut Session<S>,
+    ) -> Result<Self, ProtocolError> {
         match bits {
             0 => Ok(self),
-            _ => Ok(Self::Secret(truncate::truncate(cx, self.secret(), bits)?)),
+            _ => Ok(Self::Secret(truncate::divide(cx, self.secret(), bits, rounding, tree)?)),
         }
     }
 
-    fn matmul(&self, other: &Self, cx: &mut Session<S>) -> Result<Self, ProtocolError> {
-        Ok(match (self, other) {
-            (Self::Public(a), Self::Public(b)) => Self::Public(a.matmul(b)),
-            (Self::Public(k), Self::Secret(s)) => Self::Secret(s.map_linear(|t| k.matmul(t))),
-            (Self::Secret(s), Self::Public(k)) => Self::Secret(s.map_linear(|t| t.matmul(k))),
-            (Self::Secret(a), Self::Secret(b)) => Self::Secret(matmul::matmul(cx, a, b)?),
-        })
+    /// The axis in front, where protocols want it.
+    fn axis_first(&self, axis: usize) -> Self {
+        match axis {
+            0 => self.clone(),
+            _ => self.map(|t| t.permute(&moved_to_front(t.shape().len(), axis))),
+        }
     }
 }
 
-/// The value of `node` from those of its operands.
+/// The order of axes that has one of them in front.
+fn moved_to_front(rank: usize, axis: usize) -> Vec<usize> {
+    [axis].into_iter().chain((0..rank).filter(|&a| a != axis)).collect()
+}
+
+/// The inverse of [`moved_to_front`].
+fn moved_back(rank: usize, axis: usize) -> Vec<usize> {
+    (1..=axis).chain([0]).chain(axis + 1..rank).collect()
+}
+
+/// What a run keeps beside the values of nodes.
+pub(super) struct Kept<'a, S: Shareable> {
+    /// Own inputs that are still to come.
+    pub(super) inputs: &'a mut EncodedInputs,
+    /// Matrices that are opened once.
+    pub(super) masked: &'a mut Masked<S>,
+}
+
+mpc_core::secret_types!(serde::Serialize; Kept<'static, mpc_core::share::Additive<Z64>>);
+
+/// The value of `node` from those of its operands, and of what it opens.
 pub(super) fn evaluate<S: Shareable>(
     cx: &mut Session<S>,
     program: &Program,
     node: NodeId,
+    lowered: &Lowered,
     x: &[&Value<S>],
-    inputs: &mut EncodedInputs,
+    kept: Kept<'_, S>,
 ) -> Result<Value<S>, ProtocolError> {
     let (op, fact, frac) = (&program.nodes()[node as usize].op, program.fact(node), program.frac_bits());
     let (shape, holder) = (fact.shape.dims(), cx.holder());
@@ -121,13 +151,24 @@ pub(super) fn evaluate<S: Shareable>(
         let scale = scale_of(a).max(scale_of(b));
         aligned(a, scale).add(aligned(b, scale).neg(), holder)
     };
-    let one = || Value::Public(Tensor::filled(shape, Z64::ONE));
-    let ltz = |cx: &mut Session<S>, v: Value<S>| {
-        Ok::<_, ProtocolError>(Value::Secret(compare::less_than_zero(cx, v.secret())?))
+    let rounding = program.rounding();
+    // Operands at a common scale, as shares.
+    let both = || {
+        let scale = scale_of(0).max(scale_of(1));
+        (aligned(0, scale).share(holder), aligned(1, scale).share(holder))
     };
+    // A node that compares has one such step; it is the first.
+    let tree = lowered.first_tree();
+    let relation = |cx: &mut Session<S>, relation: Relation| {
+        let (a, b) = both();
+        Ok::<_, ProtocolError>(Value::Secret(holds(cx, &a, relation, &b, tree)?))
+    };
+    // Where a factor is applied, what the operand loses before, with the shape that this takes.
+    let narrowed =
+        |v: Value<S>, cx: &mut Session<S>| v.truncate(program.factor(node).first, (rounding, tree), cx);
     let value = match op {
         Op::Input { owner, .. } => {
-            let own = inputs.take(node);
+            let own = kept.inputs.take(node);
             Value::Secret(S::input(cx, PartyId::new(*owner), shape, own.as_ref())?)
         }
         Op::Constant { values, .. } => Value::Public(values.clone()),
@@ -136,20 +177,20 @@ pub(super) fn evaluate<S: Shareable>(
         Op::Neg(_) => x[0].neg(),
         Op::Mul(..) => stretch(x[0]).mul(stretch(x[1]), cx)?,
         Op::Square(_) => Value::Secret(mul::square(cx, x[0].secret())?),
-        Op::MatMul(..) => x[0].matmul(x[1], cx)?,
+        Op::MatMul(..) => kept.masked.product(cx, x, lowered.reuse)?,
         Op::Dense { .. } => {
             let product = scale_of(0) + scale_of(1);
             let scale = product.max(scale_of(2));
-            let xw = x[0].matmul(x[1], cx)?;
+            // The bias is not among what a product takes.
+            let factors: Vec<&Value<S>> = x[..2].iter().chain(x.get(3)).copied().collect();
+            let xw = kept.masked.product(cx, &factors, lowered.reuse)?;
             let xw =
                 if scale > product { xw.map(|t| t.scale(Z64::power_of_two(scale - product))) } else { xw };
             xw.add(aligned(2, scale), holder)
         }
         Op::Sum { axis, .. } => x[0].map(|t| t.sum_axis(*axis)),
-        Op::Mean { axis, .. } => {
-            x[0].map(|t| t.sum_axis(*axis)).truncate(program.factor(node).first, cx)?.scale(program, node)
-        }
-        Op::Scale { .. } => x[0].clone().truncate(program.factor(node).first, cx)?.scale(program, node),
+        Op::Mean { axis, .. } => narrowed(x[0].map(|t| t.sum_axis(*axis)), cx)?.scale(program, node),
+        Op::Scale { .. } => narrowed(x[0].clone(), cx)?.scale(program, node),
         Op::Reshape { .. } => x[0].map(|t| t.clone().reshape(shape)),
         Op::Slice { axis, start, end, .. } => x[0].map(|t| t.slice(*axis, *start, *end)),
         Op::Concat { axis, .. } => {
@@ -157,10 +198,31 @@ pub(super) fn evaluate<S: Shareable>(
             Value::Secret(S::combine(&parts.iter().collect::<Vec<_>>(), |p| Tensor::concat(*axis, p)))
         }
         Op::Transpose(_) => x[0].map(|t| t.permute(&[1, 0])),
-        Op::Less(..) => ltz(cx, difference(0, 1))?,
-        Op::Greater(..) => ltz(cx, difference(1, 0))?,
-        Op::LessEqual(..) => one().add(ltz(cx, difference(1, 0))?.neg(), holder),
-        Op::GreaterEqual(..) => one().add(ltz(cx, difference(0, 1))?.neg(), holder),
+        Op::Less(..) => relation(cx, Relation::Less)?,
+        Op::Greater(..) => relation(cx, Relation::Greater)?,
+        Op::LessEqual(..) => relation(cx, Relation::LessEqual)?,
+        Op::GreaterEqual(..) => relation(cx, Relation::GreaterEqual)?,
+        Op::Equal(..) => relation(cx, Relation::Equal)?,
+        Op::NotEqual(..) => relation(cx, Relation::NotEqual)?,
+        Op::Minimum(..) | Op::Maximum(..) => {
+            let (a, b) = both();
+            let (min, max) = min_max(cx, &a, &b, tree)?;
+            Value::Secret(if matches!(op, Op::Minimum(..)) { min } else { max })
+        }
+        Op::Abs(_) => Value::Secret(relu::abs(cx, x[0].secret(), lowered.fused, tree)?),
+        Op::Sign(_) => Value::Secret(order::sign(cx, x[0].secret(), tree)?),
+        Op::Extreme { axis, which, with, .. } => extreme(cx, x[0], *axis, (*which, *with), tree)?,
+        Op::Sort { axis, direction, keep, .. } => {
+            let front: Vec<S> =
+                (0..x.len()).map(|i| lift(i, fact.scale).axis_first(*axis).share(holder)).collect();
+            let payloads: Vec<&S> = front[1..].iter().collect();
+            let (keys, moved) = sort::sort(cx, &front[0], &payloads, *direction, *keep, tree)?;
+            let rank = keys.shape().len();
+            let back = |v: S| v.map_linear(|t| t.permute(&moved_back(rank, *axis)));
+            let parts: Vec<S> = [keys].into_iter().chain(moved).map(back).collect();
+            let all = S::combine(&parts.iter().collect::<Vec<_>>(), |p| Tensor::concat(0, p));
+            Value::Secret(all.reshape(shape))
+        }
         Op::Select { .. } => {
             let (bit, a, b) = (stretch(x[0]), aligned(1, fact.scale), aligned(2, fact.scale));
             match (bit, a, b) {
@@ -170,16 +232,36 @@ pub(super) fn evaluate<S: Shareable>(
                 (bit, a, b) => bit.mul(a.add(b.neg(), holder), cx)?.add(b, holder),
             }
         }
-        Op::Relu(_) => Value::Secret(compare::relu(cx, x[0].secret())?),
+        Op::Relu(_) => Value::Secret(relu::relu_truncated(cx, x[0].secret(), lowered.fused, tree)?),
         Op::Clamp { lo, hi, .. } => {
-            let x = lift(0, frac.bits());
-            Value::Secret(compare::clamp(cx, x.secret(), Z64::from_i64(*lo), Z64::from_i64(*hi))?)
+            let (x, limits) = (lift(0, frac.bits()), [*lo, *hi].map(Z64::from_i64));
+            Value::Secret(relu::clamp(cx, x.secret(), limits, lowered.fused, tree)?)
         }
         Op::Sigmoid(_) => {
             let x = lift(0, frac.bits());
-            Value::Secret(sigmoid::sigmoid(cx, x.secret(), frac)?)
+            Value::Secret(sigmoid::sigmoid(cx, x.secret(), frac, rounding, tree)?)
         }
         Op::AssumeRange { .. } => x[0].clone(),
     };
-    value.truncate(program.truncation(node), cx)
+    value.truncate(lowered.last, (rounding, lowered.last_tree()), cx)
+}
+
+/// The extreme along an axis, or where it is.
+fn extreme<S: Shareable>(
+    cx: &mut Session<S>,
+    x: &Value<S>,
+    axis: usize,
+    (which, with): (Extreme, tournament::Winner),
+    tree: TreeChoice,
+) -> Result<Value<S>, ProtocolError> {
+    let front = x.axis_first(axis);
+    let (value, carried) = tournament::extreme(cx, front.secret(), which, with, tree)?;
+    Ok(Value::Secret(match (with, carried) {
+        (tournament::Winner::OneHot, Some(columns)) => {
+            let back = moved_back(columns.shape().len(), axis);
+            columns.map_linear(|t| t.permute(&back))
+        }
+        (_, Some(indices)) => indices,
+        (_, None) => value,
+    }))
 }

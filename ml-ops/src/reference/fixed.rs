@@ -5,6 +5,7 @@ use mpc_core::ring::{Ring, Z64};
 use mpc_core::tensor::Tensor;
 use protocols::sigmoid::{CUBICS, KNOTS};
 
+use super::ranks::{along, extreme, order, sorted};
 use super::{Values, input, named};
 use crate::exec::InputError;
 use crate::factor::Factor;
@@ -22,7 +23,7 @@ const MAX_SIGMOID_BITS: u32 = 16;
 /// # Errors
 /// [`InputError`] if an input is missing, has another shape or does not fit its declared range.
 pub fn fixed(program: &Program, inputs: &Values) -> Result<Values, InputError> {
-    let outputs = walk(program, |node, operands| evaluate(program, inputs, node, operands))?;
+    let outputs = walk(program, |_| None, |node, operands| evaluate(program, inputs, node, operands))?;
     let scales = program.outputs().iter().map(|o| program.fact(o.node).scale);
     Ok(named(program, outputs.iter().zip(scales).map(|(t, s)| decode(t, s)).collect()))
 }
@@ -49,6 +50,11 @@ fn evaluate(
         let (a, b) = both();
         a.zip(&b, |a, b| Z64(u64::from(f(a.to_i64(), b.to_i64()))))
     };
+    let chosen = |f: fn(i64, i64) -> i64| {
+        let (a, b) = both();
+        a.zip(&b, |a, b| Z64::from_i64(f(a.to_i64(), b.to_i64())))
+    };
+    let tensor = |values: Vec<Z64>| Tensor::from_vec(shape, values);
     let value = match op {
         Op::Input { name, .. } => {
             let value = input(inputs, name, shape)?;
@@ -90,6 +96,22 @@ fn evaluate(
         Op::Greater(..) => compare(|a, b| a > b),
         Op::LessEqual(..) => compare(|a, b| a <= b),
         Op::GreaterEqual(..) => compare(|a, b| a >= b),
+        Op::Equal(..) => compare(|a, b| a == b),
+        Op::NotEqual(..) => compare(|a, b| a != b),
+        Op::Minimum(..) => chosen(i64::min),
+        Op::Maximum(..) => chosen(i64::max),
+        Op::Abs(_) => x[0].map(|v| Z64(v.to_i64().unsigned_abs())),
+        Op::Sign(_) => x[0].map(|v| Z64::from_i64(v.to_i64().signum())),
+        Op::Extreme { axis, which, with, .. } => {
+            let (values, shape) = (x[0].as_slice(), x[0].shape());
+            tensor(along(values, shape, *axis, |column| extreme(column, *which, *with, |v| v.to_i64(), Z64)))
+        }
+        Op::Sort { payload, axis, direction, keep, .. } => {
+            let lifted = |i: usize| x[i].scale(Z64::power_of_two(fact.scale - scale_of(i)));
+            let (keys, beside) = (lifted(0), payload.map(|_| lifted(1)));
+            let order = |column: &[Z64]| order(column, *direction, *keep, |v| v.to_i64());
+            tensor(sorted(keys.as_slice(), beside.as_ref().map(Tensor::as_slice), x[0].shape(), *axis, order))
+        }
         Op::Select { .. } => {
             let (bit, a, b) = (stretch(x[0]), aligned(1, fact.scale), aligned(2, fact.scale));
             bit.hadamard(&a.sub(&b)).add(&b)

@@ -1,6 +1,6 @@
 //! Programs that several tests use.
 
-use ml_ops::{Axis, Owner, Program, ProgramError};
+use ml_ops::{Axis, Direction, Owner, Program, ProgramError};
 use mpc_core::fixed::FracBits;
 use ndarray::{Array2, arr1};
 
@@ -47,6 +47,20 @@ fn build_every_op(parties: usize) -> Result<Program, ProgramError> {
     let again = p.matmul(t, chosen)?;
     let flat = p.reshape(again, [12])?;
     let total = p.sum(votes, Axis(1))?;
+    let (same, other) = (p.equal(x, y)?, p.not_equal(x, row)?);
+    let (low, high) = (p.minimum(x, y)?, p.maximum(x, row)?);
+    let (size, sign) = (p.abs(low)?, p.sign(high)?);
+    let (least, best) = (p.min(size, Axis(0))?, p.max(size, Axis(1))?);
+    let (last, first) = (p.argmin(x, Axis(0))?, p.argmax(y, Axis(0))?);
+    let (hot, cold) = (p.argmax_one_hot(x, Axis(1))?, p.argmin_one_hot(x, Axis(1))?);
+    let sorted = p.sort(x, Axis(0), Direction::Ascending)?;
+    let top = p.top_k(y, 2, Axis(0), Direction::Descending)?;
+    let (keys, beside) = p.top_k_with(x, y, 3, Axis(0), Direction::Descending)?;
+    let rows = [same, other, sign, hot, cold, sorted, top, keys, beside];
+    let ranks = p.concat(&rows, Axis(0))?;
+    let ends = p.concat(&[least, best, last, first], Axis(0))?;
+    p.output("ranks", ranks, &[1])?;
+    p.output("ends", ends, &[1])?;
     p.output("flat", flat, &[0])?;
     p.output("votes", total, &(0..parties).collect::<Vec<_>>())?;
     p.build()

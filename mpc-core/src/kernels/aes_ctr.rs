@@ -8,7 +8,7 @@
 //! drop.
 
 use aes::Aes128;
-use aes::cipher::{KeyIvInit, StreamCipher};
+use aes::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 #[cfg(target_arch = "x86_64")]
@@ -76,6 +76,18 @@ impl AesCtr {
             Engine::Vector(vector) => vector.fill(out),
         }
     }
+
+    /// Leaves out the next `bytes` bytes of the stream, at the cost of a block at most.
+    pub fn skip(&mut self, bytes: u64) {
+        match &mut self.0 {
+            Engine::Portable(stream) => {
+                let at: u128 = stream.current_pos();
+                stream.seek(at + u128::from(bytes));
+            }
+            #[cfg(target_arch = "x86_64")]
+            Engine::Vector(vector) => vector.skip(bytes),
+        }
+    }
 }
 
 fn halves(bytes: &[u8]) -> (&[u8; BLOCK], &[u8; BLOCK]) {
@@ -100,6 +112,16 @@ impl Vector {
             tail.copy_from_slice(&self.held[..tail.len()]);
             self.left = BLOCK - tail.len();
         }
+    }
+
+    fn skip(&mut self, bytes: u64) {
+        let held = (self.left as u64).min(bytes);
+        self.left -= held as usize;
+        let rest = bytes - held;
+        self.counter = self.counter.wrapping_add(u128::from(rest / BLOCK as u64));
+        let mut part = [0; BLOCK];
+        self.fill(&mut part[..(rest % BLOCK as u64) as usize]);
+        part.zeroize();
     }
 
     fn blocks(&mut self, mut out: &mut [[u8; BLOCK]]) {
@@ -162,6 +184,21 @@ mod tests {
             let name = [[3; 16], start.to_le_bytes()].concat();
             let pieces = [5, 11, 1000, 3000, 1];
             assert_eq!(taken(AesCtr::new(&name), &pieces), taken(AesCtr::portable(&name), &pieces));
+        }
+    }
+
+    #[test]
+    fn what_is_skipped_is_left_out_and_nothing_else() {
+        let name = [[5; 16], (u128::from(u64::MAX) - 3).to_le_bytes()].concat();
+        let whole = taken(AesCtr::portable(&name), &[1000]);
+        for (first, skipped) in [(0, 0), (0, 16), (0, 5), (3, 13), (3, 14), (7, 400), (16, 333), (20, 1)] {
+            for mut stream in [AesCtr::new(&name), AesCtr::portable(&name)] {
+                stream.fill(&mut vec![0; first]);
+                stream.skip(skipped as u64);
+                let mut rest = [0; 100];
+                stream.fill(&mut rest);
+                assert_eq!(rest, whole[first + skipped..][..100], "{first} taken, {skipped} skipped");
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use crate::checkpoint::{MAX_NAME_BYTES, SignedCheckpoint, is_valid_name};
 use crate::hex::hex;
 use crate::party::{MAX_PARTIES, PartyId};
 use crate::tag::SessionId;
+use crate::text::is_plain;
 use crate::wire::{Decoder, Encoder, WireError};
 
 const DOMAIN: &str = "subrosa/transcript/v1";
@@ -81,7 +82,7 @@ impl SessionOpen {
 }
 
 /// What a commitment is about.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub enum CommitmentKind {
     /// An input tensor.
     Input,
@@ -92,6 +93,16 @@ pub enum CommitmentKind {
 }
 
 impl CommitmentKind {
+    /// The kind for people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Weights => "weights",
+            Self::Output => "output",
+        }
+    }
+
     const fn byte(self) -> u8 {
         match self {
             Self::Input => 0,
@@ -155,7 +166,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// An abort; code and reason are cut to their limits, and control characters become spaces.
+    /// An abort; code and reason are cut to their limits, and control and invisible characters become spaces.
     #[must_use]
     pub fn aborted(code: &str, culprit: Option<Peer>, reason: &str) -> Self {
         Self::Aborted {
@@ -167,7 +178,7 @@ impl Outcome {
 }
 
 fn bounded(text: &str, max: usize) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text: String = text.chars().map(|c| if is_plain(c) { c } else { ' ' }).collect();
     text[..text.floor_char_boundary(max)].to_owned()
 }
 
@@ -403,11 +414,11 @@ fn decode_bool(d: &mut Decoder<'_>) -> Result<bool, WireError> {
     }
 }
 
-/// Text is shown to people, so it must not be able to move their cursor.
+/// Text is shown to people, so it must not be able to move their cursor or to read otherwise than it is written.
 fn decode_text(d: &mut Decoder<'_>, max: usize) -> Result<String, WireError> {
     let text = d.str(max)?;
-    if text.chars().any(char::is_control) {
-        return Err(WireError::Invalid("text: contains control characters"));
+    if !text.chars().all(is_plain) {
+        return Err(WireError::Invalid("text: contains control or invisible characters"));
     }
     Ok(text.to_owned())
 }
@@ -417,7 +428,8 @@ impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SessionOpen(o) => {
-                write!(f, "open {}: program {}…", o.session, hex(&o.program[..8]))?;
+                write!(f, "open {}: program {}, ", hex(&o.session.0), hex(&o.program))?;
+                write!(f, "parameters {}", hex(&o.parameters))?;
                 let parties = o.parties.iter().enumerate().map(|(i, m)| (Peer::Party(PartyId::new(i)), m));
                 for (peer, member) in parties.chain(o.dealer.iter().map(|m| (Peer::Dealer, m))) {
                     let me = if peer == o.me { " (this log)" } else { "" };
@@ -426,12 +438,7 @@ impl fmt::Display for Entry {
                 Ok(())
             }
             Self::Commitment(c) => {
-                let kind = match c.kind {
-                    CommitmentKind::Input => "input",
-                    CommitmentKind::Weights => "weights",
-                    CommitmentKind::Output => "output",
-                };
-                write!(f, "commit {} to {kind} {:?}", c.session, c.name)
+                write!(f, "commit {} to {} {:?}: {}", c.session, c.kind.as_str(), c.name, hex(&c.blinded))
             }
             Self::Batch(b) => b.fmt(f),
             Self::Witnessed(w) => write!(f, "witnessed {}: cosignatures are beside the log", w.session),

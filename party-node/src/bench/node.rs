@@ -203,7 +203,8 @@ impl Node<'_> {
             let corrected = Peer::Party(PartyId::new(0));
             let log = Box::new(self.log.clone());
             let mut recorder = CorrectionRecorder::new(id, 0, key, Peer::Dealer, corrected, log);
-            serve(&session, &mut recorder).map_err(|failure| failure.error)?;
+            serve(&session, &mut recorder, || self.log.flush().map(drop).map_err(log_failed))
+                .map_err(|failure| failure.error)?;
             recorder.finish();
             session.leave();
             self.close(id, 0, recorder.traffic().sent)?;

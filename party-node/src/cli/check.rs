@@ -8,6 +8,7 @@
 use std::net::UdpSocket;
 use std::path::Path;
 
+use mpc_core::transcript::Member;
 use serde::Serialize;
 
 use crate::config::{AnyConfig, Config, NodeConfig};
@@ -95,7 +96,8 @@ fn log_state(node: &NodeConfig, key: PublicKey) -> String {
     if !node.log_dir.exists() {
         return "new".into();
     }
-    let report = verify(std::slice::from_ref(&node.log_dir), &[*key.as_bytes()]);
+    let own = Member { name: node.name.clone(), key: *key.as_bytes() };
+    let report = verify(std::slice::from_ref(&node.log_dir), &[own]);
     match (report.logs.first(), report.problems.first()) {
         (_, Some(problem)) => format!("does not verify: {}", problem.what),
         (Some(log), None) => format!("{} entries, verified", log.size),

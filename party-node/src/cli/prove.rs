@@ -154,22 +154,29 @@ pub(super) fn check(args: &CheckArgs, format: Format) -> Result<(), CliError> {
         (Proved::inclusion(&proof)?, proof.head)
     };
     for witness in &args.witness {
-        let Some((name, key)) = witness.split_once('=') else {
-            return Err(CliError::setup(
-                "usage",
-                format_args!("expected --witness NAME=KEY, got `{witness}`"),
-            ));
-        };
-        let key = verifying_key(&public_key(key)?)?;
+        let (name, key) = named_key("--witness", witness)?;
+        let key = verifying_key(&key)?;
         let mut lines = head.cosignatures().iter();
-        if !lines.any(|line| line.verify_cosignature(head.checkpoint(), name, &key).is_ok()) {
+        if !lines.any(|line| line.verify_cosignature(head.checkpoint(), &name, &key).is_ok()) {
             let what =
                 format!("{}: {name} did not cosign this checkpoint with that key", args.proof.display());
             return Err(CliError::outcome("proof_refused", what));
         }
-        proved.witnesses.push(name.to_owned());
+        proved.witnesses.push(name);
     }
     format.print(&proved, || proved.render())
+}
+
+/// A name and its public key, as `flag` takes them.
+pub(super) fn named_key(flag: &str, text: &str) -> Result<(String, PublicKey), CliError> {
+    let Some((name, key)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+        // It is not repeated: what stands where a key belongs may be a private one.
+        return Err(CliError::setup(
+            "usage",
+            format_args!("expected {flag} NAME=KEY, got no name before a `=`"),
+        ));
+    };
+    Ok((name.to_owned(), public_key(key)?))
 }
 
 /// A public key given as text, or the file that holds it.

@@ -1,5 +1,7 @@
 //! Points into a configuration file: turns a span into `file:line:column` and shows the line.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -17,20 +19,24 @@ pub(crate) struct Source {
 /// No honest configuration is larger.
 const MAX_BYTES: u64 = 1 << 20;
 
+/// The text of a file, or nothing if it has more than `max` bytes. No more are read, whatever the system says of the
+/// size: of devices and pipes it says 0.
+pub(super) fn read_text(path: &Path, max: u64) -> io::Result<Option<String>> {
+    let mut text = String::new();
+    File::open(path)?.take(max + 1).read_to_string(&mut text)?;
+    Ok((text.len() as u64 <= max).then_some(text))
+}
+
 impl Source {
     /// Reads the file.
     pub(crate) fn read(path: &Path) -> Result<Self, CliError> {
-        let failed = |e: std::io::Error| {
+        let failed = |e: io::Error| {
             CliError::file("read configuration", path, &e).with_hint("--config names the node's TOML file")
         };
-        let size = std::fs::metadata(path).map_err(failed)?.len();
-        if size > MAX_BYTES {
-            return Err(CliError::setup(
-                "config_too_large",
-                format_args!("{}: {size} bytes, a configuration has at most {MAX_BYTES}", path.display()),
-            ));
-        }
-        let text = std::fs::read_to_string(path).map_err(failed)?;
+        let text = read_text(path, MAX_BYTES).map_err(failed)?.ok_or_else(|| {
+            let message = format!("{}: a configuration has at most {MAX_BYTES} bytes", path.display());
+            CliError::setup("config_too_large", message)
+        })?;
         Ok(Self { path: path.into(), text })
     }
 

@@ -6,7 +6,7 @@ use mpc_core::party::{MAX_PARTIES, PartyId};
 use toml::Spanned;
 
 use super::file::PeerEntry;
-use super::place::Source;
+use super::place::{Source, read_text};
 use crate::error::CliError;
 use crate::identity::PublicKey;
 
@@ -127,6 +127,9 @@ fn peer(source: &Source, entry: Spanned<PeerEntry>, addresses: Addresses) -> Res
     Ok(Placed { peer: Peer { name, address, public_key }, name_span, address_span, key_span })
 }
 
+/// No public key's file is larger.
+const MAX_KEY_BYTES: u64 = 4096;
+
 /// The pinned key, written in the entry or in the `.pub` file it names.
 fn public_key(
     source: &Source,
@@ -138,12 +141,15 @@ fn public_key(
         (Some(key), None) => (key.get_ref().clone(), key.span(), String::new()),
         (None, Some(file)) => {
             let path = source.resolve(file.get_ref());
-            let text = std::fs::read_to_string(&path).map_err(|e| {
-                let what = format!("cannot read the public key of `{name}`, {}: {e}", path.display());
+            let unreadable = |what: &dyn std::fmt::Display| {
+                let what = format!("cannot read the public key of `{name}`, {}: {what}", path.display());
                 source
                     .error("key_unreadable", Some(file.span()), what)
                     .with_hint("make a key pair with `subrosa keygen FILE.key`; it writes FILE.pub beside it")
-            })?;
+            };
+            let text = read_text(&path, MAX_KEY_BYTES)
+                .map_err(|e| unreadable(&e))?
+                .ok_or_else(|| unreadable(&format_args!("more than {MAX_KEY_BYTES} bytes")))?;
             (text.trim().to_owned(), file.span(), format!(" in {}", path.display()))
         }
         (None, None) | (Some(_), Some(_)) => {

@@ -340,3 +340,16 @@ fn a_dealer_needs_no_addresses_and_is_no_party() {
     std::fs::write(&path, text.replacen("\"dealer\"", "\"bank\"", 1)).unwrap();
     assert_eq!(DealerConfig::load(&path).unwrap_err().code(), "duplicate_party");
 }
+
+/// Of a device or a pipe the system says that it has no bytes.
+#[cfg(unix)]
+#[test]
+fn no_more_is_read_of_a_file_than_a_configuration_can_have() {
+    let error = Config::load(Path::new("/dev/zero")).unwrap_err();
+    assert_eq!(error.code(), "config_too_large", "{error}");
+    let files = Files::new();
+    let inline = format!("public_key = \"{}\"", files.keys[1]);
+    let (code, text) = files.refused(&inline, "public_key_file = \"/dev/zero\"");
+    assert_eq!(code, "key_unreadable");
+    assert!(text.contains("more than 4096 bytes"), "{text}");
+}

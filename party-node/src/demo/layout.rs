@@ -3,6 +3,8 @@
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 
+use mpc_core::transcript::Member;
+
 use crate::cli::make_key;
 use crate::error::CliError;
 use crate::identity::PublicKey;
@@ -89,6 +91,15 @@ pub struct Layout {
     pub keys: Vec<PublicKey>,
     /// Where the first party writes its scores.
     pub scores: PathBuf,
+}
+
+impl Layout {
+    /// All nodes as their logs must name them.
+    #[must_use]
+    pub fn members(&self) -> Vec<Member> {
+        let members = self.logs.iter().zip(&self.keys);
+        members.map(|((name, _), key)| Member { name: name.clone(), key: *key.as_bytes() }).collect()
+    }
 }
 
 /// Writes keys, configurations and the program for every node into `dir`.

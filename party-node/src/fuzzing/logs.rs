@@ -26,9 +26,13 @@ fn key_of(party: usize) -> SigningKey {
     SigningKey::from_bytes(&[party as u8 + 1; 32])
 }
 
+fn member(party: usize) -> Member {
+    Member { name: NAMES[party].into(), key: key_of(party).verifying_key().to_bytes() }
+}
+
 /// What `party` of two logs about a session of `batches` batches.
 pub(super) fn entries_of(party: usize, batches: u64) -> Vec<Vec<u8>> {
-    let key = |p: usize| key_of(p).verifying_key().to_bytes();
+    let key = |p: usize| member(p).key;
     let terms = SessionTerms {
         protocol_version: 1,
         program: [3; 32],
@@ -39,7 +43,6 @@ pub(super) fn entries_of(party: usize, batches: u64) -> Vec<Vec<u8>> {
     };
     let session = terms.id();
     let peer = |p: usize| Peer::Party(PartyId::new(p));
-    let member = |p: usize| Member { name: NAMES[p].into(), key: key(p) };
     // Both ends digest a message alike, so a digest depends on its direction and batch alone.
     let digest = |from: usize, batch: u64| {
         let mut digest = [from as u8; 32];
@@ -244,7 +247,7 @@ pub fn log_directory(bytes: &[u8]) -> bool {
     });
 
     let dirs: Vec<_> = world.iter().map(|l| dir.path().join(NAMES[l.party])).collect();
-    let keys: Vec<[u8; 32]> = world.iter().map(|l| key_of(l.party).verifying_key().to_bytes()).collect();
+    let keys: Vec<Member> = world.iter().map(|l| member(l.party)).collect();
     let unchanged = files == original;
     // Which directory a log lies in says nothing: a genuine log is one in the other's place, too.
     let content = |files: &Files, party: usize| -> Files {
@@ -297,7 +300,7 @@ pub fn log_dishonest(bytes: &[u8]) -> bool {
     store.commit().expect("a writable temporary directory");
     drop(store);
 
-    let alone = verify(std::slice::from_ref(&own), &[key_of(0).verifying_key().to_bytes()]);
+    let alone = verify(std::slice::from_ref(&own), &[member(0)]);
     assert!(!render(&alone).is_empty());
     let decoded = entries.iter().all(|e| Entry::decode(e).is_ok());
     assert!(decoded || !alone.ok, "a log with entries that mean nothing is not verified");

@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use mpc_core::channel::{ChannelError, Peer};
 use mpc_core::hex::hex;
 use mpc_core::party::PartyId;
@@ -102,7 +103,7 @@ fn next(
         CorrectionRecorder::new(session.session_id, 0, key, Peer::Dealer, CORRECTED, Box::new(log.handle()));
     let served = heads
         .compare(controls, |failure| give_up(&session, failure))
-        .and_then(|()| serve(&session, &mut recorder));
+        .and_then(|()| serve(&session, &mut recorder, || transcript.flush()));
     recorder.finish();
     let bytes = recorder.traffic().sent;
     match served {
@@ -141,7 +142,14 @@ fn agreement(config: &DealerConfig, identity: &Identity, session: &DealerSession
 }
 
 /// Makes and sends all corrections, then waits until every party is done. Gives the number of items.
-pub(crate) fn serve(session: &DealerSession, recorder: &mut CorrectionRecorder) -> Result<u64, Failure> {
+///
+/// The last piece leaves when all are in the log, which `log_is_durable` makes sure of: no party can complete the session
+/// without it, so a session that anybody has completed is whole in the dealer's log, too.
+pub(crate) fn serve(
+    session: &DealerSession,
+    recorder: &mut CorrectionRecorder,
+    log_is_durable: impl FnOnce() -> Result<(), CliError>,
+) -> Result<u64, Failure> {
     let names = session.names().clone();
     let demand = Demand::decode(&session.demand).map_err(|e| {
         let error = CliError::outcome("bad_demand", format_args!("the parties' demand is refused: {e}"));
@@ -154,13 +162,22 @@ pub(crate) fn serve(session: &DealerSession, recorder: &mut CorrectionRecorder) 
     let dealer = Dealer::new(session.session_id, seeds);
     let sink = session.sink();
     let failed = |e: ChannelError| from_channel(&names, None, &e);
+    let mut held: Option<(u32, Bytes)> = None;
     for (index, item) in (0..).zip(&demand.items) {
-        let send = |correction: bytes::Bytes| {
-            sink.send(index, correction.clone())?;
+        let send = |correction: Bytes| {
+            if correction.is_empty() {
+                return Ok(());
+            }
             recorder.record(index, &correction);
-            Ok::<(), ChannelError>(())
+            let before = held.replace((index, correction));
+            before.map_or(Ok(()), |(index, correction)| sink.send(index, correction))
         };
         dealer.corrections::<Z64, _>(index, item, send).map_err(failed)?;
+    }
+    recorder.finish();
+    log_is_durable().map_err(Failure::own).inspect_err(|failure| give_up(session, failure))?;
+    if let Some((index, correction)) = held {
+        sink.send(index, correction).map_err(failed)?;
     }
     session.conclude().map_err(failed)?;
     Ok(demand.items.len() as u64)

@@ -187,7 +187,7 @@ fn survives(world: &World, victim: &str, after: usize, torn: bool) -> bool {
         proof.verify(head.checkpoint(), &key).unwrap_or_else(|e| panic!("{when}: {e}"));
     }
     let logs: Vec<PathBuf> = world.layout.logs.iter().map(|(_, log)| log.clone()).collect();
-    let report = verify(&logs, &world.layout.keys.iter().map(|k| *k.as_bytes()).collect::<Vec<_>>());
+    let report = verify(&logs, &world.layout.members());
     assert!(report.ok, "{when}:\n{}", render(&report));
     died
 }

@@ -113,8 +113,9 @@ impl Run<'_> {
         clock.seconds.compute = clock.lap();
         progress.phase("closing the session");
         let wire = handle.wire_bytes();
-        let finished = computed
-            .and_then(|execution| self.finish(&handle, &mut transcript, &execution).map(|()| execution));
+        let finished = computed.and_then(|execution| {
+            self.finish(&handle, &recorders, &mut transcript, &execution).map(|()| execution)
+        });
         let execution = match finished {
             Ok(execution) => execution,
             Err(failure) => {
@@ -201,21 +202,26 @@ impl Run<'_> {
         })
     }
 
-    /// The session's good end: costs as planned, outputs committed, all parties agree that it is over.
+    /// The session's good end: costs as planned, all batches and then the outputs in the log, all parties agree that it
+    /// is over. What was exchanged is durable before this node says so: a session that anybody has completed is whole
+    /// in every member's log, whatever happens to that member afterwards.
     fn finish(
         &self,
         handle: &SessionHandle,
+        recorders: &Recorders,
         transcript: &mut Transcript,
         execution: &Execution,
     ) -> Result<(), Failure> {
         self.plan
             .check(self.config.me, &execution.measured)
             .map_err(|e| failure("plan_mismatch", format!("this run did not cost what was planned: {e}")))?;
+        recorders.finish();
         for (name, values) in &execution.outputs {
             let mut bytes = Zeroizing::new(Vec::with_capacity(8 * values.len()));
             values.iter().for_each(|v| bytes.extend_from_slice(&v.to_bits().to_le_bytes()));
             transcript.commit(CommitmentKind::Output, name, &bytes).map_err(Failure::own)?;
         }
+        transcript.flush().map_err(Failure::own)?;
         handle.conclude().map_err(|e| from_channel(handle.names(), Some("closing the session"), &e))
     }
 

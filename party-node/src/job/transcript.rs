@@ -124,12 +124,7 @@ impl Transcript {
         #[cfg(test)]
         crate::tape::note(&self.session, "blind", blind.expose());
         let entry = Commitment::new(self.session, kind, name, blind.expose(), value);
-        let kind = match kind {
-            CommitmentKind::Input => "input",
-            CommitmentKind::Weights => "weights",
-            CommitmentKind::Output => "output",
-        };
-        self.openings.push(Opening { kind, name: name.to_owned(), blind: Blind(blind) });
+        self.openings.push(Opening { kind: kind.as_str(), name: name.to_owned(), blind: Blind(blind) });
         // What opens a commitment is on disk before the commitment is: neither a crash nor a full disk can leave one in
         // the log that its owner cannot open.
         self.keep_openings()?;

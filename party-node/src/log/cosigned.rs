@@ -18,8 +18,21 @@ fn peers(open: &SessionOpen) -> impl Iterator<Item = &Member> {
     open.parties.iter().chain(&open.dealer).filter(move |m| Some(m.key) != me)
 }
 
-/// Checks the signature lines of a cosigned checkpoint; gives the names of the peers that signed.
-pub(super) fn check_signers(open: &SessionOpen, note: &SignedCheckpoint) -> Result<Vec<String>, String> {
+/// A peer that cosigned.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Cosigner {
+    /// As the log's own roster calls it.
+    pub(super) name: String,
+    /// The key that verified.
+    pub(super) key: [u8; 32],
+    /// When, by its own clock, in seconds since 1970.
+    pub(super) time_s: u64,
+    /// Entries of the head that it signed.
+    pub(super) size: u64,
+}
+
+/// Checks the signature lines of a cosigned checkpoint; gives the peers that signed.
+pub(super) fn check_signers(open: &SessionOpen, note: &SignedCheckpoint) -> Result<Vec<Cosigner>, String> {
     let own = open.member(open.me).ok_or("the session has no place for this log's node")?;
     let key = |member: &Member| {
         VerifyingKey::from_bytes(&member.key).map_err(|_| format!("the key of {} is not one", member.name))
@@ -29,20 +42,21 @@ pub(super) fn check_signers(open: &SessionOpen, note: &SignedCheckpoint) -> Resu
         return Err("has no cosignature".to_owned());
     }
     let mut due = peers(open);
-    let mut names = Vec::new();
+    let mut signed: Vec<Cosigner> = Vec::new();
     for line in note.cosignatures() {
         let Some(member) = due.find(|m| m.name == line.name) else {
-            let twice = if names.contains(&line.name) { "a second time or " } else { "" };
+            let twice = if signed.iter().any(|c| c.name == line.name) { "a second time or " } else { "" };
             return Err(format!(
                 "is cosigned {twice}out of order or by nobody of this session: {}",
                 line.name
             ));
         };
         let verified = line.verify_cosignature(note.checkpoint(), &member.name, &key(member)?);
-        verified.map_err(|e| format!("cosignature: {e}"))?;
-        names.push(member.name.clone());
+        let time_s = verified.map_err(|e| format!("cosignature: {e}"))?;
+        let size = note.checkpoint().size();
+        signed.push(Cosigner { name: member.name.clone(), key: member.key, time_s, size });
     }
-    Ok(names)
+    Ok(signed)
 }
 
 /// What the cosigned checkpoints of a log say.
@@ -54,11 +68,11 @@ pub(super) struct Witnesses {
     pub(super) faults: Vec<Fault>,
 }
 
-/// Checks all cosigned checkpoints of a log.
-pub(super) fn check(raw: &RawLog, sessions: &[Session]) -> Witnesses {
+/// Checks all cosigned checkpoints of a log, and notes in each session who cosigned after it.
+pub(super) fn check(raw: &RawLog, sessions: &mut [Session]) -> Witnesses {
     let mut found = Witnesses::default();
     let mut roots = Roots::default();
-    for session in sessions {
+    for session in sessions.iter_mut() {
         let id = session.open.session;
         let Some(file) = session.witnessed.map(|_| layout::cosigned(&id)) else { continue };
         let Some((entry, text)) = raw.cosigned.get(&file).and_then(|c| Some((c.entry, c.text.as_ref()?)))
@@ -66,16 +80,18 @@ pub(super) fn check(raw: &RawLog, sessions: &[Session]) -> Witnesses {
             continue;
         };
         match check_one(session, entry, text, &mut roots, &raw.leaves) {
-            Ok(names) => {
+            Ok(cosigners) => {
                 let missing: Vec<_> = peers(&session.open)
                     .map(|m| m.name.as_str())
-                    .filter(|n| !names.iter().any(|x| x == n))
+                    .filter(|n| !cosigners.iter().any(|c| c.name == *n))
                     .collect();
                 if !missing.is_empty() {
                     found.notes.push(format!("session {id} was not cosigned by {}", missing.join(", ")));
                 }
-                let new: Vec<_> = names.into_iter().filter(|n| !found.names.contains(n)).collect();
+                let new: Vec<_> =
+                    cosigners.iter().map(|c| c.name.clone()).filter(|n| !found.names.contains(n)).collect();
                 found.names.extend(new);
+                session.cosigners = cosigners;
             }
             Err(what) => found.faults.push(Fault { file: Some(file), entry: Some(entry), what }),
         }
@@ -94,9 +110,9 @@ fn check_one(
     text: &[u8],
     roots: &mut Roots,
     leaves: &[TreeHash],
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<Cosigner>, String> {
     let note = SignedCheckpoint::parse(text).map_err(|e| e.to_string())?;
-    let names = check_signers(&session.open, &note)?;
+    let cosigners = check_signers(&session.open, &note)?;
     let head = note.checkpoint();
     let closed = session.close.as_ref().map_or(entry, |(at, _)| *at);
     if !(closed + 1..=entry).contains(&head.size()) {
@@ -106,7 +122,7 @@ fn check_one(
         ));
     }
     match roots.at(head.size(), leaves) {
-        Some(root) if root == head.root() => Ok(names),
+        Some(root) if root == head.root() => Ok(cosigners),
         root => Err(format!(
             "is a checkpoint of another log: expected root {} at {} entries, got {}",
             root.map_or_else(|| "none".to_owned(), |r| r.to_string()),

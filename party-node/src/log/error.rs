@@ -73,7 +73,9 @@ pub enum LogError {
     #[error("log entry would not verify: {0}")]
     BadEntry(#[from] WireError),
     /// An entry of a session that is not open in this log: it was never opened, or it is closed, or it is opened again.
-    #[error("session {session} cannot take this entry: it was not opened before, or it is over")]
+    #[error(
+        "session {session} cannot take this entry: it was not opened before, or it is over, or it is opened again"
+    )]
     SessionNotOpen {
         /// The session.
         session: SessionId,

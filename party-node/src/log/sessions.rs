@@ -1,21 +1,31 @@
-//! The grammar of a log: open, then commitments and batches, then close, for each session, and after that what fixes
-//! its cosignatures, if there are any. Sessions may interleave (a dealer serves several at once), and a process that was killed leaves a session open.
+//! The grammar of a log: open, then commitments to inputs, then batches, then commitments to outputs, then close, for
+//! each session, and after that what fixes its cosignatures, if there are any. Sessions may interleave (a dealer serves
+//! several at once), and a process that was killed leaves a session open.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use mpc_core::channel::Peer;
 use mpc_core::party::PartyId;
-use mpc_core::transcript::{Batch, Close, Entry, Outcome, ROUNDS_PER_BATCH, SessionOpen, correction_lane};
+use mpc_core::transcript::{
+    Batch, Close, Commitment, CommitmentKind, Entry, Outcome, ROUNDS_PER_BATCH, SessionOpen, correction_lane,
+};
+
+use super::cosigned::Cosigner;
 
 /// A session as one log tells it.
 pub(super) struct Session {
     pub(super) open: SessionOpen,
     pub(super) open_entry: u64,
+    commitments: HashSet<(CommitmentKind, String)>,
+    /// Whether there is one to an output among them.
+    ended: bool,
     /// Batches of each lane in order, with their entry numbers.
     pub(super) lanes: BTreeMap<u16, Vec<(u64, Batch)>>,
     pub(super) close: Option<(u64, Close)>,
     /// The entry that fixes its cosignatures.
     pub(super) witnessed: Option<u64>,
+    /// Who cosigned after it, once that was checked.
+    pub(super) cosigners: Vec<Cosigner>,
 }
 
 impl Session {
@@ -24,6 +34,10 @@ impl Session {
         let computing = self.lanes.iter().filter(|(lane, _)| !is_correction_lane(**lane));
         let last = computing.filter_map(|(_, batches)| batches.last());
         last.fold(0, |sum, (_, b)| sum.saturating_add(b.last_round.saturating_add(1)))
+    }
+
+    fn has_rounds(&self) -> bool {
+        self.lanes.keys().any(|lane| !is_correction_lane(*lane))
     }
 
     /// Payload bytes sent, to all peers and over all lanes.
@@ -64,9 +78,12 @@ pub(super) fn group(entries: impl Iterator<Item = (u64, Entry)>) -> (Vec<Session
                 sessions.push(Session {
                     open,
                     open_entry: number,
+                    commitments: HashSet::new(),
+                    ended: false,
                     lanes: BTreeMap::new(),
                     close: None,
                     witnessed: None,
+                    cosigners: Vec::new(),
                 });
                 checked
             }
@@ -78,7 +95,7 @@ pub(super) fn group(entries: impl Iterator<Item = (u64, Entry)>) -> (Vec<Session
             (Some(Session { close: Some((at, _)), .. }), _) => {
                 Err(format!("session {id} was already closed in entry {at}"))
             }
-            (Some(_), Entry::Commitment(_)) => Ok(()),
+            (Some(session), Entry::Commitment(commitment)) => check_commitment(session, commitment),
             (Some(session), Entry::Batch(batch)) => check_batch(session, &batch).map(|()| {
                 session.lanes.entry(batch.lane).or_default().push((number, batch));
             }),
@@ -115,9 +132,30 @@ fn check_name(open: &SessionOpen) -> Result<(), String> {
     }
 }
 
+/// A session has one commitment to each value, in the place that makes it mean something: to what goes in before the
+/// first round in which it could be chosen anew, to what comes out after the last.
+fn check_commitment(session: &mut Session, commitment: Commitment) -> Result<(), String> {
+    let Commitment { session: id, kind, name, .. } = commitment;
+    let value = format!("{} {name:?}", kind.as_str());
+    if session.open.me == Peer::Dealer {
+        return Err(format!("session {id}: a dealer has nothing to commit to, got a commitment to {value}"));
+    }
+    if kind != CommitmentKind::Output && session.has_rounds() {
+        return Err(format!("session {id}: the commitment to {value} comes after the first round"));
+    }
+    session.ended |= kind == CommitmentKind::Output;
+    if !session.commitments.insert((kind, name)) {
+        return Err(format!("session {id}: a second commitment to {value}"));
+    }
+    Ok(())
+}
+
 fn check_batch(session: &Session, batch: &Batch) -> Result<(), String> {
     let what =
         |problem: String| Err(format!("session {}, {}: {problem}", batch.session, lane_name(batch.lane)));
+    if !is_correction_lane(batch.lane) && session.ended {
+        return what("rounds after a commitment to an output".to_owned());
+    }
     let peers: Vec<Peer> = batch.peers.iter().map(|p| p.peer).collect();
     let corrections = is_correction_lane(batch.lane);
     let due = match (corrections, session.open.me) {

@@ -3,7 +3,7 @@
 //! The verifier is stricter than the formats it reads. A log has one valid set of files and each file one valid
 //! content: unknown signatures, other spellings, superseded tiles and stray files are problems, and so any change to
 //! any stored bit is. The signing key is the one that the log's own session-open entries name for its writer; whoever
-//! knows the keys beforehand passes them, and then it must be one of those.
+//! knows the keys beforehand passes them, and then that one and those of all members in all sessions must be among them.
 //!
 //! What one log cannot show is that nothing was cut off its end: that takes an older copy, or a peer that remembers.
 
@@ -11,15 +11,17 @@ use std::path::{Path, PathBuf};
 
 use ed25519_dalek::VerifyingKey;
 use mpc_core::checkpoint::{Checkpoint, SignedCheckpoint};
-use mpc_core::hex::hex;
 use mpc_core::merkle::TreeHash;
-use mpc_core::transcript::Entry;
+use mpc_core::text::is_plain;
+use mpc_core::transcript::{Entry, Member};
 use serde::Serialize;
 
 use super::layout::CHECKPOINT;
+use super::members::{self, ShownCosignature, ShownMember};
 use super::read::{Fault, Listing, read};
 use super::sessions::{self, Session};
 use super::{cosigned, cross_check};
+use crate::identity::public_key_text;
 
 /// The result of a verification; serialises to the JSON of `log verify --json`.
 #[derive(Debug, Clone, Serialize)]
@@ -51,6 +53,10 @@ pub struct LogSummary {
     pub sessions: u64,
     /// Peers whose valid cosignatures the log carries.
     pub witnesses: Vec<String>,
+    /// Their cosignatures, in the order of the log.
+    pub cosignatures: Vec<ShownCosignature>,
+    /// Everybody whom the log's sessions name, with the key that they name.
+    pub members: Vec<ShownMember>,
 }
 
 /// Something wrong.
@@ -91,22 +97,24 @@ impl CheckedLog {
     }
 }
 
-/// Verifies the logs in `dirs`, each by itself and against each other. With `expected_keys`, each log must be by one of
-/// these Ed25519 keys; without, its own session-open entries say by which.
+/// Verifies the logs in `dirs`, each by itself and against each other. `known` are names with keys that the caller has
+/// from elsewhere, several of one name if it changed keys: with any, each log must be by one of them, and no member of
+/// any session may have another key than those given for its name. Without, logs say themselves whose they are.
 #[must_use]
-pub fn verify(dirs: &[PathBuf], expected_keys: &[[u8; 32]]) -> Report {
+pub fn verify(dirs: &[PathBuf], known: &[Member]) -> Report {
     let mut report = Report { ok: false, logs: Vec::new(), problems: Vec::new(), notes: Vec::new() };
     if dirs.is_empty() {
         let what = "no log to verify".to_owned();
         report.problems.push(Problem { log: String::new(), file: None, entry: None, what });
     }
-    let checked: Vec<_> = dirs.iter().filter_map(|dir| verify_one(dir, expected_keys, &mut report)).collect();
+    let checked: Vec<_> = dirs.iter().filter_map(|dir| verify_one(dir, known, &mut report)).collect();
     cross_check::compare(&checked, &mut report);
+    members::check(&checked, known, &mut report);
     report.ok = report.problems.is_empty();
     report
 }
 
-fn verify_one(dir: &Path, expected_keys: &[[u8; 32]], report: &mut Report) -> Option<CheckedLog> {
+fn verify_one(dir: &Path, known: &[Member], report: &mut Report) -> Option<CheckedLog> {
     let path = dir.display().to_string();
     let listing = match Listing::of(dir) {
         Ok(listing) => listing,
@@ -133,10 +141,10 @@ fn verify_one(dir: &Path, expected_keys: &[[u8; 32]], report: &mut Report) -> Op
             Err(e) => faults.push(Fault::in_entry(i as u64, size, e.to_string())),
         }
     }
-    let (sessions, broken) = sessions::group(decoded.into_iter());
+    let (mut sessions, broken) = sessions::group(decoded.into_iter());
     faults.extend(broken.into_iter().map(|(entry, what)| Fault::in_entry(entry, size, what)));
-    let key = check_signer(signed, &sessions, expected_keys, &mut faults);
-    let witnesses = cosigned::check(&raw, &sessions);
+    let key = check_signer(signed, &sessions, known, &mut faults);
+    let witnesses = cosigned::check(&raw, &mut sessions);
     faults.extend(witnesses.faults);
     report.notes.extend(witnesses.notes.into_iter().map(|what| Note { log: path.clone(), what }));
 
@@ -156,6 +164,11 @@ fn verify_one(dir: &Path, expected_keys: &[[u8; 32]], report: &mut Report) -> Op
         entries: raw.entries.len() as u64,
         sessions: sessions.len() as u64,
         witnesses: witnesses.names,
+        cosignatures: sessions
+            .iter()
+            .flat_map(|s| s.cosigners.iter().map(|by| ShownCosignature::new(&s.open, by)))
+            .collect(),
+        members: members::summary(&sessions, known),
     });
     Some(CheckedLog { path, head, key, leaves: raw.leaves, sessions })
 }
@@ -164,7 +177,7 @@ fn verify_one(dir: &Path, expected_keys: &[[u8; 32]], report: &mut Report) -> Op
 fn check_signer(
     signed: &SignedCheckpoint,
     sessions: &[Session],
-    expected_keys: &[[u8; 32]],
+    known: &[Member],
     faults: &mut Vec<Fault>,
 ) -> Option<[u8; 32]> {
     let head = signed.checkpoint();
@@ -178,28 +191,35 @@ fn check_signer(
         let key = VerifyingKey::from_bytes(key).map_err(|_| "is not an Ed25519 key".to_owned())?;
         signed.verify(&key).map(drop).map_err(|e| e.to_string())
     };
+    let expected = || known.iter().filter(|m| m.name == head.origin()).map(|m| m.key);
     let me = sessions.first().and_then(|s| s.open.member(s.open.me).map(|m| (s, m)));
     let Some((first, me)) = me else {
         // Nothing in the log names its key, so it must be one that the caller knows.
-        let known = expected_keys.iter().find(|key| verifies(key).is_ok());
-        if known.is_none() {
-            let hint = if expected_keys.is_empty() { "none was given" } else { "none of those given fits" };
+        let fitting = expected().find(|key| verifies(key).is_ok());
+        if fitting.is_none() {
+            let hint = if known.is_empty() { "none was given" } else { "none of those given fits" };
             fault(format!("no session names the signing key, and {hint}: the signature cannot be checked"));
         }
-        return known.copied();
+        return fitting;
     };
     if let Err(e) = verifies(&me.key) {
         fault(format!("{e}; session {} in entry {} names the key", first.open.session, first.open_entry));
     }
-    if !expected_keys.is_empty() && !expected_keys.contains(&me.key) {
-        fault(format!("key {} is not among those expected", hex(&me.key)));
+    if !known.is_empty() && !expected().any(|key| key == me.key) {
+        let expected: Vec<_> = expected().map(|key| public_key_text(&key)).collect();
+        let given = match expected.as_slice() {
+            [] => "none".to_owned(),
+            keys => keys.join(" or "),
+        };
+        let (name, key) = (head.origin(), public_key_text(&me.key));
+        fault(format!("key {key} is not among those expected: for {name} {given} was given"));
     }
     for session in sessions {
         let open = &session.open;
         let Some(member) = open.member(open.me) else { continue };
         if member.name != head.origin() || member.key != me.key {
-            let got = format!("{} (key {})", member.name, hex(&member.key));
-            let expected = format!("{} (key {})", head.origin(), hex(&me.key));
+            let got = format!("{} (key {})", member.name, public_key_text(&member.key));
+            let expected = format!("{} (key {})", head.origin(), public_key_text(&me.key));
             let what = format!("session {} is by another node: expected {expected}, got {got}", open.session);
             faults.push(Fault::in_entry(session.open_entry, head.size(), what));
         }
@@ -211,32 +231,54 @@ fn problem(log: &str, fault: &Fault) -> Problem {
     Problem { log: log.to_owned(), file: fault.file.clone(), entry: fault.entry, what: fault.line() }
 }
 
-/// The report for people: a line per log, per note and per problem, and the verdict.
+/// The report for people: a line per log and when it was last cosigned, one per member with its key, one per note and
+/// per problem, and the verdict. What names and files in it would do to a terminal they do not do.
 #[must_use]
 pub fn render(report: &Report) -> String {
     let width = report.logs.iter().map(|l| l.party.chars().count()).max().unwrap_or(0);
-    let mut out = String::new();
+    let mut lines = Vec::new();
     for l in &report.logs {
         let witnesses = match l.witnesses.as_slice() {
             [] => "no witnesses".to_owned(),
             names => format!("witnesses {}", names.join(", ")),
         };
-        out += &format!(
-            "{:width$}  {} entries, {} sessions, root {}, {witnesses}  {}\n",
+        lines.push(format!(
+            "{:width$}  {} entries, {} sessions, root {}, {witnesses}  {}",
             l.party, l.size, l.sessions, l.root, l.path
-        );
+        ));
+        let last = l.witnesses.iter().filter_map(|w| l.cosignatures.iter().rfind(|c| c.name == *w));
+        let last: Vec<_> = last.map(|c| format!("{} {}", c.name, c.time)).collect();
+        if !last.is_empty() {
+            lines.push(format!("{:width$}  last cosigned by {}", "", last.join(", ")));
+        }
     }
-    for n in &report.notes {
-        out += &format!("note     {}: {}\n", n.log, n.what);
+    let mut members: Vec<&ShownMember> = Vec::new();
+    for member in report.logs.iter().flat_map(|l| &l.members) {
+        if !members.contains(&member) {
+            members.push(member);
+        }
     }
-    for p in &report.problems {
-        out += &format!("problem  {}: {}\n", p.log, p.what);
+    let width = members.iter().map(|m| m.name.chars().count()).max().unwrap_or(0);
+    for m in members {
+        let expected = match m.expected {
+            Some(true) => "as given",
+            Some(false) => "not as given",
+            None => "not compared",
+        };
+        lines.push(format!("key      {:width$}  {}  {expected}", m.name, m.key));
     }
-    out += &match (report.ok, report.logs.len(), report.problems.len()) {
-        (true, 1, _) => "ok: the log verifies\n".to_owned(),
-        (true, n, _) => format!("ok: {n} logs verify and agree\n"),
-        (false, _, 1) => "failed: 1 problem\n".to_owned(),
-        (false, _, n) => format!("failed: {n} problems\n"),
-    };
-    out
+    lines.extend(report.notes.iter().map(|n| format!("note     {}: {}", n.log, n.what)));
+    lines.extend(report.problems.iter().map(|p| format!("problem  {}: {}", p.log, p.what)));
+    lines.push(match (report.ok, report.logs.len(), report.problems.len()) {
+        (true, 1, _) => "ok: the log verifies".to_owned(),
+        (true, n, _) => format!("ok: {n} logs verify and agree"),
+        (false, _, 1) => "failed: 1 problem".to_owned(),
+        (false, _, n) => format!("failed: {n} problems"),
+    });
+    lines.iter().map(|line| plain(line) + "\n").collect()
+}
+
+/// A line as it is shown.
+pub(super) fn plain(line: &str) -> String {
+    line.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect()
 }

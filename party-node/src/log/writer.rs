@@ -24,12 +24,17 @@ use super::files::{Files, disk};
 use super::store::LogStore;
 use super::{cosigned, sessions};
 
-/// Entries that may wait for the writer.
-const QUEUE_ENTRIES: usize = 1024;
+/// Entries that may wait for the writer. Few, because a node that is killed loses them.
+const QUEUE_ENTRIES: usize = 16;
 /// How long a batch may wait for others.
 const GROUP_MS: u64 = 200;
 /// After this many entries a commit is due at once.
-const GROUP_ENTRIES: usize = 256;
+const GROUP_ENTRIES: usize = 16;
+/// The most entries of one lane that a killed node can lose: those of the commit under way, those in the queue, and the
+/// one that its lane is waiting to queue.
+pub(super) const UNCOMMITTED_ENTRIES: u64 = (GROUP_ENTRIES + QUEUE_ENTRIES + 1) as u64;
+/// The code of a close entry that the next process writes for a killed one.
+pub(super) const INTERRUPTED: &str = "interrupted";
 
 enum Request {
     Append { leaf: Vec<u8>, urgent: bool },
@@ -43,14 +48,17 @@ struct Shared {
     name: String,
     key: [u8; 32],
     failure: Mutex<Option<LogError>>,
-    /// The sessions that began in this process. Held while an entry is queued, so that the order
-    /// in the log is the order of these checks.
+    /// All sessions of this log, 33 bytes each. Held while an entry is queued, so that the order in the log is the order
+    /// of these checks.
     sessions: Mutex<HashMap<[u8; 32], State>>,
 }
 
-/// How far a session that began in this process has come.
+/// How far a session has come.
 #[derive(Copy, Clone, PartialEq, Eq)]
 enum State {
+    /// It is of an earlier process. Its id is kept so that nobody can have it opened again: a dealer cannot tell an old
+    /// id from a new one, and a session with two open entries would spoil the log for good.
+    Past,
     Open,
     Closed,
     Witnessed,
@@ -96,6 +104,8 @@ impl LogWriter {
             .iter()
             .map(|file| format!("removed {file}, left by an interrupted commit"))
             .collect();
+        let past = entries.iter().filter_map(|e| Some((Entry::decode(e).ok()?.session().0, State::Past)));
+        let past: HashMap<_, _> = past.collect();
         for close in interrupted(&entries) {
             recovered.push(format!("closed session {}, interrupted when the node ended", close.session));
             store.append(&[Entry::Close(close).encode()])?;
@@ -106,7 +116,7 @@ impl LogWriter {
             name: name.to_owned(),
             key: public,
             failure: Mutex::default(),
-            sessions: Mutex::default(),
+            sessions: Mutex::new(past),
         });
         let (queue, requests) = sync_channel(QUEUE_ENTRIES);
         let for_thread = Arc::clone(&shared);
@@ -161,11 +171,7 @@ fn interrupted(entries: &[Vec<u8>]) -> Vec<Close> {
         .filter(|s| s.close.is_none())
         .map(|s| Close {
             session: s.open.session,
-            outcome: Outcome::aborted(
-                "interrupted",
-                None,
-                "the node ended before it could close the session",
-            ),
+            outcome: Outcome::aborted(INTERRUPTED, None, "the node ended before it could close the session"),
             rounds: s.rounds(),
             bytes_sent: s.bytes_sent(),
         })

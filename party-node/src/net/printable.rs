@@ -1,5 +1,6 @@
 //! Text from others, made safe to print.
 
+use mpc_core::text::is_plain;
 use quinn::ConnectionError;
 
 use super::hello::REASON_MAX_BYTES;
@@ -20,18 +21,6 @@ pub(crate) fn printable(text: &str, max_bytes: usize) -> String {
 /// address can say them before it has proved anything.
 pub(crate) fn end_in_words(reason: &ConnectionError) -> String {
     printable(&reason.to_string(), REASON_MAX_BYTES)
-}
-
-/// No control character, and none of the invisible ones that reorder, join or break text (Unicode's categories Cf, Zl, Zp
-/// as far as they are assigned, and the fillers).
-fn is_plain(c: char) -> bool {
-    let special = matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
-        | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
-        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}'
-        | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}');
-    !c.is_control() && !special
 }
 
 #[cfg(test)]

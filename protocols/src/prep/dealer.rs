@@ -13,29 +13,21 @@
 //!
 //! **Cost**: the correction bytes of [`Item::correction_bytes`], to party 0 only.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use mpc_core::bits::BitTensor;
-use mpc_core::channel::{ChannelError, CorrectionSource};
-use mpc_core::party::PartyId;
 use mpc_core::prg::{Prg, Seed};
 use mpc_core::ring::Ring;
-use mpc_core::share::{Additive, XorBits};
 use mpc_core::tag::{SessionId, Tag};
 use mpc_core::tensor::Tensor;
-use zeroize::Zeroize;
 
-use super::Preprocessing;
-use super::item::{Comparison, Component, Demand, Holding, Item};
+use super::item::{Holding, Item, MaskPart};
 use super::relation::{Value, derive};
-use crate::correlation::{
-    ComparisonBundle, DaBits, DotTriple, MatmulTriple, SquarePair, Triple, TruncationTuple,
-};
-use crate::error::PrepError;
+use crate::correlation::part_of;
 use crate::session::LANE;
 
-const CORRECTED: PartyId = PartyId::new(0);
+mod party;
+
+pub use party::{DealerPrep, InProcessDealer};
 
 /// Expands one component of one item from one party's seed.
 fn expand<R: Ring>(seed: &Seed, session: &SessionId, index: u32, place: u32, holding: Holding) -> Value<R> {
@@ -43,8 +35,7 @@ fn expand<R: Ring>(seed: &Seed, session: &SessionId, index: u32, place: u32, hol
     if let Some(value) = crate::privacy::tape::play(seed, 64 * index + place, holding) {
         return value;
     }
-    let tag = Tag { lane: LANE, node: index, iteration: 0, round: 0 };
-    let mut prg = Prg::new(seed, session, tag, "dealer", place);
+    let mut prg = Prg::new(seed, session, stream(index), "dealer", place);
     match holding {
         Holding::Ring { count } => Value::Ring(prg.tensor(&[count])),
         Holding::RingLow { count, bits } => {
@@ -52,6 +43,26 @@ fn expand<R: Ring>(seed: &Seed, session: &SessionId, index: u32, place: u32, hol
         }
         Holding::Bits { lanes, len } => Value::Bits(prg.bits(lanes, len)),
     }
+}
+
+/// The rows of a mask that a part is in, from one party's seed.
+fn expand_rows<R: Ring>(seed: &Seed, session: &SessionId, part: &MaskPart) -> Tensor<R> {
+    let [start, end] = part.rows;
+    let shape = [end - start, part.width];
+    #[cfg(test)]
+    if let Some(all) =
+        crate::privacy::tape::play::<R>(seed, 64 * part.mask, Holding::Ring { count: end * part.width })
+    {
+        return all.into_ring().reshape(&[end, part.width]).slice(0, start, end);
+    }
+    let mut prg = Prg::new(seed, session, stream(part.mask), "dealer", 0);
+    prg.skip((start * part.width * R::BYTES) as u64);
+    prg.tensor(&shape)
+}
+
+/// The tag of an item's streams.
+const fn stream(item: u32) -> Tag {
+    Tag { lane: LANE, node: item, iteration: 0, round: 0 }
 }
 
 /// The dealer's side: makes the corrections of a session.
@@ -79,6 +90,9 @@ impl Dealer {
     ) -> Result<(), E> {
         let components = item.components::<R>();
         let (mut free, mut derived) = (vec![], vec![]);
+        if let Item::GivenMatmul { part, .. } = item {
+            free.push(Value::Ring(self.mask_part(part)));
+        }
         for (place, c) in (0..).zip(&components) {
             if c.derived {
                 derived.push((place, *c));
@@ -92,6 +106,15 @@ impl Dealer {
             emit(encode_difference(value, &others, c.holding).into())?;
         }
         Ok(())
+    }
+
+    /// A part of an earlier mask, expanded again: the dealer keeps nothing between items.
+    fn mask_part<R: Ring>(&self, part: &MaskPart) -> Tensor<R> {
+        let share = |seed| expand_rows::<R>(seed, &self.session, part);
+        let mut rows = share(&self.seeds[0]);
+        self.seeds[1..].iter().for_each(|seed| rows.add_assign(&share(seed)));
+        let rows_of_their_own = MaskPart { rows: [0, rows.shape()[0]], ..*part };
+        part_of(&rows, &rows_of_their_own).into_owned()
     }
 
     /// Sum (or XOR) of the expansions of all parties from `first` on.
@@ -128,256 +151,4 @@ fn encode_difference<R: Ring>(value: &mut Value<R>, others: &Value<R>, holding: 
         _ => unreachable!("one component has one holding"),
     }
     out
-}
-
-fn decode_correction<R: Ring>(c: &Component, bytes: &[u8]) -> Option<Value<R>> {
-    Some(match c.holding {
-        Holding::Ring { count } => Value::Ring(Tensor::from_bytes(&[count], bytes)?),
-        Holding::RingLow { count, bits } => {
-            let low = BitTensor::unpack(bits as usize, count, bytes)?;
-            let mut values = Tensor::<R>::zeros(&[count]);
-            for bit in 0..bits {
-                let lane: Tensor<R> = low.lane_to_ring(bit as usize);
-                for (v, &b) in values.as_mut_slice().iter_mut().zip(lane.as_slice()) {
-                    *v += b * R::power_of_two(bit);
-                }
-            }
-            Value::Ring(values)
-        }
-        Holding::Bits { lanes, len } => Value::Bits(BitTensor::unpack(lanes, len, bytes)?),
-    })
-}
-
-/// A dealer in this process, read like a remote one: for trying computations out and for tests. It knows all seeds.
-pub struct InProcessDealer<R> {
-    dealer: Dealer,
-    demand: Option<Demand>,
-    queue: VecDeque<Bytes>,
-    next_item: u32,
-    ring: std::marker::PhantomData<fn() -> R>,
-}
-
-impl<R: Ring> InProcessDealer<R> {
-    /// A dealer that makes what is asked for, or exactly `demand` if one is given.
-    #[must_use]
-    pub const fn new(dealer: Dealer, demand: Option<Demand>) -> Self {
-        Self { dealer, demand, queue: VecDeque::new(), next_item: 0, ring: std::marker::PhantomData }
-    }
-}
-
-/// Where party 0 reads its corrections.
-trait CorrectionReader: Send {
-    fn begin(&mut self, index: u32, item: &Item);
-    fn read(&mut self, index: u32, bytes: usize) -> Result<Bytes, ChannelError>;
-}
-
-/// A correction stream from another process.
-struct Remote(Box<dyn CorrectionSource>);
-
-impl CorrectionReader for Remote {
-    fn begin(&mut self, _index: u32, _item: &Item) {}
-    fn read(&mut self, index: u32, bytes: usize) -> Result<Bytes, ChannelError> {
-        self.0.next(index, bytes)
-    }
-}
-
-impl<R: Ring> CorrectionReader for InProcessDealer<R> {
-    fn begin(&mut self, index: u32, item: &Item) {
-        let item = self.demand.as_ref().and_then(|d| d.items.get(index as usize)).unwrap_or(item);
-        let queue = &mut self.queue;
-        let made: Result<(), std::convert::Infallible> = self.dealer.corrections::<R, _>(index, item, |b| {
-            queue.push_back(b);
-            Ok(())
-        });
-        let Ok(()) = made;
-        self.next_item = index;
-    }
-    fn read(&mut self, index: u32, bytes: usize) -> Result<Bytes, ChannelError> {
-        match self.queue.pop_front() {
-            Some(b) if index == self.next_item && b.len() == bytes => Ok(b),
-            _ => Err(ChannelError::WrongItem { expected: index, got: self.next_item }),
-        }
-    }
-}
-
-/// A party's side: expands its shares, reads corrections if it is party 0.
-pub struct DealerPrep<R: Ring> {
-    me: PartyId,
-    session: SessionId,
-    seed: Seed,
-    source: Option<Box<dyn CorrectionReader>>,
-    demand: Option<Demand>,
-    next: u32,
-    /// Items that were prepared and are not asked for yet.
-    ahead: VecDeque<Vec<Value<R>>>,
-    received_bytes: u64,
-    asked: Vec<Item>,
-}
-
-impl<R: Ring> DealerPrep<R> {
-    /// For a dealer in another process. `source` is needed at party 0 alone; requests must follow `demand`.
-    #[must_use]
-    pub fn remote(
-        me: PartyId,
-        session: SessionId,
-        seed: Seed,
-        source: Option<Box<dyn CorrectionSource>>,
-        demand: Demand,
-    ) -> Self {
-        let source = source.map(|s| Box::new(Remote(s)) as Box<dyn CorrectionReader>);
-        Self::build(me, session, seed, source, Some(demand))
-    }
-
-    /// For a dealer in this process, at party 0 given as `source`. Without a demand, anything may be asked for.
-    #[must_use]
-    pub fn in_process(
-        me: PartyId,
-        session: SessionId,
-        seed: Seed,
-        source: Option<InProcessDealer<R>>,
-        demand: Option<Demand>,
-    ) -> Self {
-        let source = source.map(|s| Box::new(s) as Box<dyn CorrectionReader>);
-        Self::build(me, session, seed, source, demand)
-    }
-
-    fn build(
-        me: PartyId,
-        session: SessionId,
-        seed: Seed,
-        source: Option<Box<dyn CorrectionReader>>,
-        demand: Option<Demand>,
-    ) -> Self {
-        let (ahead, asked) = (VecDeque::new(), vec![]);
-        Self { me, session, seed, source, demand, next: 0, ahead, received_bytes: 0, asked }
-    }
-
-    /// The next item's components: expanded, or received.
-    fn draw(&mut self, item: Item) -> Result<std::vec::IntoIter<Value<R>>, PrepError> {
-        let index = self.next;
-        if let Some(demand) = &self.demand {
-            let agreed = demand.items.get(index as usize).copied();
-            if agreed != Some(item) {
-                return Err(PrepError::Unexpected { index, agreed, asked: item });
-            }
-        }
-        self.next += 1;
-        self.asked.push(item);
-        let values = match self.ahead.pop_front() {
-            Some(prepared) => prepared,
-            None => self.make(index, item)?,
-        };
-        Ok(values.into_iter())
-    }
-
-    fn make(&mut self, index: u32, item: Item) -> Result<Vec<Value<R>>, PrepError> {
-        if let Some(source) = &mut self.source {
-            source.begin(index, &item);
-        }
-        let mut values = vec![];
-        for (place, c) in (0..).zip(item.components::<R>()) {
-            if !(c.derived && self.me == CORRECTED) {
-                values.push(expand(&self.seed, &self.session, index, place, c.holding));
-                continue;
-            }
-            let source = self.source.as_mut().ok_or(PrepError::NoCorrections)?;
-            let bytes = c.correction_bytes::<R>();
-            let correction = source.read(index, bytes)?;
-            self.received_bytes += bytes as u64;
-            let decoded = decode_correction(&c, &correction);
-            wipe(correction);
-            values.push(decoded.ok_or(PrepError::Malformed { index })?);
-        }
-        Ok(values)
-    }
-
-    /// Everything asked for so far, in order.
-    #[must_use]
-    pub fn asked(&self) -> &[Item] {
-        &self.asked
-    }
-}
-
-/// A correction is this party's share. Where it came in a buffer of its own, that is wiped; where it is a part of what the
-/// network received, the rest of that may still be on its way to somebody.
-fn wipe(correction: Bytes) {
-    if let Ok(mut own) = correction.try_into_mut() {
-        own.as_mut().zeroize();
-    }
-}
-
-fn ring<R: Ring>(values: &mut std::vec::IntoIter<Value<R>>, shape: &[usize]) -> Additive<R> {
-    match values.next() {
-        Some(value) => Additive::from_share(value.into_ring().reshape(shape)),
-        None => unreachable!("the item's layout has this component"),
-    }
-}
-
-fn bits<R: Ring>(values: &mut std::vec::IntoIter<Value<R>>) -> XorBits {
-    match values.next() {
-        Some(value) => XorBits::from_share(value.into_bits()),
-        None => unreachable!("the item's layout has this component"),
-    }
-}
-
-impl<R: Ring> Preprocessing<Additive<R>> for DealerPrep<R> {
-    fn triple(&mut self, len: usize) -> Result<Triple<Additive<R>>, PrepError> {
-        let v = &mut self.draw(Item::Triple { len })?;
-        Ok(Triple { a: ring(v, &[len]), b: ring(v, &[len]), c: ring(v, &[len]) })
-    }
-
-    fn square(&mut self, len: usize) -> Result<SquarePair<Additive<R>>, PrepError> {
-        let v = &mut self.draw(Item::Square { len })?;
-        Ok(SquarePair { a: ring(v, &[len]), c: ring(v, &[len]) })
-    }
-
-    fn dot(&mut self, len: usize, terms: usize) -> Result<DotTriple<Additive<R>>, PrepError> {
-        let v = &mut self.draw(Item::Dot { len, terms })?;
-        Ok(DotTriple { a: ring(v, &[len * terms]), b: ring(v, &[len * terms]), c: ring(v, &[len]), terms })
-    }
-
-    fn matmul(&mut self, m: usize, k: usize, n: usize) -> Result<MatmulTriple<Additive<R>>, PrepError> {
-        let v = &mut self.draw(Item::Matmul { m, k, n })?;
-        Ok(MatmulTriple { a: ring(v, &[m, k]), b: ring(v, &[k, n]), c: ring(v, &[m, n]) })
-    }
-
-    fn truncation(&mut self, len: usize, bits: u32) -> Result<TruncationTuple<Additive<R>>, PrepError> {
-        let v = &mut self.draw(Item::Truncation { len, bits })?;
-        Ok(TruncationTuple { r: ring(v, &[len]), w: ring(v, &[len]), e: ring(v, &[len]), bits })
-    }
-
-    fn comparison(&mut self, spec: Comparison) -> Result<ComparisonBundle<Additive<R>>, PrepError> {
-        let v = &mut self.draw(Item::Comparison(spec))?;
-        Ok(ComparisonBundle {
-            spec,
-            r: ring(v, &[spec.len]),
-            r_bits: bits(v),
-            block_products: bits(v),
-            tree_masks: bits(v).into(),
-            tree_products: bits(v).into(),
-            b: spec.arithmetic.then(|| DaBits { xor: bits(v), ring: ring(v, &[spec.trees * spec.len]) }),
-            rb: spec.product.then(|| ring(v, &[spec.len])),
-            powers: spec.powers.then(|| (ring(v, &[spec.len]), ring(v, &[spec.len]))),
-        })
-    }
-
-    fn dabits(&mut self, len: usize) -> Result<DaBits<Additive<R>>, PrepError> {
-        let v = &mut self.draw(Item::DaBits { len })?;
-        Ok(DaBits { xor: bits(v), ring: ring(v, &[len]) })
-    }
-
-    fn prepare(&mut self) -> Result<(), PrepError> {
-        let agreed = self.demand.as_ref().map_or(0, |d| d.items.len());
-        for index in self.next as usize + self.ahead.len()..agreed {
-            let item = self.demand.as_ref().and_then(|d| d.items.get(index)).copied();
-            let item = item.expect("invariant: the index is below the number of items");
-            let values = self.make(index as u32, item)?;
-            self.ahead.push_back(values);
-        }
-        Ok(())
-    }
-
-    fn received_bytes(&self) -> u64 {
-        self.received_bytes
-    }
 }

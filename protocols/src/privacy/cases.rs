@@ -1,4 +1,4 @@
-//! The protocols held against their views.
+//! Products, truncation, inputs and outputs held against their views.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,11 +11,11 @@ use mpc_core::tag::SessionId;
 use mpc_core::tensor::Tensor;
 
 use super::{
-    Case, Tapped, assert_same_views, assert_uniform_pairs, enumerated, fresh, histogram, tape, views,
+    Case, Tapped, assert_same_views, assert_uniform_pairs, enumerated, fresh, histogram, mixed, tape, views,
 };
 use crate::correlation::Padded;
-use crate::prep::dealer::DealerPrep;
-use crate::prep::{Comparison, Item, Preprocessing};
+use crate::prep::dealer::{Dealer, DealerPrep};
+use crate::prep::{Item, MaskPart, Preprocessing};
 use crate::session::Session;
 use crate::trial;
 
@@ -37,16 +37,6 @@ const TRUNCATE: Case = Case {
     protocol: |cx, s| crate::truncate::truncate(cx, &s[0], 2).map(drop),
     layout: &[(1, 0)],
 };
-const RELU: Case = Case {
-    item: |len| {
-        let spec = Comparison { arithmetic: true, product: true, ..Comparison::new(len) };
-        Item::Comparison(spec)
-    },
-    inputs: 1,
-    protocol: |cx, s| crate::compare::relu(cx, &s[0]).map(drop),
-    layout: &[(1, 0), (0, 2), (0, 1)],
-};
-
 #[test]
 fn multiplication_shows_nothing() {
     // a and b of the honest party, 2^16 values; as party 0 it has c from the dealer, so that is all its randomness.
@@ -65,13 +55,6 @@ fn truncation_shows_nothing() {
     assert_same_views(&TRUNCATE, &[0, 8, 16], 18, |_| true);
 }
 
-#[test]
-fn relu_shows_nothing() {
-    // r (8 bits), the two tree masks and b: all of party 0's own randomness. Components 1, 2, 4, 6, 7 are derived.
-    assert_same_views(&RELU, &[0, 63, 63, 8, 63, 10, 63, 63], 11, |h| h.index() == 0);
-    assert_uniform_pairs(&RELU);
-}
-
 /// Inner products of two terms.
 const DOT: Case = Case {
     item: |len| Item::Dot { len, terms: 2 },
@@ -83,20 +66,9 @@ const DOT: Case = Case {
     },
     layout: &[(4, 0)],
 };
-/// The sign as a shared bit, then as a ring element by a doubly shared bit of its own.
-const SIGN: Case = Case {
-    item: |len| Item::Comparison(Comparison::new(len)),
-    inputs: 1,
-    protocol: |cx, s| {
-        let bits = crate::compare::sign_bits(cx, &s[0])?;
-        crate::convert::to_ring(cx, &bits).map(drop)
-    },
-    layout: &[(1, 0), (0, 2), (0, 1)],
-};
 #[test]
-fn inner_products_and_signs_show_nothing() {
+fn inner_products_show_nothing() {
     assert_uniform_pairs(&DOT);
-    assert_uniform_pairs(&SIGN);
 }
 
 #[test]
@@ -114,19 +86,6 @@ fn a_leak_would_be_seen() {
     };
     let view = |x: u8| histogram(views(2, PartyId::new(0), &leaky, 1 << 16, &[x], enumerated(&[0, 8])));
     assert!(view(0) != view(1));
-}
-
-/// Two ReLUs at once: the batch is doubled.
-const CLAMP: Case = Case {
-    item: |len| Item::Comparison(Comparison { arithmetic: true, product: true, ..Comparison::new(2 * len) }),
-    inputs: 1,
-    protocol: |cx, s| crate::compare::clamp(cx, &s[0], Z8(250), Z8(20)).map(drop),
-    layout: &[(2, 0), (0, 4), (0, 2)],
-};
-
-#[test]
-fn clamping_shows_nothing() {
-    assert_uniform_pairs(&CLAMP);
 }
 
 /// What party 0, honest, sends when `protocol` runs in a session of its own, and what each party returns.
@@ -175,6 +134,53 @@ fn a_matrix_product_shows_nothing() {
     let first = messages(0, 0);
     assert_eq!(first.len(), 1 << 16, "every pair of openings occurs once");
     assert!(first == messages(3, 200));
+}
+
+#[test]
+fn two_products_with_one_mask_show_nothing() {
+    // What party 1 sends and what the dealer sends party 0 about it: one entry, opened once and multiplied twice. All of party
+    // 1's streams are drawn, and every pair of bits of the five values is held against uniformity.
+    const SAMPLES: u64 = 1 << 16;
+    let session = SessionId([3; 32]);
+    let seeds = [Seed::new(fresh_key()), Seed::new(fresh_key())];
+    tape::record(&seeds[0], Arc::new(|place, _, _| u64::from(place) * 41 + 9));
+    let share = |v: u8| Additive::from_share(Tensor::filled(&[1, 1], Z8(v)));
+    let byte = |p: &Padded<Additive<Z8>>| p.sharing().value_share().as_slice()[0].0;
+    let part = MaskPart { mask: 0, width: 1, rows: [0, 1], columns: [0, 1], transposed: false };
+    for (x, y, again) in [(0, 0, 0), (255, 3, 3), (127, 128, 1)] {
+        let views: Vec<[u8; 5]> = (0..SAMPLES)
+            .map(|sample| {
+                let name = fresh() << 24 ^ sample;
+                tape::record(
+                    &seeds[1],
+                    Arc::new(move |place, _, _| mixed(mixed(name ^ u64::from(place) << 56))),
+                );
+                let mut prep =
+                    DealerPrep::<Z8>::in_process(PartyId::new(1), session, seeds[1].clone(), None, None);
+                let (_, d) = prep.reusable_mask(1, 1).unwrap().mask(&share(x), session);
+                let (_, e) = prep.given_matmul(part, 1).unwrap().mask(&share(y));
+                let (_, e_again) = prep.given_matmul(part, 1).unwrap().mask(&share(again));
+                let correction = |index: u32| {
+                    let (mut sent, item) = (0, Item::GivenMatmul { part, n: 1 });
+                    let dealer = Dealer::new(session, seeds.to_vec());
+                    let made: Result<(), std::convert::Infallible> =
+                        dealer.corrections::<Z8, _>(index, &item, |bytes| {
+                            sent = bytes[0];
+                            Ok(())
+                        });
+                    let Ok(()) = made;
+                    sent
+                };
+                [byte(&d), byte(&e), byte(&e_again), correction(1), correction(2)]
+            })
+            .collect();
+        let bit = |view: &[u8; 5], i: usize| view[i / 8] >> (i % 8) & 1 == 1;
+        for (i, j) in (0..40).flat_map(|i| (0..i).map(move |j| (i, j))) {
+            let ones = views.iter().filter(|v| bit(v, i) ^ bit(v, j)).count() as f64;
+            let deviation = (ones - SAMPLES as f64 / 2.0) / (SAMPLES as f64 / 4.0).sqrt();
+            assert!(deviation.abs() < 6.5, "bits {i} and {j} are {deviation} σ off, inputs {x} {y} {again}");
+        }
+    }
 }
 
 #[test]

@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use mpc_core::transcript::Entry;
+use mpc_core::channel::Peer;
+use mpc_core::party::PartyId;
+use mpc_core::transcript::{Close, Entry, Outcome};
 
-use super::super::{render, verify};
-use super::session::Plan;
+use super::super::{LogWriter, render, verify};
+use super::cosigned::{cosign, cosigned_session};
+use super::session::{Plan, key_of};
 use super::verifier::{assert_ok, copy, only_problem, rewritten, temp};
 
 fn second(plan: &Plan) -> Plan {
@@ -91,4 +94,51 @@ fn a_session_that_was_given_up_or_left_open_may_be_absent_and_is_noted() {
     let report = verify(&[open, old[1].clone()], &[]);
     assert_ok(&report);
     assert!(noted(&report), "{}", render(&report));
+}
+
+/// A claim of one is not the other's word; a cosignature is, if it can be about nothing else.
+#[test]
+fn an_absent_session_is_the_owners_claim_or_the_others_own_word() {
+    let root = temp();
+    let plan = Plan::new(2, 3);
+    let dirs = cosigned_session(&plan, root.path());
+    let (bureau, made_up) = (root.path().join("old/bureau"), root.path().join("made-up/bank"));
+    copy(&dirs[1], &bureau);
+    // The bank says that there was another session, and puts what the bureau signed after the first beside it.
+    copy(&dirs[0], &made_up);
+    let other = second(&plan);
+    let writer = LogWriter::open(&made_up, "bank", key_of("bank")).unwrap();
+    let open = other.open(Peer::Party(PartyId::new(0)));
+    let close = Close { session: other.session(), outcome: Outcome::Completed, rounds: 0, bytes_sent: 0 };
+    writer.handle().append(&open).unwrap();
+    writer.handle().append(&Entry::Close(close)).unwrap();
+    writer.close().unwrap();
+    let claimed = |report: &super::super::Report| {
+        let problem = only_problem(report);
+        assert!(problem.what.contains("bank says that it was completed with bureau"), "{}", problem.what);
+        assert!(problem.what.contains("either bank made it up, or bureau's log"), "{}", problem.what);
+    };
+    claimed(&verify(&[made_up.clone(), bureau.clone()], &[]));
+    // A cosignature that the bureau gave after a third session covers the second's entries, and not what they say.
+    let third = Plan { number: 3, ..plan.clone() };
+    let writer = LogWriter::open(&made_up, "bank", key_of("bank")).unwrap();
+    let Entry::SessionOpen(opened) = third.open(Peer::Party(PartyId::new(0))) else { panic!("open") };
+    let close = Close {
+        session: third.session(),
+        outcome: Outcome::aborted("x", None, "y"),
+        rounds: 0,
+        bytes_sent: 0,
+    };
+    writer.handle().append(&Entry::SessionOpen(opened)).unwrap();
+    writer.handle().append(&Entry::Close(close)).unwrap();
+    writer.close().unwrap();
+    cosign(&other, &made_up, &["bureau"]);
+    claimed(&verify(&[made_up, bureau.clone()], &[]));
+    // The bureau was in the second session, cosigned the bank's log after it, and was put back.
+    assert_eq!(cosigned_session(&other, root.path()), dirs);
+    let report = verify(&[dirs[0].clone(), bureau], &[]);
+    let problem = only_problem(&report);
+    for words in ["bank says", "bureau cosigned it at 2023-11-14T22:13:20Z", "by its own word"] {
+        assert!(problem.what.contains(words), "{}", problem.what);
+    }
 }

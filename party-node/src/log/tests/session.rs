@@ -28,7 +28,7 @@ pub(super) fn key_of(name: &str) -> SigningKey {
     SigningKey::from_bytes(&seed)
 }
 
-fn member(name: &str) -> Member {
+pub(super) fn member(name: &str) -> Member {
     Member { name: name.to_owned(), key: key_of(name).verifying_key().to_bytes() }
 }
 

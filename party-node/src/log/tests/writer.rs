@@ -12,7 +12,7 @@ use mpc_core::transcript::{Batch, Close, Entry, Outcome, PeerDigests, Transcript
 
 use super::super::files::{Disk, Files};
 use super::super::{LogError, LogWriter, render, verify};
-use super::session::{Plan, key_of};
+use super::session::{DEALER, Plan, key_of};
 
 fn me() -> Peer {
     Peer::Party(PartyId::new(0))
@@ -119,6 +119,35 @@ fn entries_outside_their_session_are_refused_and_late_batches_dropped() {
     drop(writer);
     let report = verify(&[root.path().to_owned()], &[]);
     assert!(report.ok && report.notes.is_empty(), "{}", render(&report));
+}
+
+/// All parties together can ask a dealer for an old session again; it must not spoil its log with it.
+#[test]
+fn a_session_of_an_earlier_process_is_not_opened_again() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join(DEALER);
+    let open_log = || LogWriter::open(&dir, DEALER, key_of(DEALER)).unwrap();
+    let plan = Plan { items: 1, ..Plan::new(2, 0) };
+    let (open, session) = (plan.open(Peer::Dealer), plan.session());
+    let close = Entry::Close(Close { session, outcome: Outcome::Completed, rounds: 0, bytes_sent: 0 });
+    let first = open_log();
+    first.handle().append(&open).unwrap();
+    first.handle().append(&close).unwrap();
+    drop(first);
+    for _ in 0..2 {
+        let again = open_log();
+        for entry in [&open, &close] {
+            let refused = again.handle().append(entry);
+            assert!(matches!(refused, Err(LogError::SessionNotOpen { .. })), "{refused:?}");
+        }
+        // Others go on.
+        let next = Plan { number: 2, ..plan.clone() };
+        let fresh = again.handle().append(&next.open(Peer::Dealer));
+        assert_eq!(fresh.is_ok(), again.recovered().is_empty());
+        drop(again);
+        let report = verify(std::slice::from_ref(&dir), &[]);
+        assert!(report.ok, "{}", render(&report));
+    }
 }
 
 /// A disk that is full from some moment on.

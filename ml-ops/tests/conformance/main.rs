@@ -3,10 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use ml_ops::{Axis, Owner, Program, ProgramBuilder, ProgramError, Value, reference, run_local};
+use ml_ops::{Owner, Program, ProgramBuilder, ProgramError, Value, reference, run_local};
 use mpc_core::fixed::FracBits;
 use mpc_core::party::PartyId;
-use ndarray::{Array2, ArrayD, arr1, arr2};
+use ndarray::{Array2, ArrayD};
+
+mod arithmetic;
+mod order;
+mod ranks;
+mod reuse;
+mod settings;
 
 type Build = fn(&mut ProgramBuilder, Value, Value) -> Result<Value, ProgramError>;
 
@@ -28,164 +34,7 @@ const COLUMNS: usize = 3;
 
 /// Every operation with operands of every kind: x and y are secret and \[5, 3\].
 fn cases() -> Vec<(&'static str, Tolerance, Build)> {
-    use Tolerance::{Exact, Factor, Sigmoid, Unit};
-    vec![
-        ("add", Exact, |p, x, y| p.add(x, y)),
-        ("add row", Exact, |p, x, y| {
-            let y = p.slice(y, Axis(0), 2..3)?;
-            p.add(x, y)
-        }),
-        ("add constant", Exact, |p, x, _| {
-            let k = p.constant(&arr1(&[0.5, -1.25, 3.0]).into_dyn())?;
-            p.add(k, x)
-        }),
-        ("add bit to fixed", Exact, |p, x, y| {
-            let bit = p.less(x, y)?;
-            p.add(bit, x)
-        }),
-        ("add public", Exact, |p, x, _| p.add_public(x, -2.5)),
-        ("sub", Exact, |p, x, y| p.sub(x, y)),
-        ("sub from constant", Exact, |p, x, _| {
-            let k = p.number(1.5)?;
-            p.sub(k, x)
-        }),
-        ("neg", Exact, |p, x, _| p.neg(x)),
-        ("mul", Unit, |p, x, y| p.mul(x, y)),
-        ("mul column by row", Unit, |p, x, y| {
-            let column = p.slice(x, Axis(1), 0..1)?;
-            let row = p.slice(y, Axis(0), 0..1)?;
-            p.mul(column, row)
-        }),
-        ("mul constant", Unit, |p, x, _| {
-            let k = p.constant(&arr1(&[0.5, -1.25, 3.0]).into_dyn())?;
-            p.mul(x, k)
-        }),
-        ("mul integers", Exact, |p, x, _| {
-            let k = p.constant(&arr1(&[2.0, -1.0, 3.0]).into_dyn())?;
-            p.mul(k, x)
-        }),
-        ("mul bits", Exact, |p, x, y| {
-            let (a, b) = (p.less(x, y)?, p.greater_equal(x, y)?);
-            p.mul(a, b)
-        }),
-        ("mul bit by fixed", Exact, |p, x, y| {
-            let bit = p.less(x, y)?;
-            p.mul(bit, y)
-        }),
-        ("square", Unit, |p, x, _| p.square(x)),
-        ("matmul", Unit, |p, x, y| {
-            let t = p.transpose(y)?;
-            p.matmul(x, t)
-        }),
-        ("matmul by constant", Unit, |p, x, _| {
-            let k = p.constant(&arr2(&[[0.5, 1.5], [-1.25, 0.0], [2.0, 7.5]]).into_dyn())?;
-            p.matmul(x, k)
-        }),
-        ("matmul of integers", Exact, |p, x, _| {
-            let k = p.constant(&Array2::from_shape_fn((2, ROWS), |(i, j)| (i + j) as f64).into_dyn())?;
-            p.matmul(k, x)
-        }),
-        ("dense", Unit, |p, x, y| {
-            let w = p.transpose(y)?;
-            let b = p.reshape(x, [ROWS * COLUMNS])?;
-            let b = p.slice(b, Axis(0), 0..ROWS)?;
-            p.dense(x, w, b)
-        }),
-        ("dense with public weights", Unit, |p, x, _| {
-            let w = p.constant(&arr2(&[[0.5, 1.5], [-1.25, 0.0], [2.0, 7.5]]).into_dyn())?;
-            let b = p.constant(&arr1(&[0.75, -3.0]).into_dyn())?;
-            p.dense(x, w, b)
-        }),
-        ("dense of bits", Exact, |p, x, y| {
-            let bits = p.less(x, y)?;
-            let w = p.constant(&arr2(&[[3.0], [5.0], [7.0]]).into_dyn())?;
-            let b = p.constant(&arr1(&[0.5]).into_dyn())?;
-            p.dense(bits, w, b)
-        }),
-        ("sum of rows", Exact, |p, x, _| p.sum(x, Axis(0))),
-        ("sum of columns", Exact, |p, x, _| p.sum(x, Axis(1))),
-        ("sum to a number", Exact, |p, x, _| {
-            let s = p.sum(x, Axis(0))?;
-            p.sum(s, Axis(0))
-        }),
-        ("mean of fives", Factor(1e-6), |p, x, _| p.mean(x, Axis(0))),
-        ("mean of fours", Unit, |p, x, _| {
-            let x = p.slice(x, Axis(0), 0..4)?;
-            p.mean(x, Axis(0))
-        }),
-        ("mean of one", Exact, |p, x, _| {
-            let x = p.slice(x, Axis(0), 0..1)?;
-            p.mean(x, Axis(0))
-        }),
-        ("mean of bits", Factor(1e-6), |p, x, y| {
-            let bits = p.less(x, y)?;
-            p.mean(bits, Axis(1))
-        }),
-        ("scale by integer", Exact, |p, x, _| p.scale(x, -3.0)),
-        ("scale by fraction", Factor(1e-6), |p, x, _| p.scale(x, 0.001)),
-        ("scale bits", Exact, |p, x, y| {
-            let bits = p.greater(x, y)?;
-            p.scale(bits, 0.5)
-        }),
-        ("reshape", Exact, |p, x, _| p.reshape(x, [COLUMNS, ROWS])),
-        ("slice", Exact, |p, x, _| p.slice(x, Axis(1), 1..3)),
-        ("concat", Exact, |p, x, y| p.concat(&[x, y, x], Axis(1))),
-        ("concat with constants and bits", Exact, |p, x, y| {
-            let ones = p.constant(&Array2::from_elem((ROWS, 1), 1.0).into_dyn())?;
-            let bits = p.less(x, y)?;
-            p.concat(&[ones, x, bits], Axis(1))
-        }),
-        ("transpose", Exact, |p, x, _| p.transpose(x)),
-        ("less", Exact, |p, x, y| p.less(x, y)),
-        ("less than constant", Exact, |p, x, _| {
-            let k = p.number(0.5)?;
-            p.less(x, k)
-        }),
-        ("greater", Exact, |p, x, y| p.greater(x, y)),
-        ("less_equal", Exact, |p, x, y| p.less_equal(x, y)),
-        ("greater_equal", Exact, |p, x, y| p.greater_equal(x, y)),
-        ("compare counts", Exact, |p, x, y| {
-            let bits = p.less(x, y)?;
-            let votes = p.sum(bits, Axis(1))?;
-            let most = p.number(1.5)?;
-            p.greater(votes, most)
-        }),
-        ("select", Exact, |p, x, y| {
-            let bit = p.less(x, y)?;
-            p.select(bit, x, y)
-        }),
-        ("select constants", Exact, |p, x, y| {
-            let bit = p.less(x, y)?;
-            let (a, b) = (p.number(2.5)?, p.number(-1.0)?);
-            p.select(bit, a, b)
-        }),
-        ("select by constant", Exact, |p, x, y| {
-            let bit = p.constant(&arr1(&[1.0, 0.0, 1.0]).into_dyn())?;
-            p.select(bit, x, y)
-        }),
-        ("select rows", Exact, |p, x, y| {
-            let (a, b) = (p.slice(x, Axis(1), 0..1)?, p.slice(y, Axis(1), 0..1)?);
-            let bit = p.less(a, b)?;
-            p.select(bit, x, y)
-        }),
-        ("relu", Exact, |p, x, _| p.relu(x)),
-        ("relu of counts", Exact, |p, x, y| {
-            let (a, b) = (p.less(x, y)?, p.greater(x, y)?);
-            let d = p.sub(a, b)?;
-            p.relu(d)
-        }),
-        ("clamp", Exact, |p, x, _| p.clamp(x, -1.5, 2.25)),
-        ("clamp of bits", Exact, |p, x, y| {
-            let bits = p.less(x, y)?;
-            p.clamp(bits, 0.25, 0.5)
-        }),
-        ("sigmoid", Sigmoid, |p, x, _| p.sigmoid(x)),
-        ("sigmoid of bits", Sigmoid, |p, x, y| {
-            let bits = p.less(x, y)?;
-            p.sigmoid(bits)
-        }),
-        ("assume_range", Exact, |p, x, _| p.assume_range(x, 16.0)),
-    ]
+    [arithmetic::cases(), order::cases(), ranks::cases(), reuse::cases()].concat()
 }
 
 /// Multiples of 2^−8 between ±16, so that every scale represents them; with equal elements, zeros and extremes.
@@ -207,8 +56,18 @@ fn inputs() -> BTreeMap<String, ArrayD<f64>> {
 }
 
 fn program(parties: usize, frac: u32, build: Build) -> Result<Program, ProgramError> {
+    program_with(parties, frac, |_| (), build)
+}
+
+fn program_with(
+    parties: usize,
+    frac: u32,
+    settings: impl Fn(&mut ProgramBuilder),
+    build: Build,
+) -> Result<Program, ProgramError> {
     let names = &["a", "b", "c", "d", "e"][..parties];
     let mut p = Program::builder("case", FracBits::new(frac).expect("supported fraction bits"), names);
+    settings(&mut p);
     let x = p.input("x", Owner(0), [ROWS, COLUMNS], 16.0)?;
     let y = p.input("y", Owner(1), [ROWS, COLUMNS], 16.0)?;
     let z = build(&mut p, x, y)?;

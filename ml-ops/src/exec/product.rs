@@ -1,0 +1,63 @@
+//! Matrix products, and the matrices that are opened once for several of them.
+
+use std::collections::BTreeMap;
+
+use mpc_core::ring::Z64;
+use mpc_core::tensor::Tensor;
+use protocols::correlation::MaskedOnce;
+use protocols::error::ProtocolError;
+use protocols::matmul;
+use protocols::reuse::{mask_and_multiply, matmul_masked};
+use protocols::session::Session;
+
+use super::Shareable;
+use super::step::Value;
+use crate::lower::Reuse;
+use crate::op::NodeId;
+
+/// What was opened once and still has products to come, by node. It is dropped, and with it the mask wiped, after the last.
+pub(super) struct Masked<S: Shareable>(BTreeMap<NodeId, MaskedOnce<S>>);
+
+mpc_core::secret_types!(serde::Serialize; Masked<mpc_core::share::Additive<Z64>>);
+
+impl<S: Shareable> Masked<S> {
+    pub(super) const fn none() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// The product of the first two of `x`; where it opens a matrix, that follows.
+    pub(super) fn product(
+        &mut self,
+        cx: &mut Session<S>,
+        x: &[&Value<S>],
+        reuse: Option<Reuse>,
+    ) -> Result<Value<S>, ProtocolError> {
+        let (a, b) = match (x[0], x[1]) {
+            (Value::Public(a), Value::Public(b)) => return Ok(Value::Public(a.matmul(b))),
+            (Value::Public(k), Value::Secret(s)) => {
+                return Ok(Value::Secret(s.map_linear(|t| k.matmul(t))));
+            }
+            (Value::Secret(s), Value::Public(k)) => {
+                return Ok(Value::Secret(s.map_linear(|t| t.matmul(k))));
+            }
+            (Value::Secret(a), Value::Secret(b)) => (a, b),
+        };
+        let Some(reuse) = reuse else { return matmul::matmul(cx, a, b).map(Value::Secret) };
+        let transposed = |s: &S| s.map_linear(|t: &Tensor<Z64>| t.permute(&[1, 0]));
+        // X·Y′ = (Y′ᵀ·Xᵀ)ᵀ for a part Y′ of what is opened once.
+        let (part, other) =
+            if reuse.right { (reuse.part.transpose(), &transposed(a)) } else { (reuse.part, b) };
+        let product = if reuse.opens {
+            let (once, product) = mask_and_multiply(cx, x[2].secret(), part, other)?;
+            self.0.insert(reuse.root, once);
+            product
+        } else {
+            let once = self.0.get(&reuse.root).expect("invariant: the first product opens the matrix");
+            matmul_masked(cx, &once.select(part), other)?
+        };
+        if reuse.last {
+            self.0.remove(&reuse.root);
+        }
+        Ok(Value::Secret(if reuse.right { transposed(&product) } else { product }))
+    }
+}

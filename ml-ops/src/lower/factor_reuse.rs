@@ -1,0 +1,121 @@
+//! Which matrices are opened once for several products.
+//!
+//! A product of an m×k by a k×n matrix opens mk + kn elements. If its m×k factor was opened before, under a mask that is kept
+//! (`protocols::reuse`), it opens kn alone. So a matrix is masked once where that is less in all; its slices and transposes, and
+//! promises about them, are parts of it and take parts of its mask. The mask opens in the round of the first product, so rounds
+//! stay the same, and which way is taken depends on shapes alone.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use protocols::reuse::Part;
+
+use crate::op::{NodeId, Op};
+use crate::program::Program;
+
+/// How a product uses a matrix that is opened once.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Reuse {
+    /// The node whose value is opened.
+    pub(crate) root: NodeId,
+    /// The part of it that is the factor.
+    pub(crate) part: Part,
+    /// Whether it is the right factor: then the product's transpose is computed.
+    pub(crate) right: bool,
+    /// Whether this product opens it, being the first.
+    pub(crate) opens: bool,
+    /// Whether this is the last product of it.
+    pub(crate) last: bool,
+}
+
+/// A factor of a product: a part of a node's value.
+#[derive(Copy, Clone)]
+struct View {
+    root: NodeId,
+    part: Part,
+}
+
+/// What masking a matrix once would save, and which matrix; of equals the first.
+type Saving = (i128, Reverse<NodeId>);
+
+impl Program {
+    /// For every product that uses a matrix opened once, how.
+    pub(super) fn reused_factors(&self) -> BTreeMap<NodeId, Reuse> {
+        let views = self.views();
+        let mut products: BTreeMap<NodeId, [View; 2]> = BTreeMap::new();
+        let mut users: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
+        for (node, n) in (0..).zip(&self.nodes) {
+            let (Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. }) = n.op else { continue };
+            if let (Some(left), Some(right)) = (views[a as usize], views[b as usize]) {
+                products.insert(node, [left, right]);
+                users.entry(left.root).or_default().push(node);
+                if left.root != right.root {
+                    users.entry(right.root).or_default().push(node);
+                }
+            }
+        }
+        // The largest saving first. A product that is taken lowers what its other factor would save, which is seen when that
+        // one's turn comes.
+        let mut open = products.clone();
+        let mut queue: BinaryHeap<Saving> =
+            users.iter().map(|(&root, of)| (self.saving(root, of, &open), Reverse(root))).collect();
+        let mut reuse = BTreeMap::new();
+        while let Some((saving, Reverse(root))) = queue.pop().filter(|(saving, _)| *saving > 0) {
+            let now = self.saving(root, &users[&root], &open);
+            if now < saving {
+                queue.push((now, Reverse(root)));
+                continue;
+            }
+            let of: Vec<NodeId> = users[&root].iter().copied().filter(|p| open.remove(p).is_some()).collect();
+            for (i, &product) in of.iter().enumerate() {
+                let (part, right) = factor(root, products[&product]).expect("invariant: a user of the root");
+                let (opens, last) = (i == 0, i + 1 == of.len());
+                reuse.insert(product, Reuse { root, part, right, opens, last });
+            }
+        }
+        reuse
+    }
+
+    /// Elements that are not opened if the root is masked once for the products that still have a choice.
+    fn saving(&self, root: NodeId, users: &[NodeId], open: &BTreeMap<NodeId, [View; 2]>) -> i128 {
+        let elements = |part: Part| part.shape().iter().product::<usize>() as i128;
+        let parts = users.iter().filter_map(|p| factor(root, *open.get(p)?));
+        let saved: i128 = parts.map(|(part, _)| elements(part)).sum();
+        saved - self.fact(root).shape.elements() as i128
+    }
+
+    /// Every secret matrix as a part of the value that it was taken from.
+    fn views(&self) -> Vec<Option<View>> {
+        let mut views: Vec<Option<View>> = Vec::with_capacity(self.nodes.len());
+        for (node, n) in (0..).zip(&self.nodes) {
+            let of = |x: NodeId| views[x as usize];
+            let moved = match n.op {
+                Op::Slice { x, axis, start, end } => {
+                    of(x).map(|v| View { part: v.part.slice(axis, start, end), ..v })
+                }
+                Op::Transpose(x) => of(x).map(|v| View { part: v.part.transpose(), ..v }),
+                Op::AssumeRange { x, .. } => of(x),
+                _ => None,
+            };
+            let own = match *n.fact.shape.dims() {
+                [rows, columns] if n.fact.is_secret() => {
+                    Some(View { root: node, part: Part::whole([rows, columns]) })
+                }
+                _ => None,
+            };
+            views.push(moved.or(own));
+        }
+        views
+    }
+}
+
+/// The larger part of the root among a product's factors, and whether it is the right one.
+fn factor(root: NodeId, [left, right]: [View; 2]) -> Option<(Part, bool)> {
+    let elements = |view: &View| view.part.shape().iter().product::<usize>();
+    match (left.root == root, right.root == root) {
+        (true, true) if elements(&right) > elements(&left) => Some((right.part, true)),
+        (true, _) => Some((left.part, false)),
+        (false, true) => Some((right.part, true)),
+        (false, false) => None,
+    }
+}

@@ -1,0 +1,122 @@
+//! What can be interactive in a node, and what it costs.
+
+use mpc_core::fixed::FracBits;
+use mpc_core::share::Sharing;
+use protocols::cost::Cost;
+use protocols::order::Relation;
+use protocols::prep::MaskPart;
+use protocols::reuse::Part;
+use protocols::tournament::Winner;
+use protocols::tree::TreeChoice;
+use protocols::truncate::Rounding;
+use protocols::{matmul, mul, order, relu, reuse, sigmoid, sort, tournament, truncate};
+
+/// One invocation of an interactive protocol.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    Mul {
+        len: usize,
+    },
+    Square {
+        len: usize,
+    },
+    Matmul {
+        m: usize,
+        k: usize,
+        n: usize,
+    },
+    /// Opens a matrix of the given shape and multiplies a part of it.
+    MatmulMasking {
+        shape: [usize; 2],
+        mask: u32,
+        part: Part,
+        n: usize,
+    },
+    MatmulMasked {
+        part: MaskPart,
+        n: usize,
+    },
+    Truncate {
+        len: usize,
+        bits: u32,
+    },
+    Holds {
+        len: usize,
+        relation: Relation,
+    },
+    Sign {
+        len: usize,
+    },
+    MinMax {
+        len: usize,
+    },
+    Relu {
+        len: usize,
+        bits: u32,
+    },
+    Abs {
+        len: usize,
+        bits: u32,
+    },
+    Clamp {
+        len: usize,
+        bits: u32,
+    },
+    Extreme {
+        n: usize,
+        len: usize,
+        with: Winner,
+    },
+    Sort {
+        n: usize,
+        len: usize,
+        payloads: usize,
+        keep: usize,
+    },
+    Sigmoid {
+        len: usize,
+    },
+}
+
+impl Step {
+    /// Cost for `n` parties, with trees of the given shape.
+    pub(super) fn cost<S: Sharing>(
+        self,
+        parties: usize,
+        frac: FracBits,
+        rounding: Rounding,
+        tree: TreeChoice,
+    ) -> Cost {
+        match self {
+            Self::Mul { len } => mul::mul_cost::<S>(parties, len),
+            Self::Square { len } => mul::square_cost::<S>(parties, len),
+            Self::Matmul { m, k, n } => matmul::cost::<S>(parties, m, k, n),
+            Self::MatmulMasking { shape, mask, part, n } => {
+                reuse::mask_and_multiply_cost::<S>(parties, mask, shape, part, n)
+            }
+            Self::MatmulMasked { part, n } => reuse::matmul_masked_cost::<S>(parties, part, n),
+            Self::Truncate { len, bits } => truncate::divide_cost::<S>(parties, len, bits, rounding, tree),
+            Self::Holds { len, relation } => order::holds_cost::<S>(parties, len, relation, tree),
+            Self::Sign { len } => order::sign_cost::<S>(parties, len, tree),
+            Self::MinMax { len } => order::min_max_cost::<S>(parties, len, tree),
+            Self::Relu { len, bits } => relu::relu_cost::<S>(parties, len, bits, tree),
+            Self::Abs { len, bits } => relu::abs_cost::<S>(parties, len, bits, tree),
+            Self::Clamp { len, bits } => relu::clamp_cost::<S>(parties, len, bits, tree),
+            Self::Extreme { n, len, with } => tournament::extreme_cost::<S>(parties, n, len, with, tree),
+            Self::Sort { n, len, payloads, keep } => {
+                sort::sort_cost::<S>(parties, n, len, payloads, keep, tree)
+            }
+            Self::Sigmoid { len } => sigmoid::cost::<S>(parties, len, frac, rounding, tree),
+        }
+    }
+
+    /// Whether the step compares, so that its cost depends on the shape of trees.
+    pub(super) const fn has_trees(self, rounding: Rounding) -> bool {
+        match self {
+            Self::Mul { .. } | Self::Square { .. } | Self::Matmul { .. } => false,
+            Self::MatmulMasking { .. } | Self::MatmulMasked { .. } => false,
+            Self::Truncate { .. } => matches!(rounding, Rounding::Exact),
+            _ => true,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What holds for a whole program: how truncations round, and which shapes comparisons take. Parts of the program's digest,
+//! because all parties and the dealer must do the same.
+
+pub use protocols::truncate::Rounding;
+
+use mpc_core::ring::Z64;
+use protocols::cost::Cost;
+use protocols::tree::{Link, TreeChoice};
+
+/// Which shape the trees of comparisons take.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Trees {
+    /// The same everywhere.
+    Fixed(TreeChoice),
+    /// For every operation that with which it takes least time between parties on such a link. The parties agree on the
+    /// link; what a node knows of its own network does not matter.
+    For(Link),
+}
+
+impl Trees {
+    /// The shape for an operation of this cost.
+    pub(crate) fn choose(self, cost: impl Fn(TreeChoice) -> Cost) -> TreeChoice {
+        match self {
+            Self::Fixed(tree) => tree,
+            Self::For(link) => link.choose::<Z64>(cost),
+        }
+    }
+}
+
+impl std::fmt::Display for Trees {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fixed(tree) => tree.fmt(f),
+            Self::For(link) => write!(f, "for {link}"),
+        }
+    }
+}
+
+/// Both.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Settings {
+    pub(crate) rounding: Rounding,
+    pub(crate) trees: Trees,
+}

@@ -1,0 +1,327 @@
+//! A party's side of the dealer, in another process or in this one.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use mpc_core::bits::BitTensor;
+use mpc_core::channel::{ChannelError, CorrectionSource};
+use mpc_core::party::PartyId;
+use mpc_core::prg::Seed;
+use mpc_core::ring::Ring;
+use mpc_core::share::{Additive, XorBits};
+use mpc_core::tag::SessionId;
+use mpc_core::tensor::Tensor;
+use zeroize::Zeroize;
+
+use super::{Dealer, expand};
+use crate::correlation::{
+    ComparisonBundle, DaBits, DotTriple, GivenTriple, MatmulTriple, PayloadMask, QuotientParts, ReusableMask,
+    RingBits, SquarePair, Triple, TruncationTuple,
+};
+use crate::error::PrepError;
+use crate::prep::Preprocessing;
+use crate::prep::comparison::{Comparison, Question};
+use crate::prep::demand::Demand;
+use crate::prep::item::{Component, Holding, Item, MaskPart};
+use crate::prep::relation::Value;
+
+/// Who receives the corrections.
+const CORRECTED: PartyId = PartyId::new(0);
+
+fn decode_correction<R: Ring>(c: &Component, bytes: &[u8]) -> Option<Value<R>> {
+    Some(match c.holding {
+        Holding::Ring { count } => Value::Ring(Tensor::from_bytes(&[count], bytes)?),
+        Holding::RingLow { count, bits } => {
+            let low = BitTensor::unpack(bits as usize, count, bytes)?;
+            let mut values = Tensor::<R>::zeros(&[count]);
+            for bit in 0..bits {
+                let lane: Tensor<R> = low.lane_to_ring(bit as usize);
+                for (v, &b) in values.as_mut_slice().iter_mut().zip(lane.as_slice()) {
+                    *v += b * R::power_of_two(bit);
+                }
+            }
+            Value::Ring(values)
+        }
+        Holding::Bits { lanes, len } => Value::Bits(BitTensor::unpack(lanes, len, bytes)?),
+    })
+}
+
+/// A dealer in this process, read like a remote one: for trying computations out and for tests. It knows all seeds.
+pub struct InProcessDealer<R> {
+    dealer: Dealer,
+    demand: Option<Demand>,
+    queue: VecDeque<Bytes>,
+    next_item: u32,
+    ring: std::marker::PhantomData<fn() -> R>,
+}
+
+impl<R: Ring> InProcessDealer<R> {
+    /// A dealer that makes what is asked for, or exactly `demand` if one is given.
+    #[must_use]
+    pub const fn new(dealer: Dealer, demand: Option<Demand>) -> Self {
+        Self { dealer, demand, queue: VecDeque::new(), next_item: 0, ring: std::marker::PhantomData }
+    }
+}
+
+/// Where party 0 reads its corrections.
+trait CorrectionReader: Send {
+    fn begin(&mut self, index: u32, item: &Item);
+    fn read(&mut self, index: u32, bytes: usize) -> Result<Bytes, ChannelError>;
+}
+
+/// A correction stream from another process.
+struct Remote(Box<dyn CorrectionSource>);
+
+impl CorrectionReader for Remote {
+    fn begin(&mut self, _index: u32, _item: &Item) {}
+    fn read(&mut self, index: u32, bytes: usize) -> Result<Bytes, ChannelError> {
+        self.0.next(index, bytes)
+    }
+}
+
+impl<R: Ring> CorrectionReader for InProcessDealer<R> {
+    fn begin(&mut self, index: u32, item: &Item) {
+        let item = self.demand.as_ref().and_then(|d| d.items.get(index as usize)).unwrap_or(item);
+        let queue = &mut self.queue;
+        let made: Result<(), std::convert::Infallible> = self.dealer.corrections::<R, _>(index, item, |b| {
+            queue.push_back(b);
+            Ok(())
+        });
+        let Ok(()) = made;
+        self.next_item = index;
+    }
+    fn read(&mut self, index: u32, bytes: usize) -> Result<Bytes, ChannelError> {
+        match self.queue.pop_front() {
+            Some(b) if index == self.next_item && b.len() == bytes => Ok(b),
+            _ => Err(ChannelError::WrongItem { expected: index, got: self.next_item }),
+        }
+    }
+}
+
+/// A party's side: expands its shares, reads corrections if it is party 0.
+pub struct DealerPrep<R: Ring> {
+    me: PartyId,
+    session: SessionId,
+    seed: Seed,
+    source: Option<Box<dyn CorrectionReader>>,
+    demand: Option<Demand>,
+    next: u32,
+    /// Corrections that were received ahead, of the items from `next` on. Everything else is expanded when it is used, which
+    /// takes less time than to keep it.
+    ahead: VecDeque<Vec<Bytes>>,
+    received_bytes: u64,
+    asked: Vec<Item>,
+    ring: std::marker::PhantomData<fn() -> R>,
+}
+
+impl<R: Ring> DealerPrep<R> {
+    /// For a dealer in another process. `source` is needed at party 0 alone; requests must follow `demand`.
+    #[must_use]
+    pub fn remote(
+        me: PartyId,
+        session: SessionId,
+        seed: Seed,
+        source: Option<Box<dyn CorrectionSource>>,
+        demand: Demand,
+    ) -> Self {
+        let source = source.map(|s| Box::new(Remote(s)) as Box<dyn CorrectionReader>);
+        Self::build(me, session, seed, source, Some(demand))
+    }
+
+    /// For a dealer in this process, at party 0 given as `source`. Without a demand, anything may be asked for.
+    #[must_use]
+    pub fn in_process(
+        me: PartyId,
+        session: SessionId,
+        seed: Seed,
+        source: Option<InProcessDealer<R>>,
+        demand: Option<Demand>,
+    ) -> Self {
+        let source = source.map(|s| Box::new(s) as Box<dyn CorrectionReader>);
+        Self::build(me, session, seed, source, demand)
+    }
+
+    fn build(
+        me: PartyId,
+        session: SessionId,
+        seed: Seed,
+        source: Option<Box<dyn CorrectionReader>>,
+        demand: Option<Demand>,
+    ) -> Self {
+        let (ahead, asked, ring) = (VecDeque::new(), vec![], std::marker::PhantomData);
+        Self { me, session, seed, source, demand, next: 0, ahead, received_bytes: 0, asked, ring }
+    }
+
+    /// What the dealer sends for an item.
+    fn receive(&mut self, index: u32, item: &Item) -> Result<Vec<Bytes>, PrepError> {
+        if self.me != CORRECTED {
+            return Ok(vec![]);
+        }
+        if let Some(source) = &mut self.source {
+            source.begin(index, item);
+        }
+        let mut corrections = vec![];
+        for c in item.components::<R>().iter().filter(|c| c.derived) {
+            let source = self.source.as_mut().ok_or(PrepError::NoCorrections)?;
+            let bytes = c.correction_bytes::<R>();
+            corrections.push(source.read(index, bytes)?);
+            self.received_bytes += bytes as u64;
+        }
+        Ok(corrections)
+    }
+
+    /// The next item's components: expanded, or received.
+    fn draw(&mut self, item: Item) -> Result<std::vec::IntoIter<Value<R>>, PrepError> {
+        let index = self.next;
+        if let Some(demand) = &self.demand {
+            let agreed = demand.items.get(index as usize).copied();
+            if agreed != Some(item) {
+                let (agreed, asked) = (agreed.map(Box::new), Box::new(item));
+                return Err(PrepError::Unexpected { index, agreed, asked });
+            }
+        }
+        if let Item::GivenMatmul { part, .. } = &item
+            && !part.is_of(self.asked.get(part.mask as usize))
+        {
+            return Err(PrepError::NoSuchMask { index, mask: part.mask });
+        }
+        self.next += 1;
+        self.asked.push(item);
+        let corrections = match self.ahead.pop_front() {
+            Some(received) => received,
+            None => self.receive(index, &item)?,
+        };
+        let mut corrections = corrections.into_iter();
+        let mut values = vec![];
+        for (place, c) in (0..).zip(item.components::<R>()) {
+            if !(c.derived && self.me == CORRECTED) {
+                values.push(expand(&self.seed, &self.session, index, place, c.holding));
+                continue;
+            }
+            let correction = corrections.next().ok_or(PrepError::NoCorrections)?;
+            let decoded = decode_correction(&c, &correction);
+            wipe(correction);
+            values.push(decoded.ok_or(PrepError::Malformed { index })?);
+        }
+        Ok(values.into_iter())
+    }
+
+    /// Everything asked for so far, in order.
+    #[must_use]
+    pub fn asked(&self) -> &[Item] {
+        &self.asked
+    }
+}
+
+/// A correction is this party's share. Where it came in a buffer of its own, that is wiped; where it is a part of what the
+/// network received, the rest of that may still be on its way to somebody.
+fn wipe(correction: Bytes) {
+    if let Ok(mut own) = correction.try_into_mut() {
+        own.as_mut().zeroize();
+    }
+}
+
+fn ring<R: Ring>(values: &mut std::vec::IntoIter<Value<R>>, shape: &[usize]) -> Additive<R> {
+    match values.next() {
+        Some(value) => Additive::from_share(value.into_ring().reshape(shape)),
+        None => unreachable!("the item's layout has this component"),
+    }
+}
+
+fn bits<R: Ring>(values: &mut std::vec::IntoIter<Value<R>>) -> XorBits {
+    match values.next() {
+        Some(value) => XorBits::from_share(value.into_bits()),
+        None => unreachable!("the item's layout has this component"),
+    }
+}
+
+impl<R: Ring> Preprocessing<Additive<R>> for DealerPrep<R> {
+    fn triple(&mut self, len: usize) -> Result<Triple<Additive<R>>, PrepError> {
+        let v = &mut self.draw(Item::Triple { len })?;
+        Ok(Triple { a: ring(v, &[len]), b: ring(v, &[len]), c: ring(v, &[len]) })
+    }
+
+    fn square(&mut self, len: usize) -> Result<SquarePair<Additive<R>>, PrepError> {
+        let v = &mut self.draw(Item::Square { len })?;
+        Ok(SquarePair { a: ring(v, &[len]), c: ring(v, &[len]) })
+    }
+
+    fn dot(&mut self, len: usize, terms: usize) -> Result<DotTriple<Additive<R>>, PrepError> {
+        let v = &mut self.draw(Item::Dot { len, terms })?;
+        Ok(DotTriple { a: ring(v, &[len * terms]), b: ring(v, &[len * terms]), c: ring(v, &[len]), terms })
+    }
+
+    fn matmul(&mut self, m: usize, k: usize, n: usize) -> Result<MatmulTriple<Additive<R>>, PrepError> {
+        let v = &mut self.draw(Item::Matmul { m, k, n })?;
+        Ok(MatmulTriple { a: ring(v, &[m, k]), b: ring(v, &[k, n]), c: ring(v, &[m, n]) })
+    }
+
+    fn reusable_mask(&mut self, rows: usize, columns: usize) -> Result<ReusableMask<Additive<R>>, PrepError> {
+        let item = self.next;
+        let v = &mut self.draw(Item::Mask { rows, columns })?;
+        Ok(ReusableMask { item, a: ring(v, &[rows, columns]) })
+    }
+
+    fn given_matmul(&mut self, part: MaskPart, n: usize) -> Result<GivenTriple<Additive<R>>, PrepError> {
+        let [m, k] = part.shape();
+        let v = &mut self.draw(Item::GivenMatmul { part, n })?;
+        Ok(GivenTriple { b: ring(v, &[k, n]), c: ring(v, &[m, n]) })
+    }
+
+    fn truncation(&mut self, len: usize, bits: u32) -> Result<TruncationTuple<Additive<R>>, PrepError> {
+        let v = &mut self.draw(Item::Truncation { len, bits })?;
+        Ok(TruncationTuple { r: ring(v, &[len]), w: ring(v, &[len]), e: ring(v, &[len]), bits })
+    }
+
+    fn comparison(&mut self, spec: Comparison) -> Result<ComparisonBundle<Additive<R>>, PrepError> {
+        let v = &mut self.draw(Item::Comparison(spec))?;
+        let (len, rows) = (&[spec.len][..], &[spec.thresholds * spec.len][..]);
+        Ok(ComparisonBundle {
+            spec,
+            r: ring(v, len),
+            r_bits: bits(v),
+            block_products: bits(v),
+            masks: bits(v).into(),
+            mask_products: bits(v).into(),
+            b: spec.arithmetic.then(|| bits(v)),
+            ring: spec.arithmetic.then(|| match spec.question {
+                Question::Quotient { .. } => {
+                    RingBits::Quotient { shifted: ring(v, len), low: ring(v, len), all: ring(v, len) }
+                }
+                _ => RingBits::Rows(ring(v, &[spec.answers::<R>() * spec.len])),
+            }),
+            rb: spec.product.then(|| ring(v, rows)),
+            quotient: (spec.truncation > 0).then(|| QuotientParts {
+                w: ring(v, len),
+                e: ring(v, len),
+                wb: ring(v, rows),
+                eb: ring(v, rows),
+            }),
+            payload: (spec.payloads > 0).then(|| {
+                let all = [spec.payloads * spec.len];
+                PayloadMask { a: ring(v, &all), ab: ring(v, &all) }
+            }),
+            powers: spec.powers.then(|| (ring(v, len), ring(v, len))),
+        })
+    }
+
+    fn dabits(&mut self, len: usize) -> Result<DaBits<Additive<R>>, PrepError> {
+        let v = &mut self.draw(Item::DaBits { len })?;
+        Ok(DaBits { xor: bits(v), ring: ring(v, &[len]) })
+    }
+
+    fn prepare(&mut self) -> Result<(), PrepError> {
+        let agreed = self.demand.iter().flat_map(|d| &d.items).copied();
+        let ready = self.next as usize + self.ahead.len();
+        let missing: Vec<(u32, Item)> = (0..).zip(agreed).skip(ready).collect();
+        for (index, item) in missing {
+            let received = self.receive(index, &item)?;
+            self.ahead.push_back(received);
+        }
+        Ok(())
+    }
+
+    fn received_bytes(&self) -> u64 {
+        self.received_bytes
+    }
+}

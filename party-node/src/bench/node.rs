@@ -1,6 +1,7 @@
 //! One node of a bench: a party or the dealer, in a process of its own. It holds one session after the other: all
 //! correlated randomness first, then, when everybody has it, the computation. What it does besides is what a node does in
-//! production: messages are recorded as keyed digests in a transcript log.
+//! production: messages are recorded as keyed digests in a transcript log. It does not wait for the disk, though: a dealer
+//! in production waits once, before its last correction, until its log is durable.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -203,8 +204,7 @@ impl Node<'_> {
             let corrected = Peer::Party(PartyId::new(0));
             let log = Box::new(self.log.clone());
             let mut recorder = CorrectionRecorder::new(id, 0, key, Peer::Dealer, corrected, log);
-            serve(&session, &mut recorder, || self.log.flush().map(drop).map_err(log_failed))
-                .map_err(|failure| failure.error)?;
+            serve(&session, &mut recorder, || Ok(())).map_err(|failure| failure.error)?;
             recorder.finish();
             session.leave();
             self.close(id, 0, recorder.traffic().sent)?;

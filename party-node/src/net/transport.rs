@@ -227,8 +227,10 @@ impl AsyncUdpSocket for BoundedBatches {
     fn max_transmit_segments(&self) -> usize {
         self.segments
     }
+    /// Quinn sets aside this many of the largest datagrams for each that it receives, 134 MB for a socket that joins 64, and a
+    /// system with huge pages clears them all. Joined datagrams are no longer than one of the largest.
     fn max_receive_segments(&self) -> usize {
-        self.inner.max_receive_segments()
+        1
     }
     fn may_fragment(&self) -> bool {
         self.inner.may_fragment()

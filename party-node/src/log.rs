@@ -11,6 +11,7 @@ mod cross_check;
 mod error;
 mod exchange;
 mod files;
+mod found;
 mod layout;
 mod prove;
 mod read;
@@ -23,6 +24,7 @@ mod writer;
 
 pub use error::LogError;
 pub use exchange::{Snapshot, accept_growth, answer_offer, check_reply};
+pub use found::{LogState, inspect};
 pub use prove::{prove_consistency, prove_inclusion};
 pub use show::{ShownEntry, ShownLog, render_log, show};
 pub use store::LogStore;

@@ -377,7 +377,7 @@ fn silence_and_leaving_cost_a_deadline_before_and_a_cosignature_after() {
         let world = World::new();
         let outcomes =
             world.session(&at(step, |_, _| if what == "silent" { Lie::Silent } else { Lie::Leave }));
-        if step <= Step::Agreement {
+        if step <= Agreement {
             let failure = outcomes.compared.err().unwrap();
             refused(&failure, if what == "silent" { "peer_timeout" } else { "peer_lost" }, "comparing logs");
         } else {

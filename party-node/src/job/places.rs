@@ -52,7 +52,9 @@ pub(super) fn open_of_dealer(config: &DealerConfig, identity: &Identity) -> Resu
 fn open(node: &NodeConfig, identity: &Identity, peers: &[Member]) -> Result<LogWriter, CliError> {
     let log = LogWriter::open(&node.log_dir, &node.name, identity.signing_key().clone()).map_err(unusable)?;
     let folder = WitnessStore::folder(&node.log_dir);
-    WitnessStore::open(&folder).and_then(|_| WitnessStore::check(&folder, peers)).map_err(unusable)?;
+    WitnessStore::check(&folder, peers)
+        .and_then(|()| WitnessStore::open(&folder).map(drop))
+        .map_err(unusable)?;
     Ok(log)
 }
 

@@ -93,8 +93,8 @@ impl WitnessStore {
     /// # Errors
     /// As [`WitnessStore::open`] and [`WitnessStore::seen`].
     pub fn check(dir: &Path, peers: &[Member]) -> Result<(), LogError> {
-        peers.iter().try_for_each(|peer| seen_in(dir, peer).map(drop))?;
-        probe_folder(dir).map_err(LogError::io("write in", dir))
+        probe_folder(dir).map_err(LogError::io("write in", dir))?;
+        peers.iter().try_for_each(|peer| seen_in(dir, peer).map(drop))
     }
 
     /// Remembers a head that was checked; durable when this returns.

@@ -14,7 +14,7 @@ mod run;
 pub(crate) use keygen::{from_identity, make as make_key};
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -23,7 +23,9 @@ use clap::{Parser, Subcommand};
 use crate::bench::workload::Workload;
 use crate::config::Net;
 use crate::error::CliError;
+use crate::identity::{is_marked_private, may_hold_key};
 use crate::output::{Format, write_stdout};
+use crate::signals::survive_file_size_limit;
 
 /// Joint computation on data that its owners do not show each other.
 #[derive(Parser)]
@@ -197,6 +199,7 @@ enum SemiHonest {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    survive_file_size_limit();
     let args: Vec<OsString> = std::env::args_os().collect();
     let format = if args.iter().any(|a| a == "--json") { Format::Json } else { Format::Text };
     std::panic::set_hook(Box::new(|_| {})); // reported below, in one line
@@ -213,11 +216,16 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: &[OsString], format: Format) -> ExitCode {
+    if let Err(error) = refuse_keys(args) {
+        return format.fail(&error);
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            write_stdout(&e.render().to_string());
-            return ExitCode::SUCCESS;
+            return match write_stdout(&e.render().to_string()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => format.fail(&error),
+            };
         }
         Err(e) => return format.fail(&usage_error(&e)),
     };
@@ -245,6 +253,39 @@ fn run(args: &[OsString], format: Format) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => format.fail(&error),
     }
+}
+
+/// No argument is ever a private key, and most arguments are repeated by somebody: by the parser, in a message about a
+/// file, as the name of a file that is made. So one that may be a key is refused before anybody sees it.
+fn refuse_keys(args: &[OsString]) -> Result<(), CliError> {
+    let may_be_key = |arg: &OsString| {
+        let arg = arg.to_string_lossy();
+        may_hold_key(&arg) && (is_marked_private(&arg) || !is_path(&arg))
+    };
+    let Some(at) = args.iter().skip(1).position(may_be_key) else { return Ok(()) };
+    Err(CliError::setup(
+        "usage",
+        format_args!("argument {} may be a private key, so it is not shown and nothing was done", at + 1),
+    )
+    .with_hint(
+        "a private key is only ever named by its file, and a public one begins with `ed25519:`; what stood on a \
+         command line is in the shell's history",
+    ))
+}
+
+/// Whether an argument names what is there, or what could be: long paths can look like base64, and remembered heads and
+/// cosigned checkpoints are called by a key or a session in hexadecimal.
+fn is_path(arg: &str) -> bool {
+    let path = match arg.split_once('=') {
+        Some((flag, value)) if flag.starts_with("--") => Path::new(value),
+        _ => Path::new(arg),
+    };
+    let digit = |b: &u8| b.is_ascii_digit() || (b'a'..=b'f').contains(b);
+    let name = path.as_os_str().as_encoded_bytes();
+    let is_head = name.get(..64).is_some_and(|name| name.iter().all(digit)) && path.exists();
+    // Base64 can begin with a slash; below the root there are few names that it could hit.
+    let folder = path.parent().filter(|f| *f != Path::new("/") && *f != Path::new(""));
+    is_head || folder.is_some_and(Path::is_dir)
 }
 
 /// What clap says about wrong flags, as one line.
@@ -307,6 +348,19 @@ mod tests {
             assert_eq!((error.code(), error.exit_code()), ("usage", ExitCode::from(2)));
             assert!(error.hint().is_some());
         }
+    }
+
+    #[test]
+    fn a_path_is_no_key_though_it_may_look_like_one() {
+        let refused = |arg: &str| refuse_keys(&[OsString::from("subrosa"), arg.into()]).is_err();
+        // As long as a key in base64, and of its characters; tests run in the folder that has `src`.
+        for (folder, is_there) in [("src", true), ("Src", false)] {
+            let looks = format!("{folder}/A1{}A", "a".repeat(36));
+            assert!(may_hold_key(&looks));
+            assert_eq!(refused(&looks), !is_there, "{looks}");
+            assert_eq!(refused(&format!("--config={looks}")), !is_there, "{looks}");
+        }
+        assert!(refused(&"0b".repeat(32)), "there is no such file");
     }
 
     #[test]

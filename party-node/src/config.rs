@@ -102,6 +102,12 @@ impl Config {
     }
 
     fn from_source(source: &Source, path: &Path) -> Result<Self, CliError> {
+        if !is_of_party(source)? {
+            let message = "this is a dealer's configuration: it has no [job] and no [dealer]";
+            return Err(source.error("config_kind", None, message).with_hint(
+                "`subrosa node` starts a dealer; `subrosa run` and `subrosa plan` take a party's configuration",
+            ));
+        }
         let file: file::PartyFile = source.parse()?;
         let dealer_span = file.dealer.as_ref().map(Spanned::span);
         let (roster, dealer) = roster::check(source, file.party, file.dealer, Addresses::Required)?;
@@ -159,6 +165,12 @@ impl DealerConfig {
     }
 
     fn from_source(source: &Source, path: &Path) -> Result<Self, CliError> {
+        if is_of_party(source)? {
+            let message = "this is a party's configuration: a dealer's has no [job] and no [dealer]";
+            return Err(source
+                .error("config_kind", None, message)
+                .with_hint("`subrosa run` starts a party; `subrosa node` takes a dealer's configuration"));
+        }
         let file: file::DealerFile = source.parse()?;
         let (roster, _) = roster::check(source, file.party, None, Addresses::Unused)?;
         let name = roster::check_name(source, &file.name)?;
@@ -189,8 +201,7 @@ impl AnyConfig {
     /// [`CliError`] with file, line and column.
     pub fn load(path: &Path) -> Result<Self, CliError> {
         let source = Source::read(path)?;
-        let shape: toml::Table = source.parse()?;
-        if shape.contains_key("job") || shape.contains_key("dealer") {
+        if is_of_party(&source)? {
             Config::from_source(&source, path).map(|c| Self::Party(Box::new(c)))
         } else {
             DealerConfig::from_source(&source, path).map(|c| Self::Dealer(Box::new(c)))
@@ -205,6 +216,12 @@ impl AnyConfig {
             Self::Dealer(c) => &c.node,
         }
     }
+}
+
+/// Whether a configuration is a party's: a dealer has no [job], and names no dealer.
+fn is_of_party(source: &Source) -> Result<bool, CliError> {
+    let shape: toml::Table = source.parse()?;
+    Ok(shape.contains_key("job") || shape.contains_key("dealer"))
 }
 
 /// The private key's file. Its name goes into messages, so a key in its place is refused first.

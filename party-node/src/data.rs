@@ -22,7 +22,7 @@ pub use outcomes::{OutcomeCoding, read_outcomes};
 pub use prepare::{Missing, Scaling, Standardise};
 pub(crate) use rows::is_missing;
 pub use rows::{check_column, count_rows, header};
-pub use weights::read_weights;
+pub use weights::{read_weights, refuse_surplus_weights};
 
 use rows::{Place, read_rows};
 

@@ -210,9 +210,17 @@ pub(crate) fn may_hold_key(text: &str) -> bool {
             _ => false,
         }
     };
-    text.contains("PRIVATE KEY")
-        || text.contains(key_file::PKCS8_BASE64)
-        || text.split(|c| !of_a_word(c)).any(is_key)
+    is_marked_private(text)
+        || text.split(|c| !of_a_word(c)).any(|word| {
+            // Also behind `NAME=` or `--flag=`.
+            let value = word.trim_end_matches('=').rsplit('=').next();
+            is_key(word) || value.is_some_and(is_key)
+        })
+}
+
+/// Whether a text says by itself that it holds a private key.
+pub(crate) fn is_marked_private(text: &str) -> bool {
+    text.contains("PRIVATE KEY") || text.contains(key_file::PKCS8_BASE64)
 }
 
 #[cfg(test)]
@@ -251,11 +259,15 @@ mod tests {
         let fixed = STANDARD.encode(std::array::from_fn::<u8, 32, _>(|i| (37 * i + 11) as u8));
         for text in [&pem[..], line, &hexadecimal, &fixed, fixed.trim_end_matches('=')] {
             assert!(may_hold_key(text), "{text}");
-            assert!(may_hold_key(&format!("key = \"{text}\"")), "{text}");
+            for around in [format!("key = \"{text}\""), format!("--key={text}"), format!("bureau={text}")] {
+                assert!(may_hold_key(&around), "{around}");
+            }
         }
         for text in ["bank.key", "keys/bank.key", "/var/lib/subrosa/parties/bank/identity/bank.key.pem", ""] {
             assert!(!may_hold_key(text), "{text}");
         }
-        assert!(!may_hold_key(&format!("public_key = \"{}\"", identity.public_key())));
+        for before in ["public_key = ", "--key=", "bureau=", ""] {
+            assert!(!may_hold_key(&format!("{before}{}", identity.public_key())));
+        }
     }
 }

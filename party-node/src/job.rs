@@ -14,6 +14,7 @@ mod killed_tests;
 mod lane;
 pub mod outputs;
 mod party;
+pub mod places;
 pub mod report;
 mod shared;
 mod transcript;
@@ -26,6 +27,8 @@ pub use dealer::run_dealer;
 pub(crate) use dealer::serve;
 pub use heads::{Missing, Witnessed};
 pub use party::run_party;
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ml_ops::Program;
 use sha2::{Digest, Sha256};
@@ -86,6 +89,24 @@ pub fn check_own_key(config: &Config, identity: &Identity) -> Result<(), CliErro
     .with_hint("the roster must hold this party's own public key too; `subrosa keygen` prints it"))
 }
 
+/// Cosignatures state their time in seconds since 1970.
+///
+/// # Errors
+/// A clock that says an earlier time.
+pub fn check_clock() -> Result<(), CliError> {
+    check_time(SystemTime::now())
+}
+
+fn check_time(now: SystemTime) -> Result<(), CliError> {
+    let Err(before) = now.duration_since(UNIX_EPOCH) else { return Ok(()) };
+    let days = before.duration().as_secs().div_ceil(24 * 60 * 60);
+    Err(CliError::setup(
+        "wrong_clock",
+        format_args!("the clock of this machine says a time {days} days before 1970"),
+    )
+    .with_hint("set the clock: what this node signs states the time"))
+}
+
 /// How far an error is from its cause, by its code: 0 for a node's own fault, then what it saw of a peer's, last what
 /// it was told. Of several nodes' errors, the nearest explains the others.
 #[must_use]
@@ -119,16 +140,23 @@ pub(crate) const fn link_profile(link: Link) -> LinkProfile {
     }
 }
 
-/// Opens the node's log for writing.
-fn open_log(node: &NodeConfig, identity: &Identity) -> Result<LogWriter, CliError> {
-    LogWriter::open(&node.log_dir, &node.name, identity.signing_key().clone()).map_err(|e| {
-        CliError::setup("log_unusable", e)
-            .with_hint("`subrosa log verify` says more about a log that is damaged")
-    })
-}
-
 /// Ends the log's thread and says where the log stands.
 fn close_log(node: &NodeConfig, log: LogWriter) -> Result<LogHead, CliError> {
-    let head = log.close().map_err(transcript::log_error)?;
+    let head = log.close().map_err(places::log_error)?;
     Ok(LogHead::of(node, head.checkpoint()))
+}
+
+#[cfg(test)]
+mod clock_tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_before_1970_is_refused() {
+        assert!(check_time(UNIX_EPOCH).is_ok() && check_clock().is_ok());
+        let error = check_time(UNIX_EPOCH - Duration::from_secs(86_401)).unwrap_err();
+        assert_eq!((error.code(), error.hint().is_some()), ("wrong_clock", true));
+        assert!(error.message().contains("2 days before 1970"), "{error}");
+    }
 }

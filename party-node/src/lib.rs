@@ -18,6 +18,7 @@ mod private_file;
 pub mod progress;
 pub mod scorecard;
 mod secret_types;
+mod signals;
 #[cfg(test)]
 mod tape;
 

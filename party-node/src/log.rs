@@ -12,6 +12,7 @@ mod cross_check;
 mod error;
 mod exchange;
 mod files;
+mod found;
 mod layout;
 mod members;
 mod prove;
@@ -27,6 +28,7 @@ mod writer;
 
 pub use error::LogError;
 pub use exchange::{Snapshot, accept_growth, answer_offer, check_reply};
+pub use found::{LogState, inspect};
 pub use members::{ShownCosignature, ShownMember};
 pub use prove::{prove_consistency, prove_inclusion};
 pub use show::{Details, ShownEntry, ShownLog, ShownTraffic, render_log, show};

@@ -1,8 +1,8 @@
 //! How results reach people and scripts: aligned text or one JSON object on stdout, errors on stderr (on stdout under
 //! `--json`), never both.
 
-use std::fmt::Write as _;
-use std::io::Write as _;
+use std::fmt::{self, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -22,7 +22,7 @@ impl Format {
     /// Prints a finished command's result: `text()` for people, `value` for scripts.
     ///
     /// # Errors
-    /// If `value` cannot be written as JSON (a figure that is not a number).
+    /// If `value` cannot be written as JSON (a figure that is not a number), or stdout cannot be written.
     pub fn print<T: Serialize>(self, value: &T, text: impl FnOnce() -> String) -> Result<(), CliError> {
         let mut line = match self {
             Self::Text => text(),
@@ -33,30 +33,46 @@ impl Format {
         if !line.ends_with('\n') {
             line.push('\n');
         }
-        write_stdout(&line);
-        Ok(())
+        write_stdout(&line)
     }
 
     /// Prints an error where its reader looks for it and gives the exit code.
     #[must_use]
     pub fn fail(self, error: &CliError) -> ExitCode {
-        match self {
-            Self::Json => write_stdout(&format!("{}\n", error.to_json())),
-            Self::Text => {
-                eprintln!("error: {error}");
-                if let Some(hint) = error.hint() {
-                    eprintln!("hint: {hint}");
-                }
+        let told = self == Self::Json
+            && error.code() != STDOUT_FAILED
+            && write_stdout(&format!("{}\n", error.to_json())).is_ok();
+        if !told {
+            say(format_args!("error: {error}"));
+            if let Some(hint) = error.hint() {
+                say(format_args!("hint: {hint}"));
             }
         }
         error.exit_code()
     }
 }
 
-/// Writes to stdout; a reader that went away (`| head`) is no reason to panic.
-pub fn write_stdout(text: &str) {
+/// The code of an error that stdout cannot tell of, because it is stdout that failed.
+const STDOUT_FAILED: &str = "stdout_failed";
+
+/// Writes to stdout. A reader that went away (`| head`) has read what it wanted.
+///
+/// # Errors
+/// Any other failure, such as a full disk: what a script would take for the whole result is not.
+pub fn write_stdout(text: &str) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
-    let _reader_gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            Err(CliError::outcome(STDOUT_FAILED, format_args!("cannot write to standard output: {e}"))
+                .with_hint("what the command writes into files is there; what it had to say is lost"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Tells the operator a line on stderr. Where that cannot be written there is nobody to tell, which is no reason to end.
+pub fn say(line: impl fmt::Display) {
+    let _nobody_there = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Text in aligned columns. Numbers align right, the rest left.

@@ -1,40 +1,89 @@
 //! Files and folders for their owner alone. The mode is set when they are made, so it is never wider for a moment, and no
 //! umask widens it.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::{Result, Write};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Read as _, Result, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Replaces `file` in one step and durably, so that a reader never sees half of it, also after a crash. On Unix, others
 /// than its owner cannot read it. A write that fails, on a full disk for instance, leaves nothing.
 pub(crate) fn write_private(file: &Path, content: &[u8]) -> Result<()> {
-    let mut partial = file.as_os_str().to_owned();
-    partial.push(".sbr-tmp");
-    let partial = PathBuf::from(partial);
-    write_whole(&partial, content).and_then(|()| std::fs::rename(&partial, file)).inspect_err(|_| {
-        // Fails where there is nothing to remove.
-        let _nothing_there = std::fs::remove_file(&partial);
-    })?;
-    match file.parent() {
+    Reserved::new(file, 0)?.write(content)
+}
+
+/// The place of a file that will be written later: made, and with room on the disk, beside the file that it will replace.
+/// Dropped without a write, it leaves nothing. One process at a time reserves a file.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    file: PathBuf,
+    partial: PathBuf,
+    out: File,
+}
+
+impl Reserved {
+    /// Makes the place of `file` for about `bytes` bytes; its folder must be there.
+    pub(crate) fn new(file: &Path, bytes: u64) -> Result<Self> {
+        refuse_folder(file)?;
+        let mut partial = file.as_os_str().to_owned();
+        partial.push(".sbr-tmp");
+        let partial = PathBuf::from(partial);
+        // A file that a crash left behind may have another mode.
+        match std::fs::remove_file(&partial) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
         #[cfg(unix)]
-        Some(folder) if !folder.as_os_str().is_empty() => std::fs::File::open(folder)?.sync_all(),
-        _ => Ok(()),
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let out = options.open(&partial)?;
+        let mut place = Self { file: file.to_owned(), partial, out };
+        // Room is only there once it is written to.
+        std::io::copy(&mut std::io::repeat(0).take(bytes), &mut place.out)?;
+        place.out.sync_all()?;
+        Ok(place)
+    }
+
+    /// Puts the content in the file's place.
+    pub(crate) fn write(mut self, content: &[u8]) -> Result<()> {
+        self.out.rewind()?;
+        self.out.write_all(content)?;
+        self.out.set_len(content.len() as u64)?;
+        self.out.sync_all()?;
+        std::fs::rename(&self.partial, &self.file)?;
+        match self.file.parent() {
+            #[cfg(unix)]
+            Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+            _ => Ok(()),
+        }
     }
 }
 
-fn write_whole(partial: &Path, content: &[u8]) -> Result<()> {
-    // A file that a crash left behind may have another mode.
-    match std::fs::remove_file(partial) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
-        _ => {}
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        // Fails where it is in the file's place already.
+        let _nothing_there = std::fs::remove_file(&self.partial);
     }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut out = options.open(partial)?;
-    out.write_all(content)?;
-    out.sync_all()
+}
+
+/// Whether `file` could be written: it is no folder, and files can be made where it belongs. Leaves nothing.
+pub(crate) fn probe_file(file: &Path) -> Result<()> {
+    refuse_folder(file)?;
+    probe_folder(file.parent().unwrap_or(file))
+}
+
+/// Whether files can be made in `folder`, or the folder itself where it is missing. Leaves nothing.
+pub(crate) fn probe_folder(folder: &Path) -> Result<()> {
+    let there =
+        folder.ancestors().find(|f| std::fs::symlink_metadata(f).is_ok()).unwrap_or_else(|| Path::new("."));
+    if !std::fs::metadata(there)?.is_dir() {
+        return Err(ErrorKind::NotADirectory.into());
+    }
+    tempfile::Builder::new().prefix(".sbr-probe-").tempfile_in(there).map(drop)
+}
+
+fn refuse_folder(file: &Path) -> Result<()> {
+    if file.is_dir() { Err(ErrorKind::IsADirectory.into()) } else { Ok(()) }
 }
 
 /// Makes a folder, with those above it that are missing. One that exists is left as it is.
@@ -48,7 +97,7 @@ pub(crate) fn create_private_folder(folder: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{create_private_folder, write_private};
+    use super::{Reserved, create_private_folder, probe_file, probe_folder, write_private};
 
     #[test]
     fn replaces_and_hides() {
@@ -69,11 +118,51 @@ mod tests {
     #[test]
     fn a_failure_leaves_nothing() {
         let root = tempfile::tempdir().unwrap();
-        // A folder in the file's place: everything but the last step succeeds.
+        // A folder in the file's place.
         let file = root.path().join("scores.csv");
         std::fs::create_dir(&file).unwrap();
         assert!(write_private(&file, b"new").is_err());
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_reserved_place_has_room_and_leaves_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("scores.csv");
+        let partial = root.path().join("scores.csv.sbr-tmp");
+        std::fs::write(&file, "old").unwrap();
+        let place = Reserved::new(&file, 10_000).unwrap();
+        assert_eq!(std::fs::metadata(&partial).unwrap().len(), 10_000);
+        drop(place);
+        assert_eq!(std::fs::read(&file).unwrap(), b"old");
+        assert!(!partial.exists());
+        for content in [b"short".to_vec(), vec![b'x'; 20_000]] {
+            Reserved::new(&file, 10_000).unwrap().write(&content).unwrap();
+            assert_eq!(std::fs::read(&file).unwrap(), content);
+        }
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_probe_finds_what_a_write_would_and_leaves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let (folder, file) = (root.path().join("folder"), root.path().join("file"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(&file, "here").unwrap();
+        for fine in [&file, &folder.join("new"), &root.path().join("new/newer/file")] {
+            probe_file(fine).unwrap();
+        }
+        for bad in [&folder, &file.join("below")] {
+            assert!(probe_file(bad).is_err(), "{}", bad.display());
+        }
+        for fine in [&folder, &folder.join("a/b")] {
+            probe_folder(fine).unwrap();
+        }
+        for bad in [&file, &file.join("a/b")] {
+            assert!(probe_folder(bad).is_err(), "{}", bad.display());
+        }
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 2);
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
     }
 
     #[test]

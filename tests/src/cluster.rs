@@ -1,13 +1,13 @@
 //! A set of nodes that can be started one by one: what `demo loan-scoring --keep` leaves behind, without its results.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::files;
-use crate::process::{Ended, Running, finish_all, listing, run};
+use crate::process::{DEADLINE, Ended, Running, finish_all, listing, run};
 
 /// Name of the helper that makes correlated randomness.
 pub const DEALER: &str = "dealer";
@@ -137,6 +137,22 @@ impl Cluster {
     #[must_use]
     pub fn start(&self, node: &str) -> Running {
         self.start_with(node, true)
+    }
+
+    /// Starts the first party, and waits until it has made ready every place that it will write to. It has met nobody then.
+    #[must_use]
+    pub fn start_until_ready(&self) -> Running {
+        let mut first = self.start(&self.parties[0]);
+        let reserved = self.scores().with_added_extension("sbr-tmp");
+        let by = Instant::now() + DEADLINE;
+        while !reserved.exists() {
+            assert!(Instant::now() < by, "not ready at its deadline");
+            assert!(
+                !first.ends_before(Instant::now() + Duration::from_millis(2)),
+                "it ended before it was ready"
+            );
+        }
+        first
     }
 
     /// Runs all parties and a dealer that is ended when the parties have ended; the parties' results in order.

@@ -54,6 +54,140 @@ fn unknown_commands_and_flags() {
     }
 }
 
+/// A private key in the place of anything is neither shown nor made the name of a file, in whatever form it comes.
+#[test]
+fn private_keys_are_not_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("bank.key");
+    let _made = run(SUBROSA, &["keygen", file.to_str().unwrap()]).succeeded();
+    let pem = std::fs::read_to_string(&file).unwrap();
+    let line = pem.lines().nth(1).unwrap();
+    let secret = &line[22..];
+    // As 32 bytes: a key of fixed text, since random base64 lacks a class of characters now and then.
+    let (raw, digits) = ("CzBVep/E6Q4zWH2ix+wRNluApcrvFDleg6jN8hc8YYY=", "0b".repeat(32));
+    for key in [&pem[..], line, raw, &digits] {
+        let (flag, witness) = (format!("--key={key}"), format!("bureau={key}"));
+        for args in [
+            &["log", "check-proof", "p", "--key", key][..],
+            &["log", "check-proof", "p", &flag],
+            &["log", "check-proof", "p", "--key", "bank.pub", "--witness", key],
+            &["log", "check-proof", "p", "--key", "bank.pub", "--witness", &witness],
+            &["log", "prove", key, "--entry", "0"],
+            &["log", "prove", "log", "--entry", key],
+            &["log", "verify", key],
+            &["log", "show", key],
+            &["run", "--config", key],
+            &["check", "--config", key],
+            &["plan", key],
+            &["demo", "loan-scoring", "--rows", key],
+            &["demo", "loan-scoring", "--data", key],
+            &["keygen", key],
+            &[key],
+        ] {
+            for json in [&[][..], &["--json"]] {
+                let args = [json, args].concat();
+                let mut command = std::process::Command::new(SUBROSA);
+                let command = command.args(&args).current_dir(dir.path());
+                let by = std::time::Instant::now() + subrosa_tests::process::DEADLINE;
+                let ended = subrosa_tests::Running::from_command("subrosa", command).finish(by);
+                assert_eq!(ended.code, Some(2), "{ended}");
+                for part in [secret, &raw[..20], &digits[..20]] {
+                    let said = ended.stdout.contains(part) || ended.stderr.contains(part);
+                    assert!(!said, "{ended}");
+                }
+            }
+        }
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "a file was made");
+    // Files called by a key or a session are asked about under their names.
+    let head = "0b".repeat(32);
+    std::fs::write(dir.path().join(&head), "no checkpoint").unwrap();
+    let mut command = std::process::Command::new(SUBROSA);
+    let command = command.args(["log", "prove", "log", "--since", &head]).current_dir(dir.path());
+    let by = std::time::Instant::now() + subrosa_tests::process::DEADLINE;
+    let refusal = subrosa_tests::Running::from_command("subrosa", command).finish(by).text_refusal();
+    refusal.says(&[&head]);
+}
+
+/// A result that could not be written is no success, whoever reads the exit code.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_under_stdout_is_an_error() {
+    let cluster = Cluster::new(SUBROSA, 2, 20);
+    let _ran = cluster.run_well(std::time::Duration::from_secs(30));
+    let log = cluster.text_path("bank/log");
+    let (config, program) = (cluster.config("bank"), cluster.text_path("bank/scorecard.sbr"));
+    let key = cluster.text_path("new.key");
+    for args in [
+        &["log", "prove", &log, "--entry", "0"][..],
+        &["log", "verify", &log],
+        &["log", "show", &log],
+        &["plan", &program],
+        &["check", "--config", &config],
+        &["keygen", &key],
+        &["--help"],
+        &["--version"],
+    ] {
+        for json in [&[][..], &["--json"]] {
+            if json == ["--json"] && args[0] == "keygen" {
+                std::fs::remove_file(cluster.path("new.key")).unwrap();
+                std::fs::remove_file(cluster.path("new.pub")).unwrap();
+            }
+            let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+            let output = std::process::Command::new(SUBROSA)
+                .args([args, json].concat())
+                .stdout(full)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+            assert!(said.starts_with("error: cannot write to standard output"), "{args:?}: {said}");
+        }
+    }
+    // Neither stream can be written: the exit code is all there is.
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let status = std::process::Command::new(SUBROSA).arg("dance").stdout(full()).stderr(full()).status();
+    assert_eq!(status.unwrap().code(), Some(2));
+    // A reader that went away has read what it wanted.
+    let gone = std::process::Command::new("sh")
+        .args(["-c", "{ \"$0\" log show \"$1\"; echo $? >&2; } | true", SUBROSA, &log])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&gone.stderr), "0\n");
+}
+
+#[test]
+fn hints_say_what_to_do() {
+    let cluster = Cluster::new(SUBROSA, 2, 20);
+    let _ran = cluster.run_well(std::time::Duration::from_secs(30));
+    let (log, bank) = (cluster.text_path("bank/log"), cluster.config("bank"));
+    let shown = run(SUBROSA, &["log", "show", "--json", &log]).succeeded().json();
+    let size = shown["size"].as_u64().unwrap();
+    let (csv, key) = (cluster.text_path("bank/bank.csv"), cluster.text_path("bank/bank.key"));
+    let gone = cluster.text_path("gone");
+    let proof = cluster.text_path("proof");
+    let text = run(SUBROSA, &["log", "prove", &log, "--entry", "0"]).succeeded().stdout;
+    std::fs::write(&proof, text).unwrap();
+    for (args, hint) in [
+        (&["log", "prove", &log, "--entry", "99"][..], format!("--entry 0 to {}", size - 1)),
+        (&["log", "prove", &log, "--since", "99"], format!("--since 1 to {size}")),
+        (&["plan", &csv], "Program::save".to_owned()),
+        (&["plan", &gone], "Program::save".to_owned()),
+        (&["demo", "loan-scoring", "--data", &gone], "configs/README.md".to_owned()),
+        (&["demo", "loan-scoring", "--data", cluster.root().to_str().unwrap()], "demo.toml".to_owned()),
+        (&["keygen", &key], "another file name".to_owned()),
+        (&["log", "check-proof", &proof, "--key", &key], "FILE.pub".to_owned()),
+        (&["run", "--config", &cluster.config("dealer")], "subrosa node".to_owned()),
+        (&["node", "--config", &bank], "subrosa run".to_owned()),
+    ] {
+        let refusal = refused(args);
+        assert_eq!(refusal.exit, 2, "{args:?}: {refusal:?}");
+        assert!(refusal.hint.as_ref().is_some_and(|h| h.contains(&hint)), "{args:?}: {refusal:?}");
+    }
+    std::fs::write(&key, "no key\n").unwrap();
+    assert!(refused(&["check", "--config", &bank]).hint.unwrap().contains("subrosa keygen"));
+}
+
 #[test]
 fn keys_are_never_overwritten() {
     let dir = tempfile::tempdir().unwrap();
@@ -155,6 +289,14 @@ fn own_data_that_does_not_fit() {
             &["demo.toml:6:9: label: ", "a.csv: no column `worse`", "`id`, `bad`, `x`"],
         ),
         ("w.csv", "telco.z,0.25\n", "", 2, "unknown_weight", &["w.csv", "`telco.z`"]),
+        (
+            "w.csv",
+            "telco.z,0.25\n",
+            "telco.z,0.25\ntypo.x,3\n",
+            2,
+            "surplus_weight",
+            &["w.csv, line 5: nothing uses the weight `typo.x`", "`telco.z`"],
+        ),
         ("b.csv", "P7,", "P07,", 1, "row_order", &["row ids differ", "telco", "lender"]),
         (
             "b.csv",

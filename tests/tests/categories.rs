@@ -209,6 +209,10 @@ fn what_the_demo_cannot_use_is_named() {
     ] {
         let dir = own_files();
         files::edit(&dir.path().join(file), |text| text.replacen(from, to, 1));
+        if code == "missing_value" {
+            // The weight of a code that is not listed would be one that nothing uses.
+            files::edit(&dir.path().join("w.csv"), |text| text.replacen("telco.plan=NA,0.5\n", "", 1));
+        }
         let refusal = demo(dir.path(), &["--json"]).refusal();
         assert_eq!((refusal.exit, refusal.code.as_str()), (2, code), "{from} -> {to}: {refusal:?}");
         refusal.says(parts);
@@ -231,7 +235,7 @@ fn codes_of_a_file_are_few_and_there() {
     files::edit(&dir.path().join("demo.toml"), |text| text.replace("[\"status\"]", "[\"status\", \"age\"]"));
     files::edit(&dir.path().join("w.csv"), |text| {
         let ages: String = (20..27).map(|age| format!("bank.age={age},0.1\n")).collect();
-        text.to_owned() + &ages
+        text.replacen("bank.age,0.5\n", "", 1) + &ages
     });
     let report = demo(dir.path(), &["--json"]).succeeded().json();
     assert_eq!(report["verified"], true, "numbers may be codes as well");

@@ -17,8 +17,7 @@ const WITHIN: Duration = Duration::from_secs(30);
 /// Starts `node` under a limit of `blocks` of 512 bytes on every file that it writes.
 fn start_limited(cluster: &Cluster, node: &str, blocks: u32) -> Running {
     let command = if node == DEALER { "node --once" } else { "run" };
-    let script =
-        format!("trap '' XFSZ; ulimit -f {blocks} || exit 99; exec \"$0\" {command} --json --config \"$1\"");
+    let script = format!("ulimit -f {blocks} || exit 99; exec \"$0\" {command} --json --config \"$1\"");
     Running::from_command(node, Command::new("sh").args(["-c", &script, SUBROSA, &cluster.config(node)]))
 }
 

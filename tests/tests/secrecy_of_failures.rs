@@ -269,7 +269,7 @@ fn a_killed_peer_leaves_nothing_with_the_others() {
 fn outputs_that_cannot_be_written_name_their_file_alone() {
     // Scores larger than the limit on file sizes, which stands in for a full disk; all else is smaller.
     let scene = Scene::new(4_000, CONNECT_TIMEOUT_MS);
-    let script = "trap '' XFSZ; ulimit -f 64 || exit 99; exec \"$0\" \"$@\"";
+    let script = "ulimit -f 64 || exit 99; exec \"$0\" \"$@\"";
     let start = |node: &str| {
         if node != "bank" {
             return scene.cluster.start(node);
@@ -300,13 +300,19 @@ fn others_hear_the_kind_of_an_error_at_home_and_not_its_text() {
     };
     let refusal = |ended: &[Ended], node: &str| ended.iter().find(|e| e.name == node).unwrap().refusal();
 
-    // The bank cannot keep what opens its commitments.
+    // The bank cannot keep what opens its commitments, since it began to wait for its peers.
     let scene = Scene::new(40, CONNECT_TIMEOUT_MS);
-    std::fs::write(scene.cluster.path("bank/log-openings"), "").unwrap();
-    let ended = scene.play("openings", true);
+    let bank = scene.cluster.start_until_ready();
+    let openings = scene.cluster.path("bank/log-openings");
+    std::fs::remove_dir(&openings).unwrap();
+    std::fs::write(&openings, "").unwrap();
+    let others = scene.cluster.nodes().into_iter().filter(|n| *n != "bank").map(|n| scene.cluster.start(n));
+    let ended = finish_all([bank].into_iter().chain(others).collect(), DEADLINE);
+    scene.search("openings", &ended);
     refusal(&ended, "bank").says(&["log-openings"]);
     refusal(&ended, "bureau").says(&["bank gave up: file_error"]);
     assert!(shown(&scene, "bureau").contains("bank gave up: file_error"), "{}", shown(&scene, "bureau"));
+    assert!(shown(&scene, "bank").contains("aborted (file_error): file_error;"), "{}", shown(&scene, "bank"));
     check(&scene);
 
     // The bank's log is an old copy, which it learns from its peers.

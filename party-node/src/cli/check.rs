@@ -1,9 +1,10 @@
 //! `subrosa check`: everything that can be known before peers are up.
 //!
 //! The configuration's own contradictions, the private key and whether it is the one that the roster pins, the program
-//! and whether it is for these parties, every input cell (numbers, ranges, missing values, unique ids), outputs,
-//! outcomes, and whether the port is free. The same code reads the inputs of a run, so a check that passes leaves a run
-//! only the network to fail on.
+//! and whether it is for these parties, every input cell (numbers, ranges, missing values, unique ids), outcomes, every
+//! place that the node writes to (log, memory of peers' heads, openings, outputs), the clock, and whether the port is free.
+//! The same code reads the inputs of a run and judges its places, so a check that passes leaves a run only the network to
+//! fail on, and a disk that fills up. Nothing is changed.
 
 use std::net::UdpSocket;
 use std::path::Path;
@@ -16,7 +17,7 @@ use crate::error::CliError;
 use crate::identity::{Identity, PublicKey};
 use crate::job;
 use crate::job::inputs::InputSummary;
-use crate::log::verify;
+use crate::log::{LogState, verify};
 use crate::output::{Format, Table, count};
 
 #[derive(Serialize)]
@@ -30,6 +31,8 @@ struct Checked {
     inputs: Vec<InputSummary>,
     rows: usize,
     log: String,
+    /// What the next start will repair.
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -41,6 +44,7 @@ struct ProgramSummary {
 
 pub(super) fn run(path: &Path, format: Format) -> Result<(), CliError> {
     let config = AnyConfig::load(path)?;
+    job::check_clock()?;
     let node = config.node();
     let identity = job::load_identity(node)?;
     let mut checked = Checked {
@@ -52,12 +56,16 @@ pub(super) fn run(path: &Path, format: Format) -> Result<(), CliError> {
         program: None,
         inputs: Vec::new(),
         rows: 0,
-        log: log_state(node, identity.public_key()),
+        log: String::new(),
+        notes: Vec::new(),
     };
     match &config {
         AnyConfig::Party(config) => check_party(config, &identity, &mut checked)?,
         AnyConfig::Dealer(_) => refuse_party_key(node, identity.public_key())?,
     }
+    let LogState { entries, repairs } = job::places::check(&config, &identity)?;
+    checked.log = log_state(node, identity.public_key(), entries, repairs.is_empty());
+    checked.notes = repairs.into_iter().map(|what| format!("the next start {what}")).collect();
     check_port(node)?;
     format.print(&checked, || render(path, node, &checked))
 }
@@ -90,18 +98,17 @@ fn refuse_party_key(node: &NodeConfig, key: PublicKey) -> Result<(), CliError> {
     }
 }
 
-/// What opening the log will find. A log that does not verify may be one whose last commit was interrupted, which a run
-/// repairs, so this is for people to read and no error.
-fn log_state(node: &NodeConfig, key: PublicKey) -> String {
-    if !node.log_dir.exists() {
-        return "new".into();
+/// The log in a few words. Whether it verifies is more than a run asks for: that is for people to read.
+fn log_state(node: &NodeConfig, key: PublicKey, entries: Option<u64>, whole: bool) -> String {
+    let Some(entries) = entries else { return "new".into() };
+    if !whole {
+        return format!("{entries} entries");
     }
     let own = Member { name: node.name.clone(), key: *key.as_bytes() };
     let report = verify(std::slice::from_ref(&node.log_dir), &[own]);
-    match (report.logs.first(), report.problems.first()) {
-        (_, Some(problem)) => format!("does not verify: {}", problem.what),
-        (Some(log), None) => format!("{} entries, verified", log.size),
-        (None, None) => "empty".into(),
+    match report.problems.first() {
+        Some(problem) => format!("{entries} entries, does not verify: {}", problem.what),
+        None => format!("{entries} entries, verified"),
     }
 }
 
@@ -141,6 +148,9 @@ fn render(path: &Path, node: &NodeConfig, checked: &Checked) -> String {
         table.row(["  rows", &count(checked.rows as u64)]);
     }
     table.row(["  log", &format!("{}: {}", node.log_dir.display(), checked.log)]);
+    for note in &checked.notes {
+        table.row(["  note", note]);
+    }
     out.push_str(table.render(0).trim_start_matches('\n'));
     out
 }

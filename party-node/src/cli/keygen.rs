@@ -24,6 +24,9 @@ struct Key {
     public_key: String,
 }
 
+/// What to do where a key is already.
+const ANOTHER_NAME: &str = "choose another file name, or move the old key pair away";
+
 pub(super) fn run(files: &[PathBuf], format: Format) -> Result<(), CliError> {
     let key = |private: &PathBuf| {
         let public_key = make(private)?.to_string();
@@ -65,7 +68,8 @@ pub(crate) fn make(private: &Path) -> Result<PublicKey, CliError> {
         return Err(CliError::setup(
             "key_exists",
             format_args!("public key file {} exists already; it is not overwritten", public.display()),
-        ));
+        )
+        .with_hint(ANOTHER_NAME));
     }
     let identity = Identity::generate().map_err(from_identity)?;
     identity.save(private).map_err(from_identity)?;
@@ -95,8 +99,12 @@ pub(crate) fn from_identity(error: IdentityError) -> CliError {
         }
         IdentityError::OtherOwner { path, .. } => CliError::setup("key_unreadable", &error)
             .with_hint(format_args!("chown {}, or run the node as its owner", path.display())),
-        IdentityError::Exists { .. } => CliError::setup("key_exists", &error)
-            .with_hint("choose another file name, or move the old key away"),
+        IdentityError::Exists { .. } => CliError::setup("key_exists", &error).with_hint(ANOTHER_NAME),
+        IdentityError::BadFile { .. } => CliError::setup("key_unreadable", &error).with_hint(
+            "a private key is a file that `subrosa keygen` wrote, or `openssl genpkey -algorithm ed25519`",
+        ),
+        IdentityError::BadPublicKey { .. } => CliError::setup("key_unreadable", &error)
+            .with_hint("`subrosa keygen FILE.key` wrote the public key to FILE.pub, in this form"),
         IdentityError::NoRandomness(_) => CliError::outcome("no_randomness", &error),
         _ => CliError::setup("key_unreadable", &error),
     }

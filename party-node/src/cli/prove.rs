@@ -10,9 +10,10 @@ use mpc_core::checkpoint::{
 };
 use mpc_core::transcript::Entry;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::error::CliError;
-use crate::identity::PublicKey;
+use crate::identity::{IdentityError, PublicKey};
 use crate::log::{LogError, prove_consistency, prove_inclusion};
 use crate::output::Format;
 
@@ -90,7 +91,14 @@ pub(super) fn prove(dir: &Path, claim: &Claim, format: Format) -> Result<(), Cli
     let failed = |e: LogError| {
         let error = CliError::outcome("log_unreadable", &e);
         match e {
-            LogError::OutOfRange { .. } => CliError::setup("out_of_range", e),
+            LogError::OutOfRange { size, .. } => {
+                let error = CliError::setup("out_of_range", e);
+                match (claim.entry, size.checked_sub(1)) {
+                    (Some(_), Some(last)) => error.with_hint(format_args!("expected --entry 0 to {last}")),
+                    (None, Some(_)) => error.with_hint(format_args!("expected --since 1 to {size}")),
+                    (_, None) => error.with_hint("the log is empty"),
+                }
+            }
             _ => error.with_hint("`subrosa log verify` names everything that is wrong with it"),
         }
     };
@@ -181,15 +189,17 @@ pub(super) fn named_key(flag: &str, text: &str) -> Result<(String, PublicKey), C
 
 /// A public key given as text, or the file that holds it.
 fn public_key(text: &str) -> Result<PublicKey, CliError> {
-    let text = match text.starts_with("ed25519:") {
-        true => text.to_owned(),
-        false => {
-            let file = Path::new(text);
-            let bytes = read_at_most(file, 4096)?;
-            String::from_utf8_lossy(&bytes).trim().to_owned()
-        }
-    };
-    text.parse().map_err(super::from_identity)
+    if text.starts_with("ed25519:") {
+        return text.parse().map_err(super::from_identity);
+    }
+    let file = Path::new(text);
+    let content = Zeroizing::new(read_at_most(file, 4096)?);
+    let content = Zeroizing::new(String::from_utf8_lossy(&content).into_owned());
+    content.trim().parse().map_err(|e: IdentityError| {
+        let what = format_args!("{}: {e}", file.display());
+        CliError::setup("key_unreadable", what)
+            .with_hint("`subrosa keygen FILE.key` wrote the public key to FILE.pub, in this form")
+    })
 }
 
 fn verifying_key(key: &PublicKey) -> Result<ed25519_dalek::VerifyingKey, CliError> {

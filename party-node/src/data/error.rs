@@ -205,6 +205,18 @@ pub enum DataError {
         /// The names in the file.
         known: Vec<String>,
     },
+    /// The weights file has one that nothing uses.
+    #[error("{}, line {line}: nothing uses the weight `{name}`; the program takes {}", file.display(), list(wanted))]
+    SurplusWeight {
+        /// Which file.
+        file: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// Its name.
+        name: String,
+        /// The names that are used.
+        wanted: Vec<String>,
+    },
 }
 
 impl DataError {
@@ -252,6 +264,7 @@ impl DataError {
             Self::OutOfRange { .. } => "out_of_range",
             Self::NotAnOutcome { .. } => "bad_outcome",
             Self::UnknownWeight { .. } => "unknown_weight",
+            Self::SurplusWeight { .. } => "surplus_weight",
         }
     }
 
@@ -281,6 +294,9 @@ impl DataError {
             }
             Self::UnknownWeight { name, known, .. } if known.iter().any(|k| is_code_of(k, name)) => {
                 "the file has weights of this column's codes: list the codes under one_hot"
+            }
+            Self::SurplusWeight { .. } => {
+                "a weight is named PARTY.COLUMN or PARTY.COLUMN=CODE, exactly; take out what the model does not have"
             }
             Self::OutOfRange { .. } => {
                 "standardise the column, or build the program with a larger bound for this input"

@@ -210,6 +210,11 @@ fn weights_are_found_by_name() {
     let file = dir.file("weights.csv", "name,weight\nbank.status=A11,0.5\n\"bank.a=b, \"\"c\"\"\",-1\n");
     let codes = ["bank.a=b, \"c\"".to_owned(), "bank.status=A11".to_owned()];
     assert_eq!(*read_weights(&file, &codes).unwrap(), [-1.0, 0.5]);
+    let file = dir.file("weights.csv", "name,weight\nbias,-1.5\ntypo.x,3\ntypo.a,4\nbank.income,0.25\n");
+    assert!(refuse_surplus_weights(&file, &["bias", "typo.a", "bank.income", "typo.x"]).is_ok());
+    let text = refuse_surplus_weights(&file, &["bias", "bank.income"]).unwrap_err().to_string();
+    let expected = "line 3: nothing uses the weight `typo.x`; the program takes `bias`, `bank.income`";
+    assert!(text.ends_with(expected), "{text}");
     for (content, expected) in [
         ("name,weight\nbias,\n", "expected a number, got ``"),
         ("name,weight\nbias,NaN\n", "expected a number, got `NaN`"),

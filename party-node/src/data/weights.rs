@@ -12,6 +12,8 @@ use super::{DataError, clip, make_room, parse_cell};
 struct Weights {
     numbers: Zeroizing<Vec<f64>>,
     places: BTreeMap<String, usize>,
+    /// The line of each number, from 1.
+    lines: Vec<u64>,
 }
 
 mpc_core::secret_types!(Weights);
@@ -34,13 +36,28 @@ pub fn read_weights(file: &Path, names: &[String]) -> Result<Zeroizing<Vec<f64>>
     Ok(found)
 }
 
+/// Refuses a file that has weights besides `names`: one that nobody uses is a name misspelt, or a model of other columns.
+///
+/// # Errors
+/// [`DataError`] naming the file and the first such weight with its line.
+pub fn refuse_surplus_weights(file: &Path, names: &[&str]) -> Result<(), DataError> {
+    let all = read_all(file)?;
+    let surplus = all.places.iter().filter(|(name, _)| !names.contains(&name.as_str()));
+    let Some((name, place)) = surplus.min_by_key(|(_, place)| **place) else { return Ok(()) };
+    Err(DataError::SurplusWeight {
+        file: file.into(),
+        line: all.lines[*place],
+        name: clip(name),
+        wanted: names.iter().map(|n| (*n).to_owned()).collect(),
+    })
+}
+
 fn read_all(file: &Path) -> Result<Weights, DataError> {
     let mut reader = open(file)?;
     let header = reader.headers().map_err(|e| DataError::csv(file, &e))?.clone();
     let name_at = position(file, &header, "name")?;
     let weight_at = position(file, &header, "weight")?;
-    let mut all = Weights { numbers: Zeroizing::new(Vec::new()), places: BTreeMap::new() };
-    let mut lines: Vec<u64> = Vec::new();
+    let mut all = Weights { numbers: Zeroizing::new(Vec::new()), places: BTreeMap::new(), lines: Vec::new() };
     for record in reader.records() {
         let record = record.map_err(|e| DataError::csv(file, &e))?;
         let line = record.position().map_or(0, csv::Position::line);
@@ -53,11 +70,11 @@ fn read_all(file: &Path) -> Result<Weights, DataError> {
             column: "weight".into(),
             seen: clip(text),
         })?;
-        if let Some(first) = all.places.insert(name.to_owned(), lines.len()) {
-            let first = lines[first];
+        if let Some(first) = all.places.insert(name.to_owned(), all.lines.len()) {
+            let first = all.lines[first];
             return Err(DataError::DuplicateId { file: file.into(), id: clip(name), first, second: line });
         }
-        lines.push(line);
+        all.lines.push(line);
         make_room(&mut all.numbers, 1);
         all.numbers.push(weight);
     }

@@ -37,14 +37,14 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 use super::layout::DEALER;
-use super::scenario::{DEFAULT_CARD, Label, MAX_FEATURE, Member, Scenario};
+use super::scenario::{BIAS, DEFAULT_CARD, Label, MAX_FEATURE, Member, Scenario};
 use crate::config::one_hot::{OneHotEntry, parse_codes};
 use crate::config::place::Source;
 use crate::config::roster::check_name;
 use crate::config::sources::{parse_coding, parse_missing, parse_standardise};
 use crate::data::{
     DataError, Missing, OneHot, OneHotError, Standardise, TableSource, check_column, codes_in, count_rows,
-    header,
+    header, read_weights, refuse_surplus_weights,
 };
 use crate::error::CliError;
 use crate::scorecard::Scorecard;
@@ -60,8 +60,14 @@ pub const DESCRIPTION: &str = "demo.toml";
 /// # Errors
 /// [`CliError`] pointing into the description, or about a file that it names.
 pub fn load(dir: &Path) -> Result<Scenario, CliError> {
-    let dir = dir.canonicalize().map_err(|e| CliError::file("open", dir, &e))?;
-    let source = Source::read(&dir.join(DESCRIPTION))?;
+    let hint = "--data names a folder with demo.toml and the files that it names: see configs/README.md";
+    let dir = dir.canonicalize().map_err(|e| CliError::file("open", dir, &e).with_hint(hint))?;
+    let description = dir.join(DESCRIPTION);
+    if !description.is_file() {
+        let missing = std::io::ErrorKind::NotFound.into();
+        return Err(CliError::file("read", &description, &missing).with_hint(hint));
+    }
+    let source = Source::read(&description)?;
     let file: DemoFile = source.parse()?;
     let count = file.party.len();
     if !(2..=5).contains(&count) {
@@ -103,7 +109,15 @@ pub fn load(dir: &Path) -> Result<Scenario, CliError> {
     });
     let weights_file = source.resolve(&file.weights);
     let origin = format!("the files in {}", dir.display());
-    Ok(Scenario { parties, rows, weights_file, card, label, auc_alone: None, origin })
+    let scenario = Scenario { parties, rows, weights_file, card, label, auc_alone: None, origin };
+    let mut names = scenario.weight_names();
+    names.push(BIAS.to_owned());
+    // What is missing is for the first party's process to say, as in any run.
+    if read_weights(&scenario.weights_file, &names).is_ok() {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        refuse_surplus_weights(&scenario.weights_file, &names)?;
+    }
+    Ok(scenario)
 }
 
 fn check_label(source: &Source, entry: &Spanned<LabelEntry>, file: &Path) -> Result<Label, CliError> {

@@ -69,7 +69,11 @@ impl Identity {
             io::ErrorKind::AlreadyExists => IdentityError::Exists { path: path.to_owned() },
             _ => io(e),
         })?;
-        file.write_all(self.to_pem().as_bytes()).and_then(|()| file.sync_all()).map_err(io)
+        file.write_all(self.to_pem().as_bytes()).and_then(|()| file.sync_all()).map_err(|e| {
+            // Part of a key is none, and would be in the way of the next attempt.
+            let _stays_there = std::fs::remove_file(path);
+            io(e)
+        })
     }
 
     /// PKCS#8, for the TLS library.

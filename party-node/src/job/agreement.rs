@@ -12,10 +12,11 @@ use super::transcript::Agreement;
 use super::{link_profile, parameters_digest};
 use crate::config::{Config, Peer};
 use crate::net::{ConnectOptions, Member, Notice, SecretBytes};
+use crate::output::say;
 
 /// Tells a person who came and who was refused, above the progress line.
 pub(super) fn notice() -> Notice {
-    Notice::new(|line| eprintln!("\r{line}\x1b[K"))
+    Notice::new(|line| say(format_args!("\r{line}\x1b[K")))
 }
 
 /// A peer of the configuration as the network knows it.

@@ -19,14 +19,16 @@ use protocols::prep::dealer::Dealer;
 use super::agreement::{log_member, member};
 use super::errors::{Failure, from_channel, from_net};
 use super::heads::Heads;
+use super::places::{log_error, open_of_dealer};
 use super::report::{DealerReport, LogHead};
-use super::transcript::{Agreement, Transcript, log_error};
-use super::{close_log, link_profile, load_identity, open_log};
+use super::transcript::{Agreement, Transcript};
+use super::{check_clock, close_log, link_profile, load_identity};
 use crate::config::DealerConfig;
 use crate::error::CliError;
 use crate::identity::Identity;
 use crate::log::LogWriter;
 use crate::net::{DealerOptions, DealerServer, DealerSession, Listener, Notice};
+use crate::output::say;
 
 /// The party that corrections go to.
 const CORRECTED: Peer = Peer::Party(PartyId::new(0));
@@ -44,10 +46,11 @@ pub fn run_dealer(
     once: bool,
     served: &mut dyn FnMut(&DealerReport) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
+    check_clock()?;
     let identity = load_identity(&config.node)?;
     let listener =
         Listener::bind(config.node.listen).map_err(|e| from_net(&e))?.behind(config.node.net.shape);
-    let log = open_log(&config.node, &identity)?;
+    let log = open_of_dealer(config, &identity)?;
     let server = DealerServer::bind(&identity, listener, options(config)).map_err(|e| from_net(&e))?;
     if once {
         let limit = Duration::from_millis(config.node.connect_timeout_ms) + AFTER_THE_PARTIES;
@@ -58,8 +61,9 @@ pub fn run_dealer(
     }
     loop {
         match next(config, &identity, &server, &log, None) {
-            Ok(report) => served(&report)?,
-            Err(error) => eprintln!("session failed: {error}"),
+            // A service goes on where nobody can be told.
+            Ok(report) => served(&report).unwrap_or_else(|error| say(format_args!("warning: {error}"))),
+            Err(error) => say(format_args!("session failed: {error}")),
         }
         log.handle().check().map_err(log_error)?;
     }
@@ -70,7 +74,7 @@ fn options(config: &DealerConfig) -> DealerOptions {
     options.link = link_profile(config.node.net.link);
     options.session_timeout_ms = config.node.connect_timeout_ms;
     // A service says on stderr whom it served and whom it refused.
-    options.notice = Notice::new(|line| eprintln!("{line}"));
+    options.notice = Notice::new(|line| say(line));
     options
 }
 
@@ -91,13 +95,18 @@ fn next(
     let (names, controls) = (session.names().clone(), session.controls());
     let opened =
         Transcript::open(log.handle(), &config.node, Peer::Dealer, agreement(config, identity, &session))
-            .and_then(|t| t.flush().map(|()| t))
-            .and_then(|t| {
-                let open = t.opened().clone();
-                Heads::new(&config.node, identity, log.handle(), open, names).map(|heads| (t, heads))
-            });
+            .and_then(|t| t.flush().map(|()| t));
     // Of an error of its own the parties learn the kind alone: its text may name local files.
-    let (transcript, heads) = opened.inspect_err(|e| session.abort(Some(Peer::Dealer), e.code()))?;
+    let transcript = opened.inspect_err(|e| session.abort(Some(Peer::Dealer), e.code()))?;
+    let opened = transcript.opened().clone();
+    let heads = match Heads::new(&config.node, identity, log.handle(), opened, names) {
+        Ok(heads) => heads,
+        Err(error) => {
+            let failure = Failure::own(error);
+            give_up(&session, &failure);
+            return Err(end(&transcript, failure, 0));
+        }
+    };
     let key = LogKey::from(session.logs[PartyId::new(0)].clone());
     let mut recorder =
         CorrectionRecorder::new(session.session_id, 0, key, Peer::Dealer, CORRECTED, Box::new(log.handle()));
@@ -118,12 +127,17 @@ fn next(
             let (dealer, seconds) = (config.node.name.clone(), began.elapsed().as_secs_f64());
             Ok(DealerReport { dealer, session: id, offline_bytes: bytes, items, seconds, witnessed, log })
         }
-        Err(failure) => {
-            let outcome = Outcome::aborted(failure.error.code(), failure.culprit, failure.reason());
-            transcript.close(outcome, 0, bytes)?;
-            Err(failure.error)
-        }
+        Err(failure) => Err(end(&transcript, failure, bytes)),
     }
+}
+
+/// The session's bad end: the log says why. Gives the error that ended it, which matters more than one of the log after it.
+fn end(transcript: &Transcript, failure: Failure, bytes_sent: u64) -> CliError {
+    let outcome = Outcome::aborted(failure.error.code(), failure.culprit, failure.reason());
+    if let Err(error) = transcript.close(outcome, 0, bytes_sent) {
+        say(format_args!("warning: the abort is not in the log: {error}"));
+    }
+    failure.error
 }
 
 fn give_up(session: &DealerSession, failure: &Failure) {

@@ -22,7 +22,7 @@ use protocols::session::{PairwiseSeeds, Session};
 use super::agreement::{agreement, options, row_order};
 use super::heads::Heads;
 use super::transcript::Transcript;
-use super::{Prepared, load_identity, open_log, prepare, run_dealer, run_party};
+use super::{Prepared, load_identity, places::open_of_party, prepare, run_dealer, run_party};
 use crate::config::{Config, DealerConfig};
 use crate::demo::layout::{Layout, lay_out};
 use crate::demo::scenario::made_up;
@@ -79,7 +79,7 @@ fn equivocate(config: &Config, victim: PartyId, at: usize) -> usize {
     let Prepared { program, inputs } = prepare(config).unwrap();
     let encoded = encode_inputs(&program, config.me, &inputs.values).unwrap();
     let listener = Listener::bind(config.node.listen).unwrap();
-    let log = open_log(&config.node, &identity).unwrap();
+    let log = open_of_party(config, &identity).unwrap();
     let options = options(config, &program);
     let digests = (options.program_digest, options.parameters_digest);
     let rows = |key: &SecretBytes| row_order(key, &inputs.row_ids);

@@ -24,12 +24,13 @@ use serde::Serialize;
 
 use super::distance_from_cause;
 use super::errors::{Failure, failure, from_channel};
-use super::transcript::log_error;
+use super::places::log_error;
 use crate::config::NodeConfig;
 use crate::error::CliError;
 use crate::identity::Identity;
 use crate::log::{LogHandle, Snapshot, WitnessError, WitnessStore};
 use crate::net::{ControlStream, Names};
+use crate::output::say;
 
 mod after;
 mod before;
@@ -163,7 +164,7 @@ impl Witnessed {
     /// Tells the operator who did not cosign.
     pub(super) fn warn(&self) {
         for m in &self.missing {
-            eprintln!("warning: {} did not cosign this node's log: {}", m.name, m.reason);
+            say(format_args!("warning: {} did not cosign this node's log: {}", m.name, m.reason));
         }
     }
 }

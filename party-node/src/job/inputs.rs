@@ -8,7 +8,7 @@ use ndarray::ArrayD;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::config::{Config, InputSource, ScorecardConfig};
-use crate::data::{Features, read_outcomes, read_weights};
+use crate::data::{Features, read_outcomes, read_weights, refuse_surplus_weights};
 use crate::error::CliError;
 
 /// This party's inputs, ready to be shared. What they say about people is wiped on drop.
@@ -73,14 +73,20 @@ pub fn load_program(config: &Config) -> Result<Program, CliError> {
     Ok(program)
 }
 
+/// Where program files come from.
+const WHAT_A_PROGRAM_IS: &str = "a program is a file that `Program::save` wrote, such as score.sbr; a configuration names it in [job] program";
+
 /// Reads a program file.
 ///
 /// # Errors
 /// Missing file, or not a program.
 pub fn read_program(path: &Path) -> Result<Program, CliError> {
     Program::load(path).map_err(|e| match e {
-        ProgramError::File { path, source } => CliError::file("read program", &path, &source),
-        other => CliError::setup("bad_program", format_args!("{}: {other}", path.display())),
+        ProgramError::File { path, source } => {
+            CliError::file("read program", &path, &source).with_hint(WHAT_A_PROGRAM_IS)
+        }
+        other => CliError::setup("bad_program", format_args!("{}: {other}", path.display()))
+            .with_hint(WHAT_A_PROGRAM_IS),
     })
 }
 
@@ -125,6 +131,7 @@ impl LocalInputs {
                 InputSource::Weights { file, names } => all.add_weights(spec, file, names)?,
             }
         }
+        refuse_surplus_weights_of(config)?;
         all.outcomes = config.scorecard.as_ref().map_or(Ok(None), |card| all.read_outcomes(card))?;
         Ok(all)
     }
@@ -238,6 +245,17 @@ fn wipe(array: &mut ArrayD<f64>) {
 fn first_difference(a: &[String], b: &[String]) -> Option<usize> {
     let both = a.iter().zip(b).position(|(a, b)| a != b);
     both.or_else(|| (a.len() != b.len()).then(|| a.len().min(b.len())))
+}
+
+/// Several inputs may take their weights from one file, and together they must take all of them.
+fn refuse_surplus_weights_of(config: &Config) -> Result<(), CliError> {
+    let mut files: BTreeMap<PathBuf, (&Path, Vec<&str>)> = BTreeMap::new();
+    for source in config.inputs.values() {
+        let InputSource::Weights { file, names } = source else { continue };
+        let same = file.canonicalize().unwrap_or_else(|_| file.clone());
+        files.entry(same).or_insert((file, Vec::new())).1.extend(names.iter().map(String::as_str));
+    }
+    files.values().try_for_each(|(file, names)| Ok(refuse_surplus_weights(file, names)?))
 }
 
 /// A configured input that the program does not want is a misunderstanding, and so is another party's.

@@ -11,7 +11,7 @@ use crate::config::{Config, ScorecardConfig};
 use crate::error::CliError;
 use crate::job::inputs::LocalInputs;
 use crate::metrics::{Discrimination, discrimination};
-use crate::private_file::write_private;
+use crate::private_file::{Reserved, probe_file};
 use crate::scorecard::Bands;
 
 /// A file of results.
@@ -57,22 +57,60 @@ pub fn check_outputs(config: &Config, program: &Program) -> Result<(), CliError>
         let message = format!("{path}: {name} learns {known} from this program, not `{stray}`");
         return Err(CliError::setup("unknown_output", message));
     }
-    Ok(())
+    config.outputs.values().try_for_each(|file| probe_file(file).map_err(|e| not_written(file, &e)))
+}
+
+/// The places of this party's outputs, by the program's names.
+pub(super) type ReservedOutputs = BTreeMap<String, Reserved>;
+
+/// What an output's value, and a row with points and decision besides its key, takes at most.
+const VALUE_BYTES: usize = 32;
+const ROW_BYTES: usize = 64;
+
+/// Makes the places of all outputs with room for them, before anything connects: nobody computes what then cannot be
+/// written down.
+///
+/// # Errors
+/// A place that cannot be made.
+pub(super) fn reserve_outputs(
+    config: &Config,
+    program: &Program,
+    inputs: &LocalInputs,
+) -> Result<ReservedOutputs, CliError> {
+    let keys: usize = inputs.row_ids.iter().map(|id| id.len() + ROW_BYTES).sum();
+    let reserve = |(name, file): (&String, &PathBuf)| {
+        let values =
+            program.outputs().iter().filter(|o| &o.name == name).map(|o| &program.nodes()[o.node as usize]);
+        let values: usize = values.map(|node| node.fact.shape.elements().saturating_mul(VALUE_BYTES)).sum();
+        let folder = file.parent().filter(|f| !f.as_os_str().is_empty());
+        folder
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| Reserved::new(file, values.saturating_add(keys) as u64))
+            .map(|place| (name.clone(), place))
+            .map_err(|e| not_written(file, &e))
+    };
+    config.outputs.iter().map(reserve).collect()
+}
+
+fn not_written(file: &Path, error: &std::io::Error) -> CliError {
+    CliError::file("write", file, error)
+        .with_hint("this party's results belong there: see `file` under [outputs]")
 }
 
 /// Writes all outputs. Rows of outputs with one value per row carry their keys.
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn write_outputs(
+pub(super) fn write_outputs(
     config: &Config,
     inputs: &LocalInputs,
     outputs: &BTreeMap<String, ArrayD<f64>>,
+    mut reserved: ReservedOutputs,
 ) -> Result<(Vec<OutputWritten>, Option<ScoreReport>), CliError> {
     let mut written = Vec::new();
     let mut report = None;
     for (name, values) in outputs {
-        let Some(file) = config.outputs.get(name) else { continue };
+        let (Some(file), Some(place)) = (config.outputs.get(name), reserved.remove(name)) else { continue };
         let card = config.scorecard.as_ref().filter(|s| &s.output == name);
         let flat: Vec<f64> = values.iter().copied().collect();
         let row_ids = &inputs.row_ids;
@@ -82,7 +120,7 @@ pub fn write_outputs(
         } else {
             as_matrix(name, values)?
         };
-        write_new(file, &text)?;
+        place.write(text.as_bytes()).map_err(|e| not_written(file, &e))?;
         written.push(OutputWritten {
             name: name.clone(),
             file: file.clone(),
@@ -141,15 +179,6 @@ fn finish(rows: Vec<csv::Result<()>>, writer: csv::Writer<Vec<u8>>) -> Result<St
     String::from_utf8(bytes).map_err(|e| failed(e.to_string()))
 }
 
-/// Writes results, which are about people: for their owner alone.
-fn write_new(file: &Path, text: &str) -> Result<(), CliError> {
-    let failed = |e: std::io::Error| CliError::file("write", file, &e);
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
-    write_private(file, text.as_bytes()).map_err(failed)
-}
-
 fn score_report(card: &ScorecardConfig, scores: &[f64], outcomes: Option<&[bool]>) -> ScoreReport {
     let bands = Bands::of(scores.iter().map(|&p| card.card.decide(card.card.points(p))));
     // Where all outcomes are alike nothing can be told apart; the scores stand without a figure for that.
@@ -188,16 +217,6 @@ mod tests {
         assert_eq!(text, "mean\n2.500000\n");
         let text = as_matrix("m", &array(&[2, 2], &[1.0, 2.0, 3.0, -4.0])).unwrap();
         assert_eq!(text, "m.0,m.1\n1.000000,2.000000\n3.000000,-4.000000\n");
-    }
-
-    #[test]
-    fn a_file_is_replaced_as_a_whole() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("out/scores.csv");
-        write_new(&file, "old").unwrap();
-        write_new(&file, "new").unwrap();
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), "new");
-        assert_eq!(std::fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
     }
 
     #[test]

@@ -21,16 +21,18 @@ use super::errors::{Failure, failure, from_channel, from_net};
 use super::heads::Heads;
 use super::inputs::LocalInputs;
 use super::lane::Lane;
-use super::outputs::write_outputs;
+use super::outputs::{ReservedOutputs, reserve_outputs, write_outputs};
+use super::places::open_of_party;
 use super::report::{Expected, RunReport, Seconds, security_line};
 use super::transcript::{Agreement, Transcript};
 use super::wiring::{Recorders, Secrets};
-use super::{Prepared, check_own_key, close_log, load_identity, open_log, prepare};
+use super::{Prepared, check_clock, check_own_key, close_log, load_identity, prepare};
 use crate::config::Config;
 use crate::error::CliError;
 use crate::identity::Identity;
 use crate::log::LogWriter;
 use crate::net::{Connected, Listener, SecretBytes, SessionHandle, connect};
+use crate::output::say;
 use crate::progress::{Progress, Step};
 
 /// Runs the program of the configuration as this party.
@@ -40,6 +42,7 @@ use crate::progress::{Progress, Step};
 /// naming the peer.
 pub fn run_party(config: &Config, progress: &mut dyn Progress) -> Result<RunReport, CliError> {
     let mut clock = Clock::start();
+    check_clock()?;
     progress.phase("reading inputs");
     let identity = load_identity(&config.node)?;
     check_own_key(config, &identity)?;
@@ -50,7 +53,9 @@ pub fn run_party(config: &Config, progress: &mut dyn Progress) -> Result<RunRepo
     inputs.wipe_values();
     let listener =
         Listener::bind(config.node.listen).map_err(|e| from_net(&e))?.behind(config.node.net.shape);
-    let log = open_log(&config.node, &identity)?;
+    let log = open_of_party(config, &identity)?;
+    // After the log, whose lock keeps a second run of this configuration away from the same files.
+    let reserved = reserve_outputs(config, &program, &inputs)?;
     let plan = program.plan();
     clock.seconds.prepare = clock.lap();
 
@@ -65,7 +70,7 @@ pub fn run_party(config: &Config, progress: &mut dyn Progress) -> Result<RunRepo
     progress.phase("computing");
     let agreed = agreement(config, connected.session_id, connected.nonces.clone().into_vec(), digests);
     let run = Run { config, identity: &identity, program: Arc::new(program), plan, inputs };
-    run.session(connected, agreed, encoded, log, clock, progress)
+    run.session(connected, agreed, encoded, Written { log, outputs: reserved }, clock, progress)
 }
 
 /// One run's unchanging parts.
@@ -79,13 +84,19 @@ struct Run<'a> {
 
 mpc_core::secret_types!(serde::Serialize; Run<'static>);
 
+/// What a run writes to.
+struct Written {
+    log: LogWriter,
+    outputs: ReservedOutputs,
+}
+
 impl Run<'_> {
     fn session(
         self,
         connected: Connected,
         agreement: Agreement,
         encoded: EncodedInputs,
-        log: LogWriter,
+        Written { log, outputs: reserved }: Written,
         mut clock: Clock,
         progress: &mut dyn Progress,
     ) -> Result<RunReport, CliError> {
@@ -97,13 +108,18 @@ impl Run<'_> {
         })?;
         let opened = Transcript::open(log.handle(), &self.config.node, me, agreement);
         let mut transcript = opened.inspect_err(|e| give_up(&handle, Some(me), e.code()))?;
-        let heads = self
-            .commit_inputs(&mut transcript, &encoded)
-            .and_then(|()| {
-                let open = transcript.opened().clone();
-                Heads::new(&self.config.node, self.identity, log.handle(), open, handle.names().clone())
-            })
-            .inspect_err(|e| give_up(&handle, Some(me), e.code()))?;
+        let committed = self.commit_inputs(&mut transcript, &encoded).and_then(|()| {
+            let open = transcript.opened().clone();
+            Heads::new(&self.config.node, self.identity, log.handle(), open, handle.names().clone())
+        });
+        let heads = match committed {
+            Ok(heads) => heads,
+            Err(error) => {
+                let failure = Failure::own(error);
+                self.abort(&handle, None, &transcript, &failure);
+                return Err(failure.error);
+            }
+        };
 
         let mut secrets = Secrets { id, keys, dealer };
         let recorders = Recorders::new(self.config.me, channel, &mut secrets, &log.handle());
@@ -119,7 +135,7 @@ impl Run<'_> {
         let execution = match finished {
             Ok(execution) => execution,
             Err(failure) => {
-                self.abort(&handle, &recorders, &transcript, &failure);
+                self.abort(&handle, Some(&recorders), &transcript, &failure);
                 // The error that ended the session matters more than one of closing the log after it.
                 let _closing_too = close_log(&self.config.node, log);
                 return Err(failure.error);
@@ -129,7 +145,7 @@ impl Run<'_> {
         // learnt is written whatever becomes of the log.
         let (rounds, sent) = recorders.finish();
         let logged = transcript.close(Outcome::Completed, rounds, sent);
-        let written = write_outputs(self.config, &self.inputs, &execution.outputs);
+        let written = write_outputs(self.config, &self.inputs, &execution.outputs, reserved);
         progress.phase("comparing logs");
         let cosigned = logged.map(|()| heads.cosign(handle.controls()));
         handle.leave();
@@ -229,15 +245,15 @@ impl Run<'_> {
     fn abort(
         &self,
         handle: &SessionHandle,
-        recorders: &Recorders,
+        recorders: Option<&Recorders>,
         transcript: &Transcript,
         failure: &Failure,
     ) {
         give_up(handle, failure.accused(Peer::Party(self.config.me)), failure.reason());
-        let (rounds, sent) = recorders.finish();
+        let (rounds, sent) = recorders.map_or((0, 0), Recorders::finish);
         let outcome = Outcome::aborted(failure.error.code(), failure.culprit, failure.reason());
         if let Err(error) = transcript.close(outcome, rounds, sent) {
-            eprintln!("warning: the abort is not in the log: {error}");
+            say(format_args!("warning: the abort is not in the log: {error}"));
         }
     }
 }

@@ -26,7 +26,9 @@ use protocols::session::{PairwiseSeeds, Session};
 use super::agreement::{agreement, options, row_order};
 use super::heads::Heads;
 use super::transcript::Transcript;
-use super::{Prepared, load_identity, open_log, parameters_digest, prepare, run_dealer, run_party};
+use super::{
+    Prepared, load_identity, parameters_digest, places::open_of_party, prepare, run_dealer, run_party,
+};
 use crate::config::{Config, DealerConfig};
 use crate::demo::layout::{Layout, lay_out};
 use crate::demo::scenario::made_up;
@@ -288,7 +290,7 @@ fn lie(config: Config) -> Result<Said, CliError> {
     let identity = load_identity(&config.node).unwrap();
     let (connected, Prepared { program, inputs }) = agreed(&config, &identity);
     let Connected { session_id, nonces, keys, channel, dealer, handle } = connected;
-    let log = open_log(&config.node, &identity).unwrap();
+    let log = open_of_party(&config, &identity).unwrap();
     let digests = (program.digest(), parameters_digest(config.preprocessing));
     let agreement = agreement(&config, session_id, nonces.into_vec(), digests);
     let me = Peer::Party(config.me);

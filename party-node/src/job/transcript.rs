@@ -17,9 +17,10 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::places::log_error;
 use crate::config::NodeConfig;
 use crate::error::CliError;
-use crate::log::{LogError, LogHandle};
+use crate::log::LogHandle;
 use crate::net::{PROTOCOL_VERSION, SecretBytes};
 use crate::private_file::{create_private_folder, write_private};
 
@@ -158,13 +159,8 @@ impl Transcript {
 }
 
 /// Beside the log's folder, which holds nothing but the log.
-fn openings_folder(log_dir: &Path) -> PathBuf {
+pub(super) fn openings_folder(log_dir: &Path) -> PathBuf {
     let mut name = log_dir.file_name().unwrap_or_default().to_owned();
     name.push("-openings");
     log_dir.with_file_name(name)
-}
-
-/// What is wrong with the log, as the command line shows it.
-pub(super) fn log_error(error: LogError) -> CliError {
-    CliError::outcome("log_failed", error)
 }

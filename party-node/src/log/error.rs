@@ -19,6 +19,8 @@ pub enum LogError {
         action: &'static str,
         /// On which file or directory.
         path: PathBuf,
+        /// What kind of refusal it is.
+        kind: io::ErrorKind,
         /// What the system said.
         reason: String,
     },
@@ -53,6 +55,16 @@ pub enum LogError {
         /// The log.
         dir: PathBuf,
         /// File, entry and fault.
+        what: String,
+    },
+    /// What this node remembers of a peer's log is not what the peer signed.
+    #[error("what this node remembers of {peer}'s log is damaged: {}: {what}", file.display())]
+    MemoryDamaged {
+        /// The file that holds it.
+        file: PathBuf,
+        /// The peer.
+        peer: String,
+        /// What is wrong.
         what: String,
     },
     /// A file that no log contains.
@@ -127,6 +139,6 @@ pub enum LogError {
 
 impl LogError {
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |e| Self::Io { action, path: path.to_owned(), reason: e.to_string() }
+        move |e| Self::Io { action, path: path.to_owned(), kind: e.kind(), reason: e.to_string() }
     }
 }

@@ -6,21 +6,22 @@
 //! log, the old or the new, and perhaps files that belong to neither; opening it checks the whole log and then removes
 //! those, and says which.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
-use mpc_core::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
+use mpc_core::checkpoint::{Checkpoint, SignedCheckpoint};
 use mpc_core::merkle::{self, Frontier, TreeHash, leaf_hash};
 use mpc_core::tag::SessionId;
 use mpc_core::transcript::{Entry, MAX_ENTRY_BYTES, Witnessed};
 
 use super::error::LogError;
 use super::files::{Disk, Files};
+use super::found::Found;
 use super::layout::{self, CHECKPOINT, LOCK, TEMPORARY, TILE_WIDTH, Tile, TileKind};
-use super::read::{Cosigned, Listing, RawLog, read};
+use super::read::{Listing, RawLog};
 
 /// How long an open log is waited for, and how often it is looked at.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
@@ -88,19 +89,16 @@ impl LogStore {
             stopped: false,
             files: Box::new(Disk),
         };
+        let found = Found::of(dir, name, &store.key.verifying_key(), &listing)?;
         let mut entries = Vec::new();
-        if listing.files.contains(CHECKPOINT) {
-            let raw = store.check_content(&listing)?;
-            store.remove_leftovers(&listing, &raw.cosigned, files.as_mut())?;
+        let is_new = found.raw.is_none();
+        if let Some(raw) = found.raw {
+            store.take(&raw);
+            store.remove_leftovers(&listing, found.leftovers, files.as_mut())?;
             entries = raw.entries;
-        } else {
-            let others = listing.files.iter().any(|f| f != LOCK && f != TEMPORARY);
-            if others || !listing.empty_dirs.is_empty() || !listing.odd.is_empty() {
-                return Err(LogError::NoCheckpoint { dir: dir.to_owned() });
-            }
         }
         std::mem::swap(&mut store.files, &mut files);
-        if !listing.files.contains(CHECKPOINT) {
+        if is_new {
             store.replace_checkpoint(store.committed.clone())?;
             if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
                 store.files.sync_dir(parent).map_err(LogError::io("sync", parent))?;
@@ -109,47 +107,22 @@ impl LogStore {
         Ok((store, entries))
     }
 
-    /// Checks the log that the checkpoint stands for and takes it as the committed state.
-    fn check_content(&mut self, listing: &Listing) -> Result<RawLog, LogError> {
-        let damaged = |what: String| LogError::Damaged { dir: self.dir.clone(), what };
-        let raw = read(&self.dir, listing);
-        if let Some(head) = &raw.checkpoint {
-            let other = |expected: &str, got: &str| LogError::OtherNode {
-                dir: self.dir.clone(),
-                expected: expected.to_owned(),
-                got: got.to_owned(),
-            };
-            let origin = head.checkpoint().origin();
-            if origin != self.name {
-                return Err(other(&self.name, origin));
-            }
-            head.verify(&self.key.verifying_key()).map_err(|e| match e {
-                CheckpointError::OtherKey { expected, got } => other(&expected, &got),
-                e => damaged(format!("{CHECKPOINT}: {e}")),
-            })?;
-        }
-        if let Some(fault) = raw.faults.first() {
-            return Err(damaged(fault.line()));
-        }
-        let Some(head) = raw.checkpoint.clone() else { return Err(damaged("no checkpoint".to_owned())) };
+    /// Takes a log that was found as the committed state.
+    fn take(&mut self, raw: &RawLog) {
         raw.entries.iter().zip(&raw.leaves).for_each(|(entry, leaf)| self.stage(entry, *leaf));
         self.full.clear();
-        self.committed = head;
-        Ok(raw)
+        if let Some(head) = &raw.checkpoint {
+            self.committed = head.clone();
+        }
     }
 
-    /// Removes what an interrupted commit left behind. Anything else that does not belong here is not ours to remove.
+    /// Removes what an interrupted commit left behind.
     fn remove_leftovers(
         &mut self,
         listing: &Listing,
-        cosigned: &BTreeMap<String, Cosigned>,
+        leftovers: Vec<String>,
         files: &mut dyn Files,
     ) -> Result<(), LogError> {
-        let leftovers = listing.unexpected(self.size(), cosigned);
-        let ours = |f: &str| f == TEMPORARY || layout::parse(f).is_some() || layout::is_cosigned(f);
-        if let Some(foreign) = leftovers.iter().find(|f| !ours(f)) {
-            return Err(LogError::Foreign { dir: self.dir.clone(), file: foreign.clone() });
-        }
         for file in leftovers {
             let path = self.dir.join(&file);
             files.remove_file(&path).map_err(LogError::io("remove", &path))?;
@@ -379,7 +352,11 @@ fn concat(hashes: &[TreeHash]) -> Vec<u8> {
 fn lock(dir: &Path) -> Result<File, LogError> {
     let path = dir.join(LOCK);
     let file = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(LogError::io("open", &path))?;
+    try_lock(dir, file.map_err(LogError::io("open", &path))?)
+}
+
+/// Locks the file that stands for the log in `dir`.
+pub(super) fn try_lock(dir: &Path, file: File) -> Result<File, LogError> {
     // A process that is ending, or a child between its fork and its start, may hold the lock for a moment longer.
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {
@@ -387,7 +364,7 @@ fn lock(dir: &Path) -> Result<File, LogError> {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(LOCK_LOOK),
             Err(TryLockError::WouldBlock) => return Err(LogError::Locked { dir: dir.to_owned() }),
-            Err(TryLockError::Error(e)) => return Err(LogError::io("lock", &path)(e)),
+            Err(TryLockError::Error(e)) => return Err(LogError::io("lock", dir)(e)),
         }
     }
 }

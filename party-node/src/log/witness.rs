@@ -18,6 +18,7 @@ use mpc_core::transcript::Member;
 use super::error::LogError;
 use super::files::{Files, disk};
 use super::layout::TEMPORARY;
+use crate::private_file::probe_folder;
 
 /// As many refused heads of one peer are kept.
 const MAX_REFUSED: usize = 8;
@@ -82,23 +83,18 @@ impl WitnessStore {
     /// The last head of the peer's log that this node has checked: the message that begins the exchange.
     ///
     /// # Errors
-    /// [`LogError::Io`]; [`LogError::Damaged`] if the memory is not what the peer signed.
+    /// [`LogError::Io`]; [`LogError::MemoryDamaged`] if the memory is not what the peer signed.
     pub fn seen(&self, peer: &Member) -> Result<Seen, LogError> {
-        let path = self.seen_head(peer);
-        let damaged = |what: String| LogError::Damaged { dir: self.dir.clone(), what };
-        let file = match fs::File::open(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Seen(None)),
-            Err(e) => return Err(LogError::io("read", &path)(e)),
-        };
-        let mut text = Vec::new();
-        let limit = MAX_CHECKPOINT_BYTES as u64 + 1;
-        file.take(limit).read_to_end(&mut text).map_err(LogError::io("read", &path))?;
-        let wrong = |e: &dyn std::fmt::Display| damaged(format!("what was seen of {}: {e}", peer.name));
-        let head = SignedCheckpoint::parse(&text).map_err(|e| wrong(&e))?;
-        let key = VerifyingKey::from_bytes(&peer.key).map_err(|e| wrong(&e))?;
-        head.verify(&key).map_err(|e| wrong(&e))?;
-        Ok(Seen(Some(head)))
+        seen_in(&self.dir, peer)
+    }
+
+    /// Whether the memory in `dir` can be used for sessions with `peers`, found without changing it. It need not be there.
+    ///
+    /// # Errors
+    /// As [`WitnessStore::open`] and [`WitnessStore::seen`].
+    pub fn check(dir: &Path, peers: &[Member]) -> Result<(), LogError> {
+        probe_folder(dir).map_err(LogError::io("write in", dir))?;
+        peers.iter().try_for_each(|peer| seen_in(dir, peer).map(drop))
     }
 
     /// Remembers a head that was checked; durable when this returns.
@@ -136,7 +132,7 @@ impl WitnessStore {
     /// Where the last head of a peer's log that was checked is kept.
     #[must_use]
     pub fn seen_head(&self, peer: &Member) -> PathBuf {
-        self.dir.join(hex(&peer.key))
+        place(&self.dir, peer)
     }
 
     /// Where heads of a peer's log that are at variance with it are kept.
@@ -157,4 +153,30 @@ impl WitnessStore {
         }
         Ok(())
     }
+}
+
+/// Where the last head of a peer's log is kept in the memory in `dir`.
+fn place(dir: &Path, peer: &Member) -> PathBuf {
+    dir.join(hex(&peer.key))
+}
+
+fn seen_in(dir: &Path, peer: &Member) -> Result<Seen, LogError> {
+    let path = place(dir, peer);
+    let file = match fs::File::open(&path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Seen(None)),
+        Err(e) => return Err(LogError::io("read", &path)(e)),
+    };
+    let mut text = Vec::new();
+    let limit = MAX_CHECKPOINT_BYTES as u64 + 1;
+    file.take(limit).read_to_end(&mut text).map_err(LogError::io("read", &path))?;
+    let wrong = |e: &dyn std::fmt::Display| LogError::MemoryDamaged {
+        file: path.clone(),
+        peer: peer.name.clone(),
+        what: e.to_string(),
+    };
+    let head = SignedCheckpoint::parse(&text).map_err(|e| wrong(&e))?;
+    let key = VerifyingKey::from_bytes(&peer.key).map_err(|e| wrong(&e))?;
+    head.verify(&key).map_err(|e| wrong(&e))?;
+    Ok(Seen(Some(head)))
 }

@@ -163,7 +163,7 @@ impl Drop for LogWriter {
 }
 
 /// A close entry for every session that has none.
-fn interrupted(entries: &[Vec<u8>]) -> Vec<Close> {
+pub(super) fn interrupted(entries: &[Vec<u8>]) -> Vec<Close> {
     let decoded = entries.iter().enumerate().filter_map(|(i, e)| Some((i as u64, Entry::decode(e).ok()?)));
     let (sessions, _) = sessions::group(decoded);
     sessions

@@ -81,9 +81,15 @@ impl Gate {
             return Err(format!("{from} was turned away: too many handshakes at once"));
         };
         let (crypto, verifier) = tls::server(&self.own, self.pins.clone()).map_err(|e| e.to_string())?;
-        let connecting = incoming
-            .accept_with(Arc::new(self.with_transport(crypto)))
-            .map_err(|e| format!("{from}: {}", end_in_words(&e)))?;
+        let connecting =
+            incoming.accept_with(Arc::new(self.with_transport(crypto))).map_err(|e| match e {
+                ConnectionError::TransportError(_) => {
+                    format!(
+                        "somebody at {from} without a listed key was refused: nothing of theirs could be read"
+                    )
+                }
+                e => format!("{from}: {}", end_in_words(&e)),
+            })?;
         match tokio::time::timeout(Duration::from_millis(GREETING_MS), connecting).await {
             Err(_) => Err(format!("{from} did not finish its handshake")),
             Ok(Ok(connection)) => match tls::peer_key(&connection) {
@@ -102,6 +108,10 @@ impl Gate {
                         self.own_key.fingerprint()
                     )
                 }
+                (None, ConnectionError::TransportError(_)) => format!(
+                    "somebody at {from} without a listed key was refused in the handshake: {}",
+                    end_in_words(&reason)
+                ),
                 _ => format!("{from}: {}", end_in_words(&reason)),
             }),
         }

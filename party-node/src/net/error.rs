@@ -107,9 +107,7 @@ pub enum NetError {
         notes: Vec<String>,
     },
     /// Both hold the same number of rows or not, but not the same ids in the same order.
-    #[error(
-        "row ids differ between {ours} and {peer}: same count but other order or other ids, or another count"
-    )]
+    #[error("row ids differ between {ours} and {peer}: they do not list the same ids in the same order")]
     RowOrder {
         /// This party.
         ours: String,

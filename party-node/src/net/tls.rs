@@ -10,6 +10,7 @@
 //! returning is no sign of being accepted. Callers count a peer only after its [hello](super::hello).
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -17,6 +18,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::sign::CertifiedKey;
+use rustls::time_provider::TimeProvider;
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use crate::identity::{Identity, PublicKey};
@@ -177,19 +179,32 @@ impl ClientCertVerifier for PinnedKeys {
     }
 }
 
+/// The time for TLS, where nothing depends on it: pinned keys do not expire. The library's own clock panics where the
+/// system's says a time before 1970.
+#[derive(Debug)]
+struct AnyClock;
+
+impl TimeProvider for AnyClock {
+    fn current_time(&self) -> Option<UnixTime> {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Some(UnixTime::since_unix_epoch(since_1970))
+    }
+}
+
 /// The client side of one dial, with one pin. The verifier tells afterwards which other key was presented.
 pub(crate) fn client(
     own: &OwnKey,
     pin: PublicKey,
 ) -> Result<(Arc<QuicClientConfig>, Arc<PinnedKeys>), Error> {
     let verifier = PinnedKeys::new(vec![pin]);
-    let mut config = rustls::ClientConfig::builder_with_provider(verifier.provider.clone())
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier.clone())
-        .with_client_cert_resolver(Arc::new(rustls::client::AlwaysResolvesClientRawPublicKeys::new(
-            own.0.clone(),
-        )));
+    let mut config =
+        rustls::ClientConfig::builder_with_details(verifier.provider.clone(), Arc::new(AnyClock))
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier.clone())
+            .with_client_cert_resolver(Arc::new(rustls::client::AlwaysResolvesClientRawPublicKeys::new(
+                own.0.clone(),
+            )));
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = rustls::client::Resumption::disabled();
     config.enable_early_data = false;
@@ -203,10 +218,13 @@ pub(crate) fn server(
     pins: Vec<PublicKey>,
 ) -> Result<(Arc<QuicServerConfig>, Arc<PinnedKeys>), Error> {
     let verifier = PinnedKeys::new(pins);
-    let mut config = rustls::ServerConfig::builder_with_provider(verifier.provider.clone())
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_client_cert_verifier(verifier.clone())
-        .with_cert_resolver(Arc::new(rustls::server::AlwaysResolvesServerRawPublicKeys::new(own.0.clone())));
+    let mut config =
+        rustls::ServerConfig::builder_with_details(verifier.provider.clone(), Arc::new(AnyClock))
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_client_cert_verifier(verifier.clone())
+            .with_cert_resolver(Arc::new(rustls::server::AlwaysResolvesServerRawPublicKeys::new(
+                own.0.clone(),
+            )));
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;

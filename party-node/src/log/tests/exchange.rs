@@ -332,9 +332,9 @@ fn a_damaged_memory_is_refused() {
         let mut bad = text.clone();
         bad[i] ^= 1 << (i % 8);
         fs::write(&files[0], &bad).unwrap();
-        assert!(matches!(all[1].store.seen(&member), Err(LogError::Damaged { .. })), "byte {i}");
+        assert!(matches!(all[1].store.seen(&member), Err(LogError::MemoryDamaged { .. })), "byte {i}");
         fs::write(&files[0], &text[..i]).unwrap();
-        assert!(matches!(all[1].store.seen(&member), Err(LogError::Damaged { .. })), "cut at {i}");
+        assert!(matches!(all[1].store.seen(&member), Err(LogError::MemoryDamaged { .. })), "cut at {i}");
     }
     fs::write(&files[0], &text).unwrap();
     assert!(all[1].store.seen(&member).unwrap().0.is_some());

@@ -7,15 +7,27 @@ use mpc_core::merkle::{self, leaf_hash};
 
 use super::super::layout::{self, CHECKPOINT};
 use super::super::read::{Listing, read};
-use super::super::{LogError, LogStore};
+use super::super::{LogError, LogStore, inspect};
 use super::session::key_of;
 
 pub(super) fn entry(i: u64) -> Vec<u8> {
     format!("entry {i} {}", "x".repeat(i as usize % 50)).into_bytes()
 }
 
+/// Opens the log. Looking at it before promises the same, and changes nothing that would be found then.
 pub(super) fn open(dir: &Path) -> Result<LogStore, LogError> {
-    LogStore::open_or_create(dir, "bank", key_of("bank"))
+    let looked = inspect(dir, "bank", &key_of("bank").verifying_key());
+    let opened = LogStore::open_or_create(dir, "bank", key_of("bank"));
+    match (&looked, &opened) {
+        (Ok(state), Ok(store)) => {
+            assert_eq!(state.entries.unwrap_or(0), store.size());
+            assert_eq!(state.repairs.len(), store.recovered().len(), "{state:?}, {:?}", store.recovered());
+        }
+        (Err(looked), Err(opened)) => assert_eq!(looked.to_string(), opened.to_string()),
+        (Ok(state), Err(error)) => panic!("{state:?}, but {error}"),
+        (Err(error), Ok(_)) => panic!("opened in spite of {error}"),
+    }
+    opened
 }
 
 /// The log consists of exactly entries 0 to `size` and nothing else.

@@ -20,7 +20,9 @@ use mpc_core::transcript::{Entry, MAX_ENTRY_BYTES, Witnessed};
 use super::error::LogError;
 use super::files::{Disk, Files};
 use super::layout::{self, CHECKPOINT, LOCK, TEMPORARY, TILE_WIDTH, Tile, TileKind};
-use super::read::{Cosigned, Listing, RawLog, read};
+use super::listing::Listing;
+use super::read::{Cosigned, RawLog, read};
+use crate::regular_file::at_once;
 
 /// How long an open log is waited for, and how often it is looked at.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
@@ -378,8 +380,10 @@ fn concat(hashes: &[TreeHash]) -> Vec<u8> {
 
 fn lock(dir: &Path) -> Result<File, LogError> {
     let path = dir.join(LOCK);
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(LogError::io("open", &path))?;
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    at_once(&mut options);
+    let file = options.open(&path).map_err(LogError::io("open", &path))?;
     // A process that is ending, or a child between its fork and its start, may hold the lock for a moment longer.
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {

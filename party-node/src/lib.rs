@@ -16,6 +16,7 @@ pub mod net;
 pub mod output;
 mod private_file;
 pub mod progress;
+mod regular_file;
 pub mod scorecard;
 mod secret_types;
 mod signals;

@@ -7,18 +7,22 @@
 //! What each file contains is fixed in `docs/log-format.md`; why it is so, in `docs/adr/0004-transcript-log.md`.
 
 mod absent;
+mod bundles;
 mod cosigned;
 mod cross_check;
 mod error;
 mod exchange;
+mod fault;
 mod files;
 mod found;
 mod layout;
+mod listing;
 mod members;
 mod prove;
 mod read;
 mod sessions;
 mod show;
+mod signer;
 mod store;
 mod time;
 mod traffic;

@@ -127,11 +127,11 @@ fn join(entries: &[&[u8]]) -> Vec<u8> {
     entries.iter().flat_map(|e| [&(e.len() as u16).to_be_bytes()[..], e].concat()).collect()
 }
 
-/// The entry that a byte of a bundle belongs to; none for the lengths, which move every entry after them.
+/// The entry that a byte of a bundle belongs to, its length included.
 fn entry_at(bundle: &[u8], at: usize) -> Option<u64> {
     let mut start = 0;
     for (number, entry) in (0..).zip(split(bundle)) {
-        if (start + 2..start + 2 + entry.len()).contains(&at) {
+        if (start..start + 2 + entry.len()).contains(&at) {
             return Some(number);
         }
         start += 2 + entry.len();
@@ -251,7 +251,12 @@ fn flips(log: &Log, file: &str, sound: &[u8], random: &mut Random) -> u64 {
     for &(at, bit) in &bits {
         let mut wrong = sound.to_vec();
         wrong[at] ^= 1 << bit;
-        let entry = file.starts_with("tile/entries/").then(|| entry_at(sound, at)).flatten();
+        let entry = match file {
+            _ if file.starts_with("tile/entries/") => entry_at(sound, at),
+            // Hashes of 32 bytes, one for each entry; these logs have one tile.
+            _ if file.starts_with("tile/0/") => Some(at as u64 / 32),
+            _ => None,
+        };
         log.refused_with(file, Some(&wrong), entry, &format!("bit {bit} of byte {at}"));
     }
     bits.len() as u64
@@ -278,10 +283,12 @@ fn entries_moved(log: &Log, file: &str, sound: &[u8]) -> u64 {
     for i in 0..entries.len() {
         let mut dropped = entries.clone();
         dropped.remove(i);
-        log.refused_with(file, Some(&join(&dropped)), None, &format!("dropping entry {i}"));
+        log.refused_with(file, Some(&join(&dropped)), Some(i as u64), &format!("dropping entry {i}"));
         let mut doubled = entries.clone();
         doubled.insert(i, entries[i]);
-        log.refused_with(file, Some(&join(&doubled)), None, &format!("doubling entry {i}"));
+        // The first that is not where it was; after the last there is none.
+        let moved = (i + 1).min(entries.len() - 1) as u64;
+        log.refused_with(file, Some(&join(&doubled)), Some(moved), &format!("doubling entry {i}"));
         changes += 2;
         if i + 1 < entries.len() {
             let mut swapped = entries.clone();

@@ -85,6 +85,8 @@ struct Node<'a> {
     log: LogHandle,
 }
 
+mpc_core::secret_types!(Node<'static>);
+
 impl Node<'_> {
     fn address(&self) -> Result<SocketAddr, CliError> {
         let address = &self.members[self.index].address;

@@ -10,13 +10,19 @@ use super::verify::{CheckedLog, Note, Report};
 /// writes its open entry before it sends anything, so if `a` completed the session, one of the two logs is not true:
 /// the other was cut back or never told of it, or `a` made it up. If `a` did not complete it, the other may have ended
 /// before it began.
+///
+/// A log of which not everything could be read may have the session all the same, and one whose entries its owner did not
+/// sign claims nothing.
 pub(super) fn find_absent(a: &CheckedLog, logs: &[CheckedLog], report: &mut Report) {
+    if !a.proven {
+        return;
+    }
     for session in &a.sessions {
         let id = session.open.session;
         for member in session.open.parties.iter().chain(&session.open.dealer) {
             let copies = || logs.iter().filter(|b| b.key == Some(member.key) && b.key != a.key);
-            let Some(longest) = copies().max_by_key(|b| b.leaves.len()) else { continue };
-            if copies().any(|b| b.sessions.iter().any(|s| s.open.session == id)) {
+            let Some(longest) = copies().max_by_key(|b| b.head.size()) else { continue };
+            if !longest.whole || copies().any(|b| b.sessions.iter().any(|s| s.open.session == id)) {
                 continue;
             }
             let (size, other, owner) = (longest.head.size(), longest.head.origin(), a.head.origin());

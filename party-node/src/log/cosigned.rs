@@ -3,13 +3,17 @@
 //! The signers are fixed by the session's open entry: any member but the log's own node, each at most once and in
 //! roster order, under the name that the roster gives it. Who is missing is a note: a peer may have been gone.
 
+use std::collections::BTreeMap;
+
 use ed25519_dalek::VerifyingKey;
 use mpc_core::checkpoint::SignedCheckpoint;
 use mpc_core::merkle::{Frontier, TreeHash};
+use mpc_core::tag::SessionId;
 use mpc_core::transcript::{Member, SessionOpen};
 
+use super::fault::Fault;
 use super::layout;
-use super::read::{Fault, RawLog};
+use super::read::RawLog;
 use super::sessions::Session;
 
 /// All members of a session but the one that writes this log: parties in roster order, then the dealer.
@@ -72,6 +76,7 @@ pub(super) struct Witnesses {
 pub(super) fn check(raw: &RawLog, sessions: &mut [Session]) -> Witnesses {
     let mut found = Witnesses::default();
     let mut roots = Roots::default();
+    let mut filed = BTreeMap::new();
     for session in sessions.iter_mut() {
         let id = session.open.session;
         let Some(file) = session.witnessed.map(|_| layout::cosigned(&id)) else { continue };
@@ -79,7 +84,8 @@ pub(super) fn check(raw: &RawLog, sessions: &mut [Session]) -> Witnesses {
         else {
             continue;
         };
-        match check_one(session, entry, text, &mut roots, &raw.leaves) {
+        let checked = check_one(session, entry, text, &mut roots, &raw.leaves);
+        match checked.and_then(|cosigners| check_once(id, cosigners, &mut filed)) {
             Ok(cosigners) => {
                 let missing: Vec<_> = peers(&session.open)
                     .map(|m| m.name.as_str())
@@ -97,11 +103,30 @@ pub(super) fn check(raw: &RawLog, sessions: &mut [Session]) -> Witnesses {
         }
     }
     // A node that has its sessions cosigned at all has something to say about one that is not.
-    let any = sessions.iter().any(|s| s.witnessed.is_some());
+    // Where the entry was that fixes its cosignatures, it may not have been read.
+    let any = raw.complete && sessions.iter().any(|s| s.witnessed.is_some());
     for session in sessions.iter().filter(|s| any && s.close.is_some() && s.witnessed.is_none()) {
         found.notes.push(format!("session {} was cosigned by nobody", session.open.session));
     }
     found
+}
+
+/// A head is filed beside one session. A witness signs one that ends in the session that it was in, with nothing of another's
+/// since that began, so the sessions of two cosigned heads end in two places; whoever files one head twice lends a session the
+/// signatures of another.
+fn check_once(
+    id: SessionId,
+    cosigners: Vec<Cosigner>,
+    filed: &mut BTreeMap<u64, SessionId>,
+) -> Result<Vec<Cosigner>, String> {
+    // All of these heads are of this log, so those of one size are one.
+    let Some(size) = cosigners.first().map(|c| c.size) else { return Ok(cosigners) };
+    match filed.insert(size, id) {
+        None => Ok(cosigners),
+        Some(other) => Err(format!(
+            "is the head of {size} entries that is filed beside session {other}, too: its cosigners signed it after one session, and not after both"
+        )),
+    }
 }
 
 fn check_one(

@@ -15,9 +15,15 @@ pub(super) fn compare(logs: &[CheckedLog], report: &mut Report) {
                 compare_copies(a, b, report);
                 continue;
             }
+            // What nobody signed is nobody's word.
+            if !a.proven || !b.proven {
+                continue;
+            }
             for mine in &a.sessions {
                 if let Some(theirs) = b.sessions.iter().find(|s| s.open.session == mine.open.session)
                     && same_agreement(a, mine, b, theirs, report)
+                    && is_all(a, mine)
+                    && is_all(b, theirs)
                 {
                     compare_traffic(a, mine, b, theirs, report);
                 }
@@ -27,11 +33,22 @@ pub(super) fn compare(logs: &[CheckedLog], report: &mut Report) {
     logs.iter().for_each(|log| find_absent(log, logs, report));
 }
 
-/// Two logs by one node: the shorter must be the beginning of the longer.
+/// Whether everything that the log has of a session was read.
+fn is_all(log: &CheckedLog, session: &Session) -> bool {
+    log.whole || session.close.is_some()
+}
+
+/// Two logs by one node: the shorter must be the beginning of the longer. Of one that is damaged the head is enough, but it
+/// must be signed.
 fn compare_copies(a: &CheckedLog, b: &CheckedLog, report: &mut Report) {
-    let (old, new) = if a.leaves.len() <= b.leaves.len() { (a, b) } else { (b, a) };
-    let prefix = merkle::root(&new.leaves[..old.leaves.len()]) == merkle::root(&old.leaves);
-    if prefix {
+    let (old, new) = if a.head.size() <= b.head.size() { (a, b) } else { (b, a) };
+    let root = match usize::try_from(old.head.size()).ok().and_then(|size| new.leaves.get(..size)) {
+        _ if !old.signed || !new.signed => return,
+        _ if old.head.size() == new.head.size() => new.head.root(),
+        Some(leaves) if new.proven => merkle::root(leaves),
+        _ => return,
+    };
+    if root == old.head.root() {
         let what = format!("is an earlier state of {}, which only adds to it", new.path);
         report.notes.push(Note { log: old.path.clone(), what });
         return;

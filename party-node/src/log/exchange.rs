@@ -16,7 +16,8 @@ use mpc_core::transcript::{Entry, Member, Outcome};
 
 use super::cross_check;
 use super::error::LogError;
-use super::read::{Listing, read};
+use super::listing::Listing;
+use super::read::read;
 use super::sessions::{self, Session};
 use super::store::LogStore;
 use super::verify::{CheckedLog, Report};
@@ -215,6 +216,9 @@ fn compare_sessions(
         path: path.to_owned(),
         head,
         key: Some(key),
+        signed: true,
+        proven: true,
+        whole: true,
         leaves: Vec::new(),
         sessions,
     };

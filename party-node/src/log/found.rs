@@ -9,7 +9,8 @@ use mpc_core::checkpoint::CheckpointError;
 
 use super::error::LogError;
 use super::layout::{self, CHECKPOINT, LOCK, TEMPORARY};
-use super::read::{Listing, RawLog, read};
+use super::listing::Listing;
+use super::read::{RawLog, read};
 use super::store::try_lock;
 use super::writer::interrupted;
 use crate::private_file::probe_folder;

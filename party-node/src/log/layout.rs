@@ -1,12 +1,17 @@
 //! Which files a log of a given size consists of (C2SP `tlog-tiles`).
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use mpc_core::hex::hex;
 use mpc_core::tag::SessionId;
 
 /// Hashes or entries in a full tile.
 pub(super) const TILE_WIDTH: u64 = 256;
+
+/// No node commits more entries than this at once; the writer's limits are far below.
+const MOST_AT_ONCE: u64 = 256;
 
 /// The signed tree head.
 pub(super) const CHECKPOINT: &str = "checkpoint";
@@ -79,17 +84,62 @@ fn kinds(size: u64) -> impl Iterator<Item = (TileKind, u64)> {
 /// All tiles of a log of `size` entries, each kind from left to right. Lazy: a forged size costs nothing by itself.
 #[cfg(test)]
 pub(super) fn tiles(size: u64) -> impl Iterator<Item = Tile> {
-    kinds(size).flat_map(move |(kind, _)| tiles_of(kind, size))
+    kinds(size)
+        .flat_map(move |(kind, _)| (0..tile_count(kind, size)).filter_map(move |i| tile_at(kind, i, size)))
 }
 
-/// The tiles of one kind, from left to right.
-pub(super) fn tiles_of(kind: TileKind, size: u64) -> impl Iterator<Item = Tile> {
-    let count = kinds(size).find(|&(k, _)| k == kind).map_or(0, |(_, count)| count);
-    (0..count.div_ceil(TILE_WIDTH)).map(move |index| Tile {
-        kind,
-        index,
-        width: (count - index * TILE_WIDTH).min(TILE_WIDTH),
-    })
+/// Hashes or entries of one kind in a log of `size` entries.
+fn count(kind: TileKind, size: u64) -> u64 {
+    match kind {
+        TileKind::Entries => size,
+        TileKind::Hashes { level } => size.checked_shr(8 * u32::from(level)).unwrap_or(0),
+    }
+}
+
+/// How many tiles of one kind a log of `size` entries has.
+pub(super) fn tile_count(kind: TileKind, size: u64) -> u64 {
+    count(kind, size).div_ceil(TILE_WIDTH)
+}
+
+/// The tile with this number, if a log of `size` entries has it.
+pub(super) fn tile_at(kind: TileKind, index: u64, size: u64) -> Option<Tile> {
+    let width = count(kind, size).checked_sub(index.checked_mul(TILE_WIDTH)?)?.min(TILE_WIDTH);
+    (width > 0).then_some(Tile { kind, index, width })
+}
+
+/// Whether a log of `size` entries has this very tile.
+pub(super) fn is_tile_of(tile: Tile, size: u64) -> bool {
+    tile_at(tile.kind, tile.index, size) == Some(tile)
+}
+
+/// Sizes that a log of `size` entries would have had after a commit that was interrupted.
+fn next_sizes(size: u64) -> RangeInclusive<u64> {
+    size.saturating_add(1)..=size.saturating_add(MOST_AT_ONCE)
+}
+
+/// Whether a crash can leave this tile in a log of `size` entries: one that the next commit was to bring, or a partial one
+/// that was superseded. A process that dies leaves those of the last commit. A power cut can bring back those of the tile
+/// under way and the one before it: their removal is durable once the next tile is.
+pub(super) fn may_be_left(tile: Tile, size: u64) -> bool {
+    let count = count(tile.kind, size);
+    let end = tile.index.saturating_mul(TILE_WIDTH).saturating_add(tile.width);
+    let superseded = tile.width < TILE_WIDTH && end < count && tile.index + 1 >= count / TILE_WIDTH;
+    superseded || next_sizes(size).any(|next| is_tile_of(tile, next))
+}
+
+/// The directories that a crash can leave empty in a log of `size` entries: those of the tiles that [`may_be_left`], and
+/// that of cosigned checkpoints.
+pub(super) fn growing_dirs(size: u64) -> BTreeSet<String> {
+    let superseded = kinds(size).flat_map(|(kind, count)| {
+        let under_way = count / TILE_WIDTH;
+        [under_way.saturating_sub(1), under_way].map(|index| Tile { kind, index, width: 1 })
+    });
+    let mut dirs = BTreeSet::from([COSIGNED.trim_end_matches('/').to_owned()]);
+    for tile in next_sizes(size).flat_map(partial_tiles).chain(superseded) {
+        let path = tile.to_string();
+        dirs.extend(path.match_indices('/').map(|(at, _)| path[..at].to_owned()));
+    }
+    dirs
 }
 
 /// The bundle that holds entry `entry` of a log of `size` entries.
@@ -97,6 +147,12 @@ pub(super) fn tile_of_entry(entry: u64, size: u64) -> Tile {
     let index = entry / TILE_WIDTH;
     let width = size.saturating_sub(index * TILE_WIDTH).min(TILE_WIDTH);
     Tile { kind: TileKind::Entries, index, width }
+}
+
+/// The paths of the last tiles of each kind in a log of `size` entries.
+pub(super) fn last_tiles(size: u64) -> impl Iterator<Item = String> {
+    let last = move |(kind, count): (_, u64)| tile_at(kind, (count - 1) / TILE_WIDTH, size);
+    kinds(size).filter_map(last).map(|tile| tile.to_string())
 }
 
 /// The tiles that are not full, at most one of each kind.
@@ -194,6 +250,28 @@ mod tests {
             ["cosigned/ab", "cosigned", &path.to_uppercase(), &format!("{path}/x"), &path.replace('b', "g")]
         {
             assert!(!is_cosigned(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_crash_leaves_tiles_where_the_log_grows() {
+        let left = |path: &str, size| may_be_left(parse(path).unwrap(), size);
+        assert!(left("tile/0/002.p/255", 768) && left("tile/1/000.p/2", 768) && left("tile/0/003.p/1", 768));
+        assert!(left("tile/entries/000.p/8", 9) && left("tile/0/000", 9));
+        assert!(
+            !left("tile/0/001.p/255", 768) && !left("tile/0/004.p/1", 768) && !left("tile/2/000.p/1", 768)
+        );
+        let dirs = growing_dirs(768);
+        for (dir, may_be) in [
+            ("tile/0/002.p", true),
+            ("tile/entries/003.p", true),
+            ("tile/1/000.p", true),
+            ("cosigned", true),
+            ("tile/0/000.p", false),
+            ("tile/0/004.p", false),
+            ("tile/empty", false),
+        ] {
+            assert_eq!(dirs.contains(dir), may_be, "{dir}");
         }
     }
 

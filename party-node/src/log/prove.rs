@@ -9,15 +9,16 @@ use mpc_core::checkpoint::{ConsistencyProof, InclusionProof, SignedCheckpoint};
 use mpc_core::merkle;
 
 use super::error::LogError;
-use super::read::{Listing, RawLog, read};
+use super::read::RawLog;
+use super::signer::read_whole;
 
 /// Proves that entry `index` is in the log in `dir`.
 ///
 /// # Errors
-/// [`LogError::Damaged`] for the first thing that makes the log unreadable, [`LogError::OutOfRange`] if there is no such
+/// [`LogError::Damaged`] for the first thing that makes the log unreadable or not its owner's, [`LogError::OutOfRange`] if there is no such
 /// entry.
 pub fn prove_inclusion(dir: &Path, index: u64) -> Result<InclusionProof, LogError> {
-    let (raw, head) = whole(dir)?;
+    let (raw, head) = read_whole(dir)?;
     let size = head.checkpoint().size();
     let out_of_range = || LogError::OutOfRange { dir: dir.to_owned(), size, asked: index };
     let at = usize::try_from(index).map_err(|_| out_of_range())?;
@@ -36,7 +37,7 @@ pub fn prove_inclusion(dir: &Path, index: u64) -> Result<InclusionProof, LogErro
 /// # Errors
 /// As [`prove_inclusion`].
 pub fn prove_consistency(dir: &Path, old_size: u64) -> Result<ConsistencyProof, LogError> {
-    let (raw, head) = whole(dir)?;
+    let (raw, head) = read_whole(dir)?;
     let hashes = usize::try_from(old_size).ok().and_then(|m| merkle::consistency_proof(&raw.leaves, m));
     let size = head.checkpoint().size();
     let hashes = hashes.ok_or_else(|| LogError::OutOfRange { dir: dir.to_owned(), size, asked: old_size })?;
@@ -51,15 +52,4 @@ fn cosigned_heads(raw: &RawLog) -> impl Iterator<Item = SignedCheckpoint> {
         let leaves = usize::try_from(head.size()).ok().and_then(|size| raw.leaves.get(..size));
         leaves.is_some_and(|leaves| merkle::root(leaves) == head.root())
     })
-}
-
-fn whole(dir: &Path) -> Result<(RawLog, SignedCheckpoint), LogError> {
-    let damaged = |what: String| LogError::Damaged { dir: dir.to_owned(), what };
-    let listing = Listing::of(dir).map_err(LogError::io("list", dir))?;
-    let raw = read(dir, &listing);
-    if let Some(fault) = raw.faults.first() {
-        return Err(damaged(fault.line()));
-    }
-    let head = raw.checkpoint.clone().ok_or_else(|| damaged("no checkpoint".to_owned()))?;
-    Ok((raw, head))
 }

@@ -1,4 +1,5 @@
-//! Prints a log for people, or as JSON. It reads what is there; whether that is right is for the verifier to say.
+//! Prints a log for people, or as JSON. It reads a log that is whole and signed; whether what it says is right is for the
+//! verifier to say.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,7 +11,8 @@ use serde::Serialize;
 
 use super::error::LogError;
 use super::members::{ShownCosignature, ShownMember, members};
-use super::read::{Listing, RawLog, read};
+use super::read::RawLog;
+use super::signer::read_whole;
 use super::verify::plain;
 use super::{cosigned, layout};
 use crate::identity::public_key_text;
@@ -98,15 +100,10 @@ pub struct ShownTraffic {
 /// Reads the log in `dir`.
 ///
 /// # Errors
-/// [`LogError::Damaged`] for the first thing that makes it unreadable; strays do not.
+/// [`LogError::Damaged`] for the first thing that makes it unreadable or not its owner's; strays do not.
 pub fn show(dir: &Path) -> Result<ShownLog, LogError> {
     let damaged = |what: String| LogError::Damaged { dir: dir.to_owned(), what };
-    let listing = Listing::of(dir).map_err(LogError::io("list", dir))?;
-    let raw = read(dir, &listing);
-    if let Some(fault) = raw.faults.first() {
-        return Err(damaged(fault.line()));
-    }
-    let Some(signed) = &raw.checkpoint else { return Err(damaged("no checkpoint".to_owned())) };
+    let (raw, signed) = read_whole(dir)?;
     let head = signed.checkpoint();
     let mut opened = HashMap::new();
     let entries = raw.entries.iter().enumerate().map(|(i, bytes)| {

@@ -21,7 +21,9 @@ use super::error::LogError;
 use super::files::{Disk, Files};
 use super::found::Found;
 use super::layout::{self, CHECKPOINT, LOCK, TEMPORARY, TILE_WIDTH, Tile, TileKind};
-use super::read::{Listing, RawLog};
+use super::listing::Listing;
+use super::read::RawLog;
+use crate::regular_file::at_once;
 
 /// How long an open log is waited for, and how often it is looked at.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
@@ -351,7 +353,10 @@ fn concat(hashes: &[TreeHash]) -> Vec<u8> {
 
 fn lock(dir: &Path) -> Result<File, LogError> {
     let path = dir.join(LOCK);
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    at_once(&mut options);
+    let file = options.open(&path);
     try_lock(dir, file.map_err(LogError::io("open", &path))?)
 }
 

@@ -3,6 +3,7 @@
 mod absent;
 mod cosigned;
 mod crash;
+mod damage;
 mod exchange;
 pub(crate) mod killed;
 mod members;

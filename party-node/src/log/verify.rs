@@ -9,19 +9,18 @@
 
 use std::path::{Path, PathBuf};
 
-use ed25519_dalek::VerifyingKey;
-use mpc_core::checkpoint::{Checkpoint, SignedCheckpoint};
+use mpc_core::checkpoint::Checkpoint;
 use mpc_core::merkle::TreeHash;
 use mpc_core::text::is_plain;
 use mpc_core::transcript::{Entry, Member};
 use serde::Serialize;
 
-use super::layout::CHECKPOINT;
+use super::fault::Fault;
 use super::members::{self, ShownCosignature, ShownMember};
-use super::read::{Fault, Listing, read};
+use super::read::{RawLog, Settled, read_settled};
 use super::sessions::{self, Session};
+use super::signer::check_signer;
 use super::{cosigned, cross_check};
-use crate::identity::public_key_text;
 
 /// The result of a verification; serialises to the JSON of `log verify --json`.
 #[derive(Debug, Clone, Serialize)]
@@ -47,7 +46,7 @@ pub struct LogSummary {
     pub size: u64,
     /// Root according to the checkpoint, in base64.
     pub root: String,
-    /// Entries that could be read.
+    /// Entries that could be read, up to the first damage.
     pub entries: u64,
     /// Sessions in it.
     pub sessions: u64,
@@ -86,6 +85,12 @@ pub(super) struct CheckedLog {
     pub(super) path: String,
     pub(super) head: Checkpoint,
     pub(super) key: Option<[u8; 32]>,
+    /// Whether the head's signature verifies under that key.
+    pub(super) signed: bool,
+    /// Whether the entries that were read are its owner's: the signed head is over them.
+    pub(super) proven: bool,
+    /// Whether they are all that its owner signed. Of what another log lacks, nothing is known.
+    pub(super) whole: bool,
     pub(super) leaves: Vec<TreeHash>,
     pub(super) sessions: Vec<Session>,
 }
@@ -116,15 +121,14 @@ pub fn verify(dirs: &[PathBuf], known: &[Member]) -> Report {
 
 fn verify_one(dir: &Path, known: &[Member], report: &mut Report) -> Option<CheckedLog> {
     let path = dir.display().to_string();
-    let listing = match Listing::of(dir) {
-        Ok(listing) => listing,
+    let Settled { listing, raw, in_use } = match read_settled(dir) {
+        Ok(settled) => settled,
         Err(e) => {
             let what = format!("cannot be read: {e}");
             report.problems.push(Problem { log: path, file: None, entry: None, what });
             return None;
         }
     };
-    let raw = read(dir, &listing);
     let mut faults = raw.faults.clone();
     let Some(signed) = &raw.checkpoint else {
         report.problems.extend(faults.iter().map(|f| problem(&path, f)));
@@ -132,7 +136,7 @@ fn verify_one(dir: &Path, known: &[Member], report: &mut Report) -> Option<Check
     };
     let head = signed.checkpoint().clone();
     let size = head.size();
-    faults.extend(listing.strays(size, &raw.cosigned));
+    faults.extend(listing.strays(&raw));
 
     let mut decoded = Vec::with_capacity(raw.entries.len());
     for (i, entry) in raw.entries.iter().enumerate() {
@@ -143,12 +147,19 @@ fn verify_one(dir: &Path, known: &[Member], report: &mut Report) -> Option<Check
     }
     let (mut sessions, broken) = sessions::group(decoded.into_iter());
     faults.extend(broken.into_iter().map(|(entry, what)| Fault::in_entry(entry, size, what)));
-    let key = check_signer(signed, &sessions, known, &mut faults);
+    let signer = check_signer(signed, &sessions, known, &raw, &mut faults);
+    let signed = signer.as_ref().is_some_and(|s| s.signed);
+    let (proven, whole) = (raw.proven && signed, raw.proven && signed && raw.complete);
     let witnesses = cosigned::check(&raw, &mut sessions);
     faults.extend(witnesses.faults);
     report.notes.extend(witnesses.notes.into_iter().map(|what| Note { log: path.clone(), what }));
 
-    for session in sessions.iter().filter(|s| s.close.is_none()) {
+    report.notes.extend(unknown_rest(&raw, proven).map(|what| Note { log: path.clone(), what }));
+    if in_use && !faults.is_empty() {
+        let what = "a node is writing this log: what is wrong may be a write under way; try again, or have a copy made while the node is stopped";
+        report.notes.push(Note { log: path.clone(), what: what.to_owned() });
+    }
+    for session in sessions.iter().filter(|s| s.close.is_none() && raw.complete) {
         let what = format!(
             "session {} is not closed: it is still running, or the node ended before it could close it",
             session.open.session
@@ -170,61 +181,23 @@ fn verify_one(dir: &Path, known: &[Member], report: &mut Report) -> Option<Check
             .collect(),
         members: members::summary(&sessions, known),
     });
-    Some(CheckedLog { path, head, key, leaves: raw.leaves, sessions })
+    let key = signer.map(|s| s.key);
+    Some(CheckedLog { path, head, key, signed, proven, whole, leaves: raw.leaves, sessions })
 }
 
-/// Finds the key that the log must be signed with and checks that it is.
-fn check_signer(
-    signed: &SignedCheckpoint,
-    sessions: &[Session],
-    known: &[Member],
-    faults: &mut Vec<Fault>,
-) -> Option<[u8; 32]> {
-    let head = signed.checkpoint();
-    let mut fault = |what: String| faults.push(Fault::in_file(CHECKPOINT, what));
-    if signed.signatures().len() > 1 {
-        let unknown =
-            signed.signatures().iter().skip(1).map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ");
-        fault(format!("signature lines by unknown signers: {unknown}"));
+/// What a log that is not whole cannot be held to.
+fn unknown_rest(raw: &RawLog, proven: bool) -> Option<String> {
+    let size = raw.checkpoint.as_ref()?.checkpoint().size();
+    if !raw.complete {
+        let read = raw.entries.len();
+        let what = format!(
+            "{read} of {size} entries could be read before the first damage: nothing is said about what else the log has or lacks"
+        );
+        return Some(what);
     }
-    let verifies = |key: &[u8; 32]| {
-        let key = VerifyingKey::from_bytes(key).map_err(|_| "is not an Ed25519 key".to_owned())?;
-        signed.verify(&key).map(drop).map_err(|e| e.to_string())
-    };
-    let expected = || known.iter().filter(|m| m.name == head.origin()).map(|m| m.key);
-    let me = sessions.first().and_then(|s| s.open.member(s.open.me).map(|m| (s, m)));
-    let Some((first, me)) = me else {
-        // Nothing in the log names its key, so it must be one that the caller knows.
-        let fitting = expected().find(|key| verifies(key).is_ok());
-        if fitting.is_none() {
-            let hint = if known.is_empty() { "none was given" } else { "none of those given fits" };
-            fault(format!("no session names the signing key, and {hint}: the signature cannot be checked"));
-        }
-        return fitting;
-    };
-    if let Err(e) = verifies(&me.key) {
-        fault(format!("{e}; session {} in entry {} names the key", first.open.session, first.open_entry));
-    }
-    if !known.is_empty() && !expected().any(|key| key == me.key) {
-        let expected: Vec<_> = expected().map(|key| public_key_text(&key)).collect();
-        let given = match expected.as_slice() {
-            [] => "none".to_owned(),
-            keys => keys.join(" or "),
-        };
-        let (name, key) = (head.origin(), public_key_text(&me.key));
-        fault(format!("key {key} is not among those expected: for {name} {given} was given"));
-    }
-    for session in sessions {
-        let open = &session.open;
-        let Some(member) = open.member(open.me) else { continue };
-        if member.name != head.origin() || member.key != me.key {
-            let got = format!("{} (key {})", member.name, public_key_text(&member.key));
-            let expected = format!("{} (key {})", head.origin(), public_key_text(&me.key));
-            let what = format!("session {} is by another node: expected {expected}, got {got}", open.session);
-            faults.push(Fault::in_entry(session.open_entry, head.size(), what));
-        }
-    }
-    Some(me.key)
+    let what =
+        "its entries are not known to be those that its owner signed: other logs are not compared with it";
+    (!proven).then(|| what.to_owned())
 }
 
 fn problem(log: &str, fault: &Fault) -> Problem {

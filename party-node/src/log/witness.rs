@@ -7,7 +7,6 @@
 //! A lost file would let a peer roll back unnoticed; so the folder belongs beside the log, in the same backups.
 
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::VerifyingKey;
@@ -19,6 +18,7 @@ use super::error::LogError;
 use super::files::{Files, disk};
 use super::layout::TEMPORARY;
 use crate::private_file::probe_folder;
+use crate::regular_file::read_regular;
 
 /// As many refused heads of one peer are kept.
 const MAX_REFUSED: usize = 8;
@@ -144,7 +144,7 @@ impl WitnessStore {
     fn keep_refused(&mut self, peer: &Member, head: &SignedCheckpoint) -> Result<(), LogError> {
         let places: Vec<PathBuf> = self.refused_heads(peer).collect();
         for path in places {
-            match fs::read(&path) {
+            match read_regular(&path, MAX_CHECKPOINT_BYTES) {
                 Ok(kept) if kept == head.to_string().as_bytes() => return Ok(()),
                 Ok(_) => {}
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => return self.put(&path, head),
@@ -162,14 +162,11 @@ fn place(dir: &Path, peer: &Member) -> PathBuf {
 
 fn seen_in(dir: &Path, peer: &Member) -> Result<Seen, LogError> {
     let path = place(dir, peer);
-    let file = match fs::File::open(&path) {
-        Ok(file) => file,
+    let text = match read_regular(&path, MAX_CHECKPOINT_BYTES) {
+        Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Seen(None)),
         Err(e) => return Err(LogError::io("read", &path)(e)),
     };
-    let mut text = Vec::new();
-    let limit = MAX_CHECKPOINT_BYTES as u64 + 1;
-    file.take(limit).read_to_end(&mut text).map_err(LogError::io("read", &path))?;
     let wrong = |e: &dyn std::fmt::Display| LogError::MemoryDamaged {
         file: path.clone(),
         peer: peer.name.clone(),

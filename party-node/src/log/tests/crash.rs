@@ -8,11 +8,15 @@ use std::sync::{Arc, Mutex};
 
 use super::super::LogStore;
 use super::super::files::{Disk, Files};
+use super::super::listing::Listing;
+use super::super::read::read;
 use super::session::key_of;
 use super::store::{assert_whole, entry, open};
 
-/// Sizes after each commit: within a tile, to its end, over it, and far over it.
-const COMMITS: [u64; 6] = [3, 4, 256, 257, 511, 1030];
+/// Sizes after each commit: within a tile, to its end, over it, to the next one's end, and far over it.
+const COMMITS: [u64; 8] = [3, 4, 256, 257, 511, 767, 768, 1030];
+/// What a node commits at once is far less.
+const MOST_AT_ONCE: u64 = 256;
 
 #[derive(Clone, Debug)]
 enum Operation {
@@ -96,8 +100,22 @@ fn commit_until_crash(
     (Some(acknowledged), true)
 }
 
+/// What does not belong there is said to be what a crash may have left.
+fn assert_called_a_crash(dir: &Path, acknowledged: u64, when: &str) {
+    let next = COMMITS.into_iter().find(|&s| s > acknowledged).unwrap_or(acknowledged);
+    let listing = Listing::of(dir).unwrap();
+    let raw = read(dir, &listing);
+    if next - acknowledged > MOST_AT_ONCE || raw.checkpoint.is_none() {
+        return;
+    }
+    for stray in listing.strays(&raw) {
+        assert!(stray.what.contains("left by an interrupted write"), "{when}: {}", stray.line());
+    }
+}
+
 /// Whatever was acknowledged is there, and at most the commit that was under way.
 fn assert_recovers(dir: &Path, acknowledged: Option<u64>, when: &str) {
+    assert_called_a_crash(dir, acknowledged.unwrap_or(0), when);
     let store = open(dir).unwrap_or_else(|e| panic!("{when}: {e}"));
     let size = store.size();
     let least = acknowledged.unwrap_or(0);
@@ -179,7 +197,11 @@ fn after_power_cut(
             }
             Operation::CreateDir(path) => drop(dirs.insert(path.clone())),
             Operation::RemoveFile(path) => drop(files.remove(path)),
-            Operation::RemoveDir(path) => drop(dirs.remove(path)),
+            // A directory that is gone has nothing in it.
+            Operation::RemoveDir(path) => {
+                dirs.remove(path);
+                files.retain(|file, _| !file.starts_with(path));
+            }
             _ => {}
         }
     }

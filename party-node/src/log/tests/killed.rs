@@ -17,7 +17,8 @@ use mpc_core::transcript::{Entry, Witnessed};
 
 use super::super::LogStore;
 use super::super::files::{Disk, Files};
-use super::super::read::{Listing, read};
+use super::super::listing::Listing;
+use super::super::read::read;
 use super::cosigned::line;
 use super::session::key_of;
 use super::store::entry;
@@ -155,7 +156,7 @@ fn assert_whole(dir: &Path, when: &str) -> u64 {
     let raw = read(dir, &listing);
     assert_eq!(raw.faults, [], "{when}");
     let size = raw.entries.len() as u64;
-    assert_eq!(listing.strays(size, &raw.cosigned), [], "{when}");
+    assert_eq!(listing.strays(&raw), [], "{when}");
     assert!(raw.entries == expected().0[..size as usize], "{when}: other entries");
     size
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use mpc_core::merkle::{self, leaf_hash};
 
 use super::super::layout::{self, CHECKPOINT};
-use super::super::read::{Listing, read};
+use super::super::listing::Listing;
+use super::super::read::read;
 use super::super::{LogError, LogStore, inspect};
 use super::session::key_of;
 
@@ -35,7 +36,7 @@ pub(super) fn assert_whole(dir: &Path, size: u64) {
     let listing = Listing::of(dir).unwrap();
     let raw = read(dir, &listing);
     assert_eq!(raw.faults, []);
-    assert_eq!(listing.strays(size, &raw.cosigned), []);
+    assert_eq!(listing.strays(&raw), []);
     let head = raw.checkpoint.unwrap();
     head.verify(&key_of("bank").verifying_key()).unwrap();
     assert_eq!(head.checkpoint().size(), size);

@@ -10,7 +10,8 @@ use mpc_core::transcript::{Commitment, CommitmentKind, Entry, Outcome};
 use tempfile::TempDir;
 
 use super::super::layout::CHECKPOINT;
-use super::super::read::{Listing, read};
+use super::super::listing::Listing;
+use super::super::read::read;
 use super::super::{LogStore, Problem, Report, render, render_log, show, verify};
 use super::cosigned::cosigned_session;
 use super::session::{DEALER, NAMES, Plan, key_of, member};

@@ -53,11 +53,31 @@ pub trait Sharing: Clone + Sized + Send + 'static + sealed::Sealed {
     /// Applies a function that is linear in all parts together to shares of those parts.
     #[must_use]
     fn combine(parts: &[&Self], linear: impl Fn(&[&Tensor<Self::Ring>]) -> Tensor<Self::Ring>) -> Self;
+    /// As [`Sharing::combine`], in the memory of this part: the function changes it by something linear in all of them.
+    #[must_use]
+    fn combine_into(
+        self,
+        parts: &[&Self],
+        linear: impl Fn(&mut Tensor<Self::Ring>, &[&Tensor<Self::Ring>]),
+    ) -> Self;
     /// Adds a public tensor of the same number of elements.
     #[must_use]
     fn add_public(self, k: &Tensor<Self::Ring>, holder: Self::Holder) -> Self;
+    /// Adds `f` of every element of a public tensor of the same number of elements. It is computed where it is added.
+    #[must_use]
+    fn add_public_map(
+        self,
+        k: &Tensor<Self::Ring>,
+        f: impl Fn(Self::Ring) -> Self::Ring,
+        holder: Self::Holder,
+    ) -> Self;
+    /// Adds one public element to every element.
+    #[must_use]
+    fn add_public_each(self, k: Self::Ring, holder: Self::Holder) -> Self;
     /// This party's additive share of the values: secret; for masked openings and re-randomised outputs alone.
     fn value_share(&self) -> &Tensor<Self::Ring>;
+    /// The same, in the memory that it has.
+    fn into_value_share(self) -> Tensor<Self::Ring>;
 
     /// Applies a linear function.
     #[must_use]
@@ -178,14 +198,39 @@ impl<R: Ring> Sharing for Additive<R> {
             _ => Self(linear(&parts.iter().map(|p| &p.0).collect::<Vec<_>>())),
         }
     }
+    fn combine_into(mut self, parts: &[&Self], linear: impl Fn(&mut Tensor<R>, &[&Tensor<R>])) -> Self {
+        match *parts {
+            [a] => linear(&mut self.0, &[&a.0]),
+            [a, b] => linear(&mut self.0, &[&a.0, &b.0]),
+            _ => linear(&mut self.0, &parts.iter().map(|p| &p.0).collect::<Vec<_>>()),
+        }
+        self
+    }
     fn add_public(mut self, k: &Tensor<R>, me: PartyId) -> Self {
         if adds_public(me) {
             self.0.add_assign(k);
         }
         self
     }
+    fn add_public_map(mut self, k: &Tensor<R>, f: impl Fn(R) -> R, me: PartyId) -> Self {
+        if adds_public(me) {
+            for (x, &k) in self.0.as_mut_slice().iter_mut().zip(k.as_slice()) {
+                *x += f(k);
+            }
+        }
+        self
+    }
+    fn add_public_each(mut self, k: R, me: PartyId) -> Self {
+        if adds_public(me) {
+            self.0.as_mut_slice().iter_mut().for_each(|x| *x += k);
+        }
+        self
+    }
     fn value_share(&self) -> &Tensor<R> {
         &self.0
+    }
+    fn into_value_share(self) -> Tensor<R> {
+        self.0
     }
     fn public(k: &Tensor<R>, me: PartyId) -> Self {
         Self(if adds_public(me) { k.clone() } else { Tensor::zeros(k.shape()) })

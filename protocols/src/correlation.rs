@@ -40,6 +40,9 @@ impl<S> Padded<S> {
     pub(crate) const fn sharing(&self) -> &S {
         &self.0
     }
+    pub(crate) fn into_sharing(self) -> S {
+        self.0
+    }
 }
 
 impl<B> PaddedBits<B> {
@@ -103,28 +106,29 @@ pub struct DaBits<S: Sharing> {
 pub struct SpentTriple<S>(Triple<S>);
 
 impl<S: Sharing> Triple<S> {
-    /// `[d] = [x] − [a], [e] = [y] − [b]`.
+    /// `[d] = [x] − [a], [e] = [y] − [b]`, in the shape of x and y.
     pub fn mask(self, x: &S, y: &S) -> (SpentTriple<S>, [Padded<S>; 2]) {
-        let padded = [Padded::new(x.sub(&self.a)), Padded::new(y.sub(&self.b))];
-        (SpentTriple(self), padded)
+        let Self { a, b, c } = self;
+        let [a, b, c] = [a, b, c].map(|part| part.reshape(x.shape()));
+        let triple = Self { a, b, c };
+        let padded = [Padded::new(x.sub(&triple.a)), Padded::new(y.sub(&triple.b))];
+        (SpentTriple(triple), padded)
     }
 }
 
 impl<S: Sharing> SpentTriple<S> {
-    /// `[z] = [c] + d·[b] + e·[a] + d·e`.
+    /// `[z] = [c] + d·([b] + e) + e·[a]`, the public e added to b first, in the memory of b and c.
     #[must_use]
-    pub fn finish(&self, d: &Tensor<S::Ring>, e: &Tensor<S::Ring>, holder: S::Holder) -> S {
-        let Triple { a, b, c } = &self.0;
-        let linear = S::combine(&[c, b, a], |p| {
-            let mut z = p[0].clone();
+    pub fn finish(self, d: &Tensor<S::Ring>, e: &Tensor<S::Ring>, holder: S::Holder) -> S {
+        let Triple { a, b, c } = self.0;
+        let b = b.add_public(e, holder);
+        c.combine_into(&[&b, &a], |z, p| {
             let operands =
-                d.as_slice().iter().zip(p[1].as_slice()).zip(e.as_slice().iter().zip(p[2].as_slice()));
+                d.as_slice().iter().zip(p[0].as_slice()).zip(e.as_slice().iter().zip(p[1].as_slice()));
             for (z, ((&d, &b), (&e, &a))) in z.as_mut_slice().iter_mut().zip(operands) {
                 *z += d * b + e * a;
             }
-            z
-        });
-        linear.add_public(&d.hadamard(e), holder)
+        })
     }
 }
 
@@ -132,20 +136,26 @@ impl<S: Sharing> SpentTriple<S> {
 pub struct SpentSquare<S>(SquarePair<S>);
 
 impl<S: Sharing> SquarePair<S> {
-    /// `[d] = [x] − [a]`.
+    /// `[d] = [x] − [a]`, in the shape of x.
     pub fn mask(self, x: &S) -> (SpentSquare<S>, Padded<S>) {
-        let padded = Padded::new(x.sub(&self.a));
-        (SpentSquare(self), padded)
+        let [a, c] = [self.a, self.c].map(|part| part.reshape(x.shape()));
+        let padded = Padded::new(x.sub(&a));
+        (SpentSquare(Self { a, c }), padded)
     }
 }
 
 impl<S: Sharing> SpentSquare<S> {
     /// `[z] = [c] + 2d·[a] + d²`.
     #[must_use]
-    pub fn finish(&self, d: &Tensor<S::Ring>, holder: S::Holder) -> S {
+    pub fn finish(self, d: &Tensor<S::Ring>, holder: S::Holder) -> S {
         let two = S::Ring::from_u64(2);
-        let linear = S::combine(&[&self.0.c, &self.0.a], |p| p[0].add(&d.zip(p[1], |d, a| two * d * a)));
-        linear.add_public(&d.map(|d| d * d), holder)
+        let SquarePair { a, c } = self.0;
+        let linear = c.combine_into(&[&a], |z, p| {
+            for ((z, &d), &a) in z.as_mut_slice().iter_mut().zip(d.as_slice()).zip(p[0].as_slice()) {
+                *z += two * d * a;
+            }
+        });
+        linear.add_public_map(d, |d| d * d, holder)
     }
 }
 
@@ -190,20 +200,11 @@ impl<S: Sharing> SpentMatmul<S> {
     pub fn finish(self, d: &Tensor<S::Ring>, e: &Tensor<S::Ring>, holder: S::Holder) -> S {
         let MatmulTriple { a, b, c } = self.0;
         let b = b.add_public(e, holder);
-        S::combine(&[&c, &b, &a], |p| products_added(p[0], (d, p[1]), (p[2], e)))
+        c.combine_into(&[&b, &a], |z, p| {
+            z.matmul_acc(d, p[0]);
+            z.matmul_acc(p[1], e);
+        })
     }
-}
-
-/// The matrix z, plus two products.
-fn products_added<R: Ring>(
-    z: &Tensor<R>,
-    (a, b): (&Tensor<R>, &Tensor<R>),
-    (c, d): (&Tensor<R>, &Tensor<R>),
-) -> Tensor<R> {
-    let mut z = z.clone();
-    z.matmul_acc(a, b);
-    z.matmul_acc(c, d);
-    z
 }
 
 /// As [`SpentTriple`], for truncation.
@@ -214,27 +215,26 @@ pub struct SpentTruncation<S> {
 }
 
 impl<S: Sharing> TruncationTuple<S> {
-    /// `[c] = [x] + 2^(k−2) + [r]`.
+    /// `[c] = [x] + 2^(k−2) + [r]`, in the shape of x and the memory of r.
     pub fn mask(self, x: &S, holder: S::Holder) -> (SpentTruncation<S>, Padded<S>) {
-        let offset = Tensor::filled(x.shape(), S::Ring::power_of_two(S::VALUE_BITS - 2));
-        let padded = Padded::new(x.add(&self.r).add_public(&offset, holder));
-        (SpentTruncation { w: self.w, e: self.e, bits: self.bits }, padded)
+        let offset = S::Ring::power_of_two(S::VALUE_BITS - 2);
+        let [r, w, e] = [self.r, self.w, self.e].map(|part| part.reshape(x.shape()));
+        let c = r.combine_into(&[x], |c, p| c.add_assign(p[0])).add_public_each(offset, holder);
+        (SpentTruncation { w, e, bits: self.bits }, Padded::new(c))
     }
 }
 
 impl<S: Sharing> SpentTruncation<S> {
     /// `[y] = ⌊(c mod 2^(k−1))/2^f⌋ − 2^(k−2−f) + c_top·2^(k−1−f) − [W] − c_top·2^(k−f)·[E]`.
     #[must_use]
-    pub fn finish(&self, c: &Tensor<S::Ring>, holder: S::Holder) -> S {
+    pub fn finish(self, c: &Tensor<S::Ring>, holder: S::Holder) -> S {
         let f = self.bits;
-        let linear = S::combine(&[&self.w, &self.e], |p| {
-            let mut y = p[0].map(|w| -w);
-            for ((y, &e), &c) in y.as_mut_slice().iter_mut().zip(p[1].as_slice()).zip(c.as_slice()) {
-                *y -= wrap_factor(c, f) * e;
+        let linear = self.w.combine_into(&[&self.e], |y, p| {
+            for ((y, &e), &c) in y.as_mut_slice().iter_mut().zip(p[0].as_slice()).zip(c.as_slice()) {
+                *y = -(*y + wrap_factor(c, f) * e);
             }
-            y
         });
-        linear.add_public(&c.map(|c| public_quotient(c, f)), holder)
+        linear.add_public_map(c, |c| public_quotient(c, f), holder)
     }
 }
 

@@ -48,13 +48,11 @@ pub fn mul<S: Sharing>(cx: &mut Session<S>, x: &S, y: &S) -> Result<S, ProtocolE
         });
     }
     // 1. [a], [b], [c] with c = a·b;  [d] = [x] − [a], [e] = [y] − [b]
-    let shape = x.shape().to_vec();
-    let (x, y) = (x.clone().reshape(&[x.len()]), y.clone().reshape(&[x.len()]));
-    let (triple, padded) = cx.prep().triple(x.len())?.mask(&x, &y);
+    let (triple, padded) = cx.prep().triple(x.len())?.mask(x, y);
     // 2. open d and e
     let ([d, e], []) = cx.open_masked(padded, [])?;
-    // 3. [z] = [c] + d·[b] + e·[a] + d·e
-    Ok(triple.finish(&d, &e, cx.holder()).reshape(&shape))
+    // 3. [z] = [c] + d·([b] + e) + e·[a]
+    Ok(triple.finish(&d, &e, cx.holder()))
 }
 
 /// Cost of [`mul`].
@@ -68,11 +66,9 @@ pub fn mul_cost<S: Sharing>(n: usize, len: usize) -> Cost {
 /// # Errors
 /// Channel and preprocessing errors.
 pub fn square<S: Sharing>(cx: &mut Session<S>, x: &S) -> Result<S, ProtocolError> {
-    let shape = x.shape().to_vec();
-    let x = x.clone().reshape(&[x.len()]);
-    let (pair, padded) = cx.prep().square(x.len())?.mask(&x);
+    let (pair, padded) = cx.prep().square(x.len())?.mask(x);
     let ([d], []) = cx.open_masked([padded], [])?;
-    Ok(pair.finish(&d, cx.holder()).reshape(&shape))
+    Ok(pair.finish(&d, cx.holder()))
 }
 
 /// Cost of [`square`].

@@ -202,7 +202,8 @@ impl<S: Sharing> Session<S> {
         let expect = PerParty::from_fn(self.n, |p| others(p).then_some(length));
         let received = self.exchange(send, expect)?;
 
-        let mut opened = ring.map(|p| p.sharing().value_share().clone());
+        // The own shares have left: their memory becomes that of the sums.
+        let mut opened = ring.map(|p| p.into_sharing().into_value_share());
         let mut opened_bits = bits.map(|p| p.sharing().value_share().clone());
         for from in me.others(self.n) {
             let message =

@@ -81,11 +81,9 @@ pub fn divide_cost<S: Sharing>(
 /// If `bits` is 0 or above k − 2; programs check that when they are built.
 pub fn truncate<S: Sharing>(cx: &mut Session<S>, x: &S, bits: u32) -> Result<S, ProtocolError> {
     assert!(0 < bits && bits <= S::VALUE_BITS - 2, "bits to truncate");
-    let shape = x.shape().to_vec();
-    let x = x.clone().reshape(&[x.len()]);
-    let (tuple, padded) = cx.prep().truncation(x.len(), bits)?.mask(&x, cx.holder());
+    let (tuple, padded) = cx.prep().truncation(x.len(), bits)?.mask(x, cx.holder());
     let ([c], []) = cx.open_masked([padded], [])?;
-    Ok(tuple.finish(&c, cx.holder()).reshape(&shape))
+    Ok(tuple.finish(&c, cx.holder()))
 }
 
 /// Cost of [`truncate`].

@@ -8,7 +8,7 @@ use mpc_core::share::Sharing;
 use mpc_core::tag::SessionId;
 use mpc_core::tensor::Tensor;
 
-use super::{Padded, products_added};
+use super::Padded;
 use crate::prep::MaskPart;
 
 /// A uniform A, for one tensor of its shape. Masking takes it by value: no second tensor is ever opened under it.
@@ -188,8 +188,9 @@ impl<S: Sharing> SpentGiven<S> {
         let GivenTriple { b, c } = self.0;
         let d = part_of(&x.of.d, &x.part);
         let b = b.add_public(e, holder);
-        S::combine(&[&c, &b, &x.of.mask.a], |p| {
-            products_added(p[0], (&d, p[1]), (&part_of(p[2], &x.part), e))
+        c.combine_into(&[&b, &x.of.mask.a], |z, p| {
+            z.matmul_acc(&d, p[0]);
+            z.matmul_acc(&part_of(p[1], &x.part), e);
         })
     }
 }

@@ -310,7 +310,8 @@ pub fn log_dishonest(bytes: &[u8]) -> bool {
             let line = |e: &crate::log::ShownEntry| !e.text.chars().any(char::is_control);
             assert!(shown.entries.iter().all(line), "entries are shown in one line each");
         }
-        Err(_) => assert!(!decoded, "a log of sound entries can be shown"),
+        // Sound entries may name another key than the one that signed the log.
+        Err(_) => assert!(!decoded || !alone.ok, "a log that verifies can be shown"),
     }
     let mut honest = WORLDS[0][1].files.clone();
     write_tree(dir.path(), &mut honest);

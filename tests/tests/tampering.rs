@@ -77,7 +77,7 @@ impl Log {
         match content {
             Some(content) => {
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(&path, content).unwrap();
+                write_anew(&path, content);
             }
             None => std::fs::remove_file(&path).unwrap(),
         }
@@ -95,13 +95,20 @@ impl Log {
             assert!(named.iter().any(|p| said(&p)), "entry {entry} is not named: {}", whole());
         }
         match sound {
-            Some(sound) => std::fs::write(&path, sound).unwrap(),
+            Some(sound) => write_anew(&path, &sound),
             None => {
                 std::fs::remove_file(&path).unwrap();
                 remove_empty(path.parent().unwrap(), &self.dir);
             }
         }
     }
+}
+
+/// File systems that flush a file which is cut and written again, for fear of a crash, take milliseconds for each of many
+/// thousand changes; a new file waits for nothing.
+fn write_anew(path: &Path, content: &[u8]) {
+    let _there_was_none = std::fs::remove_file(path);
+    std::fs::write(path, content).unwrap();
 }
 
 fn remove_empty(from: &Path, root: &Path) {

@@ -102,9 +102,9 @@ fn works_as_described_in(readme: &str) {
         running.into_iter().partition(|r| r.name().starts_with("node") && !r.name().contains("--once"));
     let ended = finish_all(ending, DEADLINE);
     assert!(ended.iter().all(|p| p.code == Some(0)), "started as {starts:?}: {}", listing(&ended));
-    // Without --once a dealer serves until it is interrupted.
+    // Without --once a dealer serves until it is told to end. (Not by an interrupt, which shells have background processes ignore.)
     for dealer in serving {
-        dealer.signal("INT");
+        dealer.signal("TERM");
         let dealer = dealer.finish(Instant::now() + Duration::from_secs(5));
         assert_eq!(dealer.stderr, "", "interrupted between sessions, it has nothing to complain: {dealer}");
     }

@@ -159,7 +159,7 @@ impl DemoReport {
         }
         table.row([
             DEALER,
-            "no data and no shares of data: the shapes of the computation and its own randomness",
+            "no data and no shares of data: the shapes of the computation, its own randomness, the parties' logs",
         ]);
         table.render(2).trim_start_matches('\n').to_owned()
     }
@@ -189,7 +189,7 @@ impl DemoReport {
         table.row(["offline (from the dealer)", &bytes(self.offline_bytes_per_party)]);
         table.row(["on the wire, QUIC included", &bytes(self.wire_bytes)]);
         let phases: Vec<String> = self.phases.iter().map(|(n, s)| format!("{n} {s:.2}")).collect();
-        let estimate = format!("about {:.2} s on {}", self.estimated_seconds, self.net);
+        let estimate = format!("about {:.3} s on {}", self.estimated_seconds, self.net);
         table.row(["seconds", &format!("{:.2} ({})", self.seconds, phases.join(", "))]);
         table.row(["compute, by plan", &estimate]);
         table.render(2).trim_start_matches('\n').to_owned()

@@ -38,9 +38,11 @@ impl Reserved {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let out = options.open(&partial)?;
         let mut place = Self { file: file.to_owned(), partial, out };
-        // Room is only there once it is written to.
-        std::io::copy(&mut std::io::repeat(0).take(bytes), &mut place.out)?;
-        place.out.sync_all()?;
+        if bytes > 0 {
+            // Room is only there once it is written to.
+            std::io::copy(&mut std::io::repeat(0).take(bytes), &mut place.out)?;
+            place.out.sync_all()?;
+        }
         Ok(place)
     }
 

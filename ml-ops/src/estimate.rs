@@ -7,6 +7,7 @@
 use mpc_core::ring::Z64;
 use protocols::cost::Cost;
 use protocols::prep::Item;
+use protocols::tree::Link;
 use serde::Serialize;
 
 use crate::lower::Lowered;
@@ -38,8 +39,12 @@ pub struct Estimates {
 }
 
 pub(crate) fn estimates(program: &Program, total: &Cost, offline_bytes: u64) -> Estimates {
-    let on = |round_ms, bytes_per_second| estimate(program, total, offline_bytes, round_ms, bytes_per_second);
-    Estimates { loopback: on(0.06, 500e6), lan: on(0.5, 125e6), wan: on(40.0, 12.5e6) }
+    let on = |link: Link| {
+        let (round_ms, bytes_per_second) =
+            (f64::from(link.round_trip_us()) / 1e3, link.bytes_per_second() as f64);
+        estimate(program, total, offline_bytes, round_ms, bytes_per_second)
+    };
+    Estimates { loopback: on(Link::LOOPBACK), lan: on(Link::LAN), wan: on(Link::WAN) }
 }
 
 /// On a network whose rounds take `round_ms`.

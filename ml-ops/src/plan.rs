@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::estimate::{Estimate, Estimates, estimate, estimates, memory_bytes};
 use crate::exec::StepCost;
+use crate::lower::Lowered;
 use crate::program::Program;
 
 /// The sharing that is planned for.
@@ -110,8 +111,7 @@ impl Program {
     pub fn plan(&self) -> Plan {
         let lowered = self.lowered();
         let (ends, mut ops) = (self.end_costs(), Vec::with_capacity(lowered.len() + 2));
-        let total =
-            self.total(lowered.iter().map(|node| &node.cost).chain(ends.iter().map(|(_, _, cost)| cost)));
+        let total = self.total(&lowered, &ends);
         for (id, (node, lowered)) in (0..).zip(self.nodes.iter().zip(&lowered)) {
             ops.push(PlannedOp {
                 trees: lowered.trees().map(|tree| [tree.block(), tree.fan_in()]).collect(),
@@ -140,13 +140,12 @@ impl Program {
     /// Estimated time on a network whose rounds take `round_ms` milliseconds and that carries so many bytes per second.
     #[must_use]
     pub fn estimate(&self, round_ms: f64, bytes_per_second: f64) -> Estimate {
-        let (lowered, ends) = (self.lowered(), self.end_costs());
-        let total =
-            self.total(lowered.iter().map(|node| &node.cost).chain(ends.iter().map(|(_, _, cost)| cost)));
+        let total = self.total(&self.lowered(), &self.end_costs());
         estimate(self, &total, largest(&total.dealer_bytes::<Z64>()), round_ms, bytes_per_second)
     }
 
-    fn total<'c>(&self, costs: impl Iterator<Item = &'c Cost>) -> Cost {
+    fn total(&self, lowered: &[Lowered], ends: &[(u32, &'static str, Cost)]) -> Cost {
+        let costs = lowered.iter().map(|node| &node.cost).chain(ends.iter().map(|(_, _, cost)| cost));
         costs.fold(Cost::none(self.parties.len()), |sum, cost| sum.then(cost.clone()))
     }
 

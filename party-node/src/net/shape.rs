@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use protocols::tree::Link;
 use quinn::udp::{EcnCodepoint, RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use serde::{Deserialize, Serialize};
@@ -36,11 +37,16 @@ pub struct Shape {
 
 impl Shape {
     /// What processes on one machine have, about. Nothing is put in front of their sockets.
-    pub const LOOPBACK: Self = Self { delay_ms: 0.06, bytes_per_second: 500e6 };
+    pub const LOOPBACK: Self = Self::of(Link::LOOPBACK);
     /// One site: 0.5 ms, 1 Gbit/s.
-    pub const LAN: Self = Self { delay_ms: 0.5, bytes_per_second: 125e6 };
+    pub const LAN: Self = Self::of(Link::LAN);
     /// Between sites: 40 ms, 100 Mbit/s.
-    pub const WAN: Self = Self { delay_ms: 40.0, bytes_per_second: 12.5e6 };
+    pub const WAN: Self = Self::of(Link::WAN);
+
+    /// What plans assume of a link.
+    const fn of(link: Link) -> Self {
+        Self { delay_ms: link.round_trip_us() as f64 / 1e3, bytes_per_second: link.bytes_per_second() as f64 }
+    }
 
     fn delay(&self) -> Duration {
         Duration::from_secs_f64(self.delay_ms / 1e3)

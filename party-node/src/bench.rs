@@ -1,10 +1,10 @@
 //! `subrosa bench`: one workload as real processes over QUIC on this machine, with everything that a node does in
 //! production but files and row ids.
 //!
-//! Each repetition is a session of its own. The parties first receive and expand all correlated randomness (offline),
-//! meet at a barrier, and then compute (online), so the two add up and do not overlap; in production the dealer streams
-//! ahead and they do. One repetition goes before those that count. Inputs are fresh random values, and party 0 compares
-//! its result with the plaintext one.
+//! Each repetition is a session of its own. The parties first receive all corrections of the dealer (offline), meet at a
+//! barrier, and then compute (online), so the two add up and do not overlap; in production the dealer streams ahead and
+//! they do. One repetition goes before those that count. Inputs are fresh random values, and party 0 compares its result
+//! with the plaintext one.
 
 mod link;
 mod node;
@@ -23,7 +23,7 @@ use workload::{Task, Workload};
 use crate::cli::make_key;
 use crate::config::Net;
 use crate::demo::layout::free_addresses;
-use crate::demo::process::{Node, run_all};
+use crate::demo::process::{Node, executable, run_all, temporary_folder};
 use crate::error::CliError;
 use crate::job::report::Expected;
 
@@ -36,10 +36,7 @@ pub fn run(task: Task, repeat: usize, net: Net) -> Result<BenchReport, CliError>
     let program = task.program().map_err(|e| CliError::setup("bad_program", e))?;
     let estimate = (!task.raw && task.workload != Workload::Link).then(|| Expected::of(&program, net));
     drop(program);
-    let dir = tempfile::Builder::new()
-        .prefix("subrosa-bench-")
-        .tempdir()
-        .map_err(|e| CliError::outcome("file_error", format_args!("cannot make a temporary folder: {e}")))?;
+    let dir = temporary_folder("subrosa-bench-")?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| CliError::outcome("no_randomness", e))?;
     let names: Vec<String> = task.names().into_iter().chain([DEALER.to_owned()]).collect();
@@ -53,8 +50,6 @@ pub fn run(task: Task, repeat: usize, net: Net) -> Result<BenchReport, CliError>
         .collect::<Result<Vec<_>, CliError>>()?;
     let spec = Spec { task, repeat, seed, net, nodes };
     spec.save(dir.path())?;
-    let program = std::env::current_exe()
-        .map_err(|e| CliError::outcome("process", format_args!("cannot find the running executable: {e}")))?;
     let processes: Vec<Node> = names
         .iter()
         .enumerate()
@@ -64,7 +59,7 @@ pub fn run(task: Task, repeat: usize, net: Net) -> Result<BenchReport, CliError>
             Node { name: name.clone(), args: words.to_vec() }
         })
         .collect();
-    let reports = run_all(&program, &processes)?
+    let reports = run_all(&executable()?, &processes)?
         .into_iter()
         .map(|value| {
             serde_json::from_value(value)

@@ -27,7 +27,7 @@ use crate::log::verify;
 use crate::private_file::create_private_folder;
 use check::Applicant;
 use layout::{DEALER, Layout, lay_out};
-use process::{Node, run_all};
+use process::{Node, executable, run_all, temporary_folder};
 use report::{DemoReport, LogLine};
 use scenario::Scenario;
 
@@ -74,9 +74,7 @@ pub fn run(
             refuse_used(dir)?;
             None
         }
-        None => Some(tempfile::Builder::new().prefix("subrosa-demo-").tempdir().map_err(|e| {
-            CliError::outcome("file_error", format_args!("cannot make a temporary folder: {e}"))
-        })?),
+        None => Some(temporary_folder("subrosa-demo-")?),
     };
     let dir = match (&temporary, keep) {
         (Some(temporary), _) => temporary.path().to_path_buf(),
@@ -144,11 +142,6 @@ fn refuse_used(dir: &Path) -> Result<(), CliError> {
         format_args!("{}: expected a new or empty folder, it has files", dir.display()),
     )
     .with_hint("private keys and logs are never overwritten; name another folder"))
-}
-
-fn executable() -> Result<PathBuf, CliError> {
-    std::env::current_exe()
-        .map_err(|e| CliError::outcome("process", format_args!("cannot find the running executable: {e}")))
 }
 
 /// The dealer first, then the parties in order.

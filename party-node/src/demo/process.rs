@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -21,6 +21,26 @@ pub struct Node {
     pub name: String,
     /// Arguments.
     pub args: Vec<OsString>,
+}
+
+/// The program of this process, to be started again.
+///
+/// # Errors
+/// If the system does not tell.
+pub fn executable() -> Result<PathBuf, CliError> {
+    std::env::current_exe()
+        .map_err(|e| CliError::outcome("process", format_args!("cannot find the running executable: {e}")))
+}
+
+/// A folder that is removed with the value.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn temporary_folder(prefix: &str) -> Result<tempfile::TempDir, CliError> {
+    tempfile::Builder::new()
+        .prefix(prefix)
+        .tempdir()
+        .map_err(|e| CliError::outcome("file_error", format_args!("cannot make a temporary folder: {e}")))
 }
 
 /// Processes that do not outlive this value.

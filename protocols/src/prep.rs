@@ -5,9 +5,11 @@
 //! any computing party.
 
 pub mod comparison;
+pub(crate) mod components;
 pub mod dealer;
 pub mod demand;
 pub mod item;
+pub(crate) mod ledger;
 pub(crate) mod relation;
 
 pub use comparison::{Comparison, Question};
@@ -45,12 +47,12 @@ pub trait Preprocessing<S: Sharing>: Send {
     fn comparison(&mut self, spec: Comparison) -> Result<ComparisonBundle<S>, PrepError>;
     /// `len` random bits, shared both ways.
     fn dabits(&mut self, len: usize) -> Result<DaBits<S>, PrepError>;
-    /// Receives or makes now what must come from elsewhere for the whole agreed demand, instead of item by item as it is
-    /// used. Takes memory for all of it.
+    /// Receives or makes now what must come from elsewhere for the next `items` items of the agreed demand, or as many as
+    /// there are, instead of item by item as it is used. Takes memory for all of them.
     ///
     /// # Errors
     /// [`PrepError`].
-    fn prepare(&mut self) -> Result<(), PrepError>;
+    fn prepare(&mut self, items: usize) -> Result<(), PrepError>;
     /// Bytes received from the provider so far.
     fn received_bytes(&self) -> u64;
 }

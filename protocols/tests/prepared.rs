@@ -25,7 +25,7 @@ fn a_session_may_prepare_everything_before_it_begins() {
             let demand = Demand { items: items.clone() };
             run_sessions(sessions::<Z64>(n, [9; 32], Some(&demand)), |cx| {
                 if prepare {
-                    cx.prep().prepare()?;
+                    cx.prep().prepare(usize::MAX)?;
                     let all: u64 = items.iter().map(Item::correction_bytes::<Z64>).sum();
                     assert_eq!(cx.prep_bytes(), if cx.me().index() == 0 { all } else { 0 });
                 }

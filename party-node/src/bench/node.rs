@@ -141,7 +141,7 @@ impl Node<'_> {
 
         let mut measured = Measured::default();
         let began = Instant::now();
-        session.prep().prepare().map_err(|e| CliError::outcome("preprocessing", e))?;
+        session.prep().prepare(usize::MAX).map_err(|e| CliError::outcome("preprocessing", e))?;
         barrier(&handle)?;
         measured.offline_ms = milliseconds(began);
         let began = Instant::now();

@@ -8,21 +8,16 @@ use mpc_core::channel::{ChannelError, CorrectionSource};
 use mpc_core::party::PartyId;
 use mpc_core::prg::Seed;
 use mpc_core::ring::Ring;
-use mpc_core::share::{Additive, XorBits};
 use mpc_core::tag::SessionId;
 use mpc_core::tensor::Tensor;
 use zeroize::Zeroize;
 
 use super::{Dealer, expand};
-use crate::correlation::{
-    ComparisonBundle, DaBits, DotTriple, GivenTriple, MatmulTriple, PayloadMask, QuotientParts, ReusableMask,
-    RingBits, SquarePair, Triple, TruncationTuple,
-};
 use crate::error::PrepError;
-use crate::prep::Preprocessing;
-use crate::prep::comparison::{Comparison, Question};
+use crate::prep::components::Components;
 use crate::prep::demand::Demand;
-use crate::prep::item::{Component, Holding, Item, MaskPart};
+use crate::prep::item::{Component, Holding, Item};
+use crate::prep::ledger::Ledger;
 use crate::prep::relation::Value;
 
 /// Who receives the corrections.
@@ -104,13 +99,11 @@ pub struct DealerPrep<R: Ring> {
     session: SessionId,
     seed: Seed,
     source: Option<Box<dyn CorrectionReader>>,
-    demand: Option<Demand>,
-    next: u32,
-    /// Corrections that were received ahead, of the items from `next` on. Everything else is expanded when it is used, which
+    ledger: Ledger,
+    /// Corrections that were received ahead, of the next items. Everything else is expanded when it is used, which
     /// takes less time than to keep it.
     ahead: VecDeque<Vec<Bytes>>,
     received_bytes: u64,
-    asked: Vec<Item>,
     ring: std::marker::PhantomData<fn() -> R>,
 }
 
@@ -148,8 +141,8 @@ impl<R: Ring> DealerPrep<R> {
         source: Option<Box<dyn CorrectionReader>>,
         demand: Option<Demand>,
     ) -> Self {
-        let (ahead, asked, ring) = (VecDeque::new(), vec![], std::marker::PhantomData);
-        Self { me, session, seed, source, demand, next: 0, ahead, received_bytes: 0, asked, ring }
+        let (ledger, ahead) = (Ledger::new(demand), VecDeque::new());
+        Self { me, session, seed, source, ledger, ahead, received_bytes: 0, ring: std::marker::PhantomData }
     }
 
     /// What the dealer sends for an item.
@@ -170,23 +163,28 @@ impl<R: Ring> DealerPrep<R> {
         Ok(corrections)
     }
 
-    /// The next item's components: expanded, or received.
-    fn draw(&mut self, item: Item) -> Result<std::vec::IntoIter<Value<R>>, PrepError> {
-        let index = self.next;
-        if let Some(demand) = &self.demand {
-            let agreed = demand.items.get(index as usize).copied();
-            if agreed != Some(item) {
-                let (agreed, asked) = (agreed.map(Box::new), Box::new(item));
-                return Err(PrepError::Unexpected { index, agreed, asked });
-            }
-        }
-        if let Item::GivenMatmul { part, .. } = &item
-            && !part.is_of(self.asked.get(part.mask as usize))
-        {
-            return Err(PrepError::NoSuchMask { index, mask: part.mask });
-        }
-        self.next += 1;
-        self.asked.push(item);
+    /// Everything asked for so far, in order.
+    #[must_use]
+    pub fn asked(&self) -> &[Item] {
+        self.ledger.asked()
+    }
+}
+
+/// A correction is this party's share. Where it came in a buffer of its own, that is wiped; where it is a part of what the
+/// network received, the rest of that may still be on its way to somebody.
+fn wipe(correction: Bytes) {
+    if let Ok(mut own) = correction.try_into_mut() {
+        own.as_mut().zeroize();
+    }
+}
+
+impl<R: Ring> Components<R> for DealerPrep<R> {
+    fn next_item(&self) -> u32 {
+        self.ledger.next()
+    }
+
+    fn draw(&mut self, item: Item) -> Result<Vec<Value<R>>, PrepError> {
+        let index = self.ledger.enter(item)?;
         let corrections = match self.ahead.pop_front() {
             Some(received) => received,
             None => self.receive(index, &item)?,
@@ -203,117 +201,16 @@ impl<R: Ring> DealerPrep<R> {
             wipe(correction);
             values.push(decoded.ok_or(PrepError::Malformed { index })?);
         }
-        Ok(values.into_iter())
+        Ok(values)
     }
 
-    /// Everything asked for so far, in order.
-    #[must_use]
-    pub fn asked(&self) -> &[Item] {
-        &self.asked
-    }
-}
-
-/// A correction is this party's share. Where it came in a buffer of its own, that is wiped; where it is a part of what the
-/// network received, the rest of that may still be on its way to somebody.
-fn wipe(correction: Bytes) {
-    if let Ok(mut own) = correction.try_into_mut() {
-        own.as_mut().zeroize();
-    }
-}
-
-fn ring<R: Ring>(values: &mut std::vec::IntoIter<Value<R>>, shape: &[usize]) -> Additive<R> {
-    match values.next() {
-        Some(value) => Additive::from_share(value.into_ring().reshape(shape)),
-        None => unreachable!("the item's layout has this component"),
-    }
-}
-
-fn bits<R: Ring>(values: &mut std::vec::IntoIter<Value<R>>) -> XorBits {
-    match values.next() {
-        Some(value) => XorBits::from_share(value.into_bits()),
-        None => unreachable!("the item's layout has this component"),
-    }
-}
-
-impl<R: Ring> Preprocessing<Additive<R>> for DealerPrep<R> {
-    fn triple(&mut self, len: usize) -> Result<Triple<Additive<R>>, PrepError> {
-        let v = &mut self.draw(Item::Triple { len })?;
-        Ok(Triple { a: ring(v, &[len]), b: ring(v, &[len]), c: ring(v, &[len]) })
-    }
-
-    fn square(&mut self, len: usize) -> Result<SquarePair<Additive<R>>, PrepError> {
-        let v = &mut self.draw(Item::Square { len })?;
-        Ok(SquarePair { a: ring(v, &[len]), c: ring(v, &[len]) })
-    }
-
-    fn dot(&mut self, len: usize, terms: usize) -> Result<DotTriple<Additive<R>>, PrepError> {
-        let v = &mut self.draw(Item::Dot { len, terms })?;
-        Ok(DotTriple { a: ring(v, &[len * terms]), b: ring(v, &[len * terms]), c: ring(v, &[len]), terms })
-    }
-
-    fn matmul(&mut self, m: usize, k: usize, n: usize) -> Result<MatmulTriple<Additive<R>>, PrepError> {
-        let v = &mut self.draw(Item::Matmul { m, k, n })?;
-        Ok(MatmulTriple { a: ring(v, &[m, k]), b: ring(v, &[k, n]), c: ring(v, &[m, n]) })
-    }
-
-    fn reusable_mask(&mut self, rows: usize, columns: usize) -> Result<ReusableMask<Additive<R>>, PrepError> {
-        let item = self.next;
-        let v = &mut self.draw(Item::Mask { rows, columns })?;
-        Ok(ReusableMask { item, a: ring(v, &[rows, columns]) })
-    }
-
-    fn given_matmul(&mut self, part: MaskPart, n: usize) -> Result<GivenTriple<Additive<R>>, PrepError> {
-        let [m, k] = part.shape();
-        let v = &mut self.draw(Item::GivenMatmul { part, n })?;
-        Ok(GivenTriple { b: ring(v, &[k, n]), c: ring(v, &[m, n]) })
-    }
-
-    fn truncation(&mut self, len: usize, bits: u32) -> Result<TruncationTuple<Additive<R>>, PrepError> {
-        let v = &mut self.draw(Item::Truncation { len, bits })?;
-        Ok(TruncationTuple { r: ring(v, &[len]), w: ring(v, &[len]), e: ring(v, &[len]), bits })
-    }
-
-    fn comparison(&mut self, spec: Comparison) -> Result<ComparisonBundle<Additive<R>>, PrepError> {
-        let v = &mut self.draw(Item::Comparison(spec))?;
-        let (len, rows) = (&[spec.len][..], &[spec.thresholds * spec.len][..]);
-        Ok(ComparisonBundle {
-            spec,
-            r: ring(v, len),
-            r_bits: bits(v),
-            block_products: bits(v),
-            masks: bits(v).into(),
-            mask_products: bits(v).into(),
-            b: spec.arithmetic.then(|| bits(v)),
-            ring: spec.arithmetic.then(|| match spec.question {
-                Question::Quotient { .. } => {
-                    RingBits::Quotient { shifted: ring(v, len), low: ring(v, len), all: ring(v, len) }
-                }
-                _ => RingBits::Rows(ring(v, &[spec.answers::<R>() * spec.len])),
-            }),
-            rb: spec.product.then(|| ring(v, rows)),
-            quotient: (spec.truncation > 0).then(|| QuotientParts {
-                w: ring(v, len),
-                e: ring(v, len),
-                wb: ring(v, rows),
-                eb: ring(v, rows),
-            }),
-            payload: (spec.payloads > 0).then(|| {
-                let all = [spec.payloads * spec.len];
-                PayloadMask { a: ring(v, &all), ab: ring(v, &all) }
-            }),
-            powers: spec.powers.then(|| (ring(v, len), ring(v, len))),
-        })
-    }
-
-    fn dabits(&mut self, len: usize) -> Result<DaBits<Additive<R>>, PrepError> {
-        let v = &mut self.draw(Item::DaBits { len })?;
-        Ok(DaBits { xor: bits(v), ring: ring(v, &[len]) })
-    }
-
-    fn prepare(&mut self) -> Result<(), PrepError> {
-        let agreed = self.demand.iter().flat_map(|d| &d.items).copied();
-        let ready = self.next as usize + self.ahead.len();
-        let missing: Vec<(u32, Item)> = (0..).zip(agreed).skip(ready).collect();
+    fn prepare_items(&mut self, items: usize) -> Result<(), PrepError> {
+        let ready = self.ahead.len();
+        let missing: Vec<_> = self
+            .ledger
+            .agreed_from(self.ledger.next() as usize + ready)
+            .take(items.saturating_sub(ready))
+            .collect();
         for (index, item) in missing {
             let received = self.receive(index, &item)?;
             self.ahead.push_back(received);
@@ -321,7 +218,7 @@ impl<R: Ring> Preprocessing<Additive<R>> for DealerPrep<R> {
         Ok(())
     }
 
-    fn received_bytes(&self) -> u64 {
+    fn bytes(&self) -> u64 {
         self.received_bytes
     }
 }

@@ -5,6 +5,7 @@ pub mod bits;
 pub mod channel;
 pub mod checkpoint;
 pub mod fixed;
+pub mod fixed_key;
 pub mod hex;
 pub mod kernels;
 pub mod local;

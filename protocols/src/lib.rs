@@ -32,6 +32,7 @@ pub mod matmul;
 pub mod mul;
 mod opening;
 pub mod order;
+pub mod ot;
 pub mod output;
 mod prefix;
 pub mod prep;

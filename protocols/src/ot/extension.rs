@@ -1,0 +1,63 @@
+//! Correlated OTs in bulk.
+
+use mpc_core::fixed_key::Block;
+use mpc_core::party::PerParty;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::lane::OtLane;
+use crate::error::PrepError;
+
+/// Correlated OTs of a batch as the sender holds them. Used once; wiped on drop.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct SentCots {
+    /// Δ: the same for all COTs with this receiver; uniform, but its lowest bit is 1.
+    pub delta: Block,
+    /// q, uniform to the receiver given t and c only in that Δ is unknown.
+    pub q: Vec<Block>,
+    /// Number of the first of these COTs among all of this pair, direction and session: a tweak for hashing.
+    pub first: u64,
+}
+
+/// Correlated OTs of a batch as the receiver holds them. Used once; wiped on drop.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct ReceivedCots {
+    /// c, uniform: bit i of word i/64 belongs to COT i. Bits past the last are zero.
+    pub choices: Vec<u64>,
+    /// t = q ⊕ c·Δ.
+    pub t: Vec<Block>,
+    /// As with the sender.
+    pub first: u64,
+}
+
+/// A batch with one peer, in both directions.
+pub struct PairCots {
+    /// Where this party is the sender.
+    pub sent: SentCots,
+    /// Where this party is the receiver.
+    pub received: ReceivedCots,
+}
+
+mpc_core::secret_types!(SentCots, ReceivedCots, PairCots);
+
+/// How many COTs to make with one peer. The peer's are the same, the other way round.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct CotCount {
+    /// As the sender.
+    pub sent: usize,
+    /// As the receiver.
+    pub received: usize,
+}
+
+/// Makes COTs with all peers from a few base OTs.
+pub trait Extension: Send {
+    /// The next COTs with every peer; the own slots are `None`. All parties call it at the same time with counts that fit each
+    /// other. The first call makes the base OTs.
+    ///
+    /// # Errors
+    /// [`PrepError`] when the channel fails or a peer is caught.
+    fn extend(
+        &mut self,
+        lane: &mut OtLane,
+        counts: &PerParty<Option<CotCount>>,
+    ) -> Result<PerParty<Option<PairCots>>, PrepError>;
+}

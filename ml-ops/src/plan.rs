@@ -18,7 +18,6 @@ use serde::Serialize;
 
 use crate::estimate::{Estimate, Estimates, estimate, estimates, memory_bytes};
 use crate::exec::StepCost;
-use crate::lower::Lowered;
 use crate::program::Program;
 
 /// The sharing that is planned for.
@@ -109,16 +108,24 @@ impl Program {
     /// Cost of the program: exact rounds, bytes and correlated randomness.
     #[must_use]
     pub fn plan(&self) -> Plan {
-        let lowered = self.lowered();
-        let (ends, mut ops) = (self.end_costs(), Vec::with_capacity(lowered.len() + 2));
-        let total = self.total(&lowered, &ends);
-        for (id, (node, lowered)) in (0..).zip(self.nodes.iter().zip(&lowered)) {
+        let windows: Vec<_> = self.windows().into_iter().map(|(w, count)| (w, w.lowered(), count)).collect();
+        let (ends, mut ops) = (self.end_costs(), Vec::with_capacity(self.nodes.len() + 2));
+        let total = self.total();
+        for (id, node) in (0..).zip(&self.nodes) {
+            let of_node = windows.iter().map(|(_, lowered, count)| (&lowered[id as usize], *count));
+            let mut cost = Cost::none(self.parties.len());
+            let mut trees = vec![];
+            for (lowered, count) in of_node {
+                trees.extend(lowered.trees().map(|tree| [tree.block(), tree.fan_in()]));
+                cost = cost.then(lowered.cost.times(count));
+            }
+            let first = &windows[0].1[id as usize];
             ops.push(PlannedOp {
-                trees: lowered.trees().map(|tree| [tree.block(), tree.fan_in()]).collect(),
-                fused_truncation_bits: lowered.fused,
-                reused_factor: lowered.reuse.map(|r| r.root),
-                opens_reused_factor: lowered.opens().is_some(),
-                ..planned(id, node.op.name(), &lowered.cost)
+                trees,
+                fused_truncation_bits: first.fused,
+                reused_factor: first.reuse.map(|r| r.root),
+                opens_reused_factor: first.opens().is_some(),
+                ..planned(id, node.op.name(), &cost)
             });
         }
         ops.extend(ends.iter().map(|(id, op, cost)| planned(*id, op, cost)));
@@ -130,7 +137,7 @@ impl Program {
             rounds: total.rounds,
             online_bytes_per_party: total.max_sent_bytes(),
             offline_bytes_per_party: offline,
-            memory_bytes: memory_bytes(self, &lowered),
+            memory_bytes: self.memory_bytes(),
             estimates: estimates(self, &total, offline),
             ops,
             sent_bytes: total.sent_bytes,
@@ -140,19 +147,40 @@ impl Program {
     /// Estimated time on a network whose rounds take `round_ms` milliseconds and that carries so many bytes per second.
     #[must_use]
     pub fn estimate(&self, round_ms: f64, bytes_per_second: f64) -> Estimate {
-        let total = self.total(&self.lowered(), &self.end_costs());
+        let total = self.total();
         estimate(self, &total, largest(&total.dealer_bytes::<Z64>()), round_ms, bytes_per_second)
     }
 
-    fn total(&self, lowered: &[Lowered], ends: &[(u32, &'static str, Cost)]) -> Cost {
-        let costs = lowered.iter().map(|node| &node.cost).chain(ends.iter().map(|(_, _, cost)| cost));
-        costs.fold(Cost::none(self.parties.len()), |sum, cost| sum.then(cost.clone()))
+    fn total(&self) -> Cost {
+        let none = || Cost::none(self.parties.len());
+        let windows = self.windows().into_iter().map(|(window, count)| {
+            let nodes = window.lowered().into_iter().map(|node| node.cost);
+            nodes.fold(none(), Cost::then).times(count)
+        });
+        let ends = self.end_costs().into_iter().map(|(_, _, cost)| cost);
+        windows.chain(ends).fold(none(), Cost::then)
+    }
+
+    /// Of one party: what the largest window takes, and the shares of outputs that wait for the end.
+    fn memory_bytes(&self) -> u64 {
+        let windows = self.windows.iter().map(|w| &w.program).chain(self.windows.is_empty().then_some(self));
+        let outputs = self.outputs.iter().map(|o| self.fact(o.node).shape.elements() as u64 * 8).sum::<u64>();
+        let waiting = if self.windows.is_empty() { 0 } else { outputs };
+        windows.map(|w| memory_bytes(w, &w.lowered())).max().unwrap_or(0) + waiting
     }
 
     /// The correlated randomness that a run consumes, in order: what the parties ask the dealer for.
     #[must_use]
     pub fn demand(&self) -> Demand {
-        Demand { items: self.lowered().into_iter().flat_map(|node| node.cost.items).collect() }
+        let mut items: Vec<Item> = vec![];
+        for (window, count) in self.windows() {
+            let of_one: Vec<Item> = window.lowered().into_iter().flat_map(|node| node.cost.items).collect();
+            for _ in 0..count {
+                let earlier = items.len() as u32;
+                items.extend(of_one.iter().map(|item| item.after(earlier)));
+            }
+        }
+        Demand { items }
     }
 
     /// Confirmation and outputs.

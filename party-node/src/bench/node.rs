@@ -111,7 +111,15 @@ impl Node<'_> {
             .filter(|i| i.owner == me)
             .filter_map(|i| Some((i.name.to_owned(), inputs.get(i.name)?.clone())))
             .collect();
-        let encoded = encode_inputs(program, me, &own).map_err(|e| CliError::outcome("internal", e))?;
+        let mut encoded = encode_inputs(program, me, &own).map_err(|e| CliError::outcome("internal", e))?;
+        let mut vector = None;
+        if let Some(input) = program.inputs().find(|i| i.owner == me && task.raw) {
+            let copy = encoded.read(program, input.node, |values| {
+                vector = Some(values.clone());
+                Ok::<_, std::io::Error>(())
+            });
+            copy.map_err(|e| CliError::outcome("internal", e))?;
+        }
         let demand = match task.workload {
             Workload::Link => raw::demand(1),
             _ if task.raw => raw::demand(task.n),
@@ -146,7 +154,7 @@ impl Node<'_> {
         measured.offline_ms = milliseconds(began);
         let began = Instant::now();
         let result = if task.raw {
-            raw::run(&mut session, task.n, encoded).map_err(|e| CliError::outcome("protocol_failed", e))?
+            raw::run(&mut session, task.n, vector).map_err(|e| CliError::outcome("protocol_failed", e))?
         } else {
             let run = run_encoded(&mut session, program, encoded, &mut |_| ());
             run.map_err(|e| CliError::outcome("run_failed", e))?.outputs

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use ml_ops::EncodedInputs;
 use mpc_core::fixed::{FracBits, decode};
 use mpc_core::party::PartyId;
 use mpc_core::ring::Z64;
 use mpc_core::share::Additive;
+use mpc_core::tensor::Tensor;
 use protocols::error::ProtocolError;
 use protocols::input::input;
 use protocols::mul::mul;
@@ -25,9 +25,8 @@ pub(super) fn demand(n: usize) -> Demand {
 pub(super) fn run(
     cx: &mut Session<Additive<Z64>>,
     n: usize,
-    own: EncodedInputs,
+    own: Option<Tensor<Z64>>,
 ) -> Result<Values, ProtocolError> {
-    let own = own.iter().next().map(|(_, values)| values.clone());
     let me = cx.me().index();
     let mut share = |owner: usize| {
         let value = own.as_ref().filter(|_| me == owner);

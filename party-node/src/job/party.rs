@@ -95,7 +95,7 @@ impl Run<'_> {
         self,
         connected: Connected,
         agreement: Agreement,
-        encoded: EncodedInputs,
+        mut encoded: EncodedInputs,
         Written { log, outputs: reserved }: Written,
         mut clock: Clock,
         progress: &mut dyn Progress,
@@ -108,7 +108,7 @@ impl Run<'_> {
         })?;
         let opened = Transcript::open(log.handle(), &self.config.node, me, agreement);
         let mut transcript = opened.inspect_err(|e| give_up(&handle, Some(me), e.code()))?;
-        let committed = self.commit_inputs(&mut transcript, &encoded).and_then(|()| {
+        let committed = self.commit_inputs(&mut transcript, &mut encoded).and_then(|()| {
             let open = transcript.opened().clone();
             Heads::new(&self.config.node, self.identity, log.handle(), open, handle.names().clone())
         });
@@ -182,14 +182,25 @@ impl Run<'_> {
     }
 
     /// Commitments are durable before the first byte that depends on an input leaves.
-    fn commit_inputs(&self, transcript: &mut Transcript, encoded: &EncodedInputs) -> Result<(), CliError> {
-        for (node, value) in encoded.iter() {
-            let Some(spec) = self.program.inputs().find(|i| i.node == node) else { continue };
+    fn commit_inputs(
+        &self,
+        transcript: &mut Transcript,
+        encoded: &mut EncodedInputs,
+    ) -> Result<(), CliError> {
+        for spec in self.program.inputs().filter(|i| i.owner == self.config.me) {
             let kind = match spec.kind {
                 InputKind::Data => CommitmentKind::Input,
                 InputKind::Weights => CommitmentKind::Weights,
             };
-            transcript.commit(kind, spec.name, value.as_bytes())?;
+            transcript.commit(kind, spec.name, |part| {
+                let read = encoded.read(&self.program, spec.node, |rows| {
+                    part(rows.as_bytes());
+                    Ok::<_, std::io::Error>(())
+                });
+                read.map_err(|e| {
+                    CliError::outcome("input_failed", format_args!("input `{}`: {e}", spec.name))
+                })
+            })?;
         }
         transcript.flush()
     }
@@ -235,7 +246,11 @@ impl Run<'_> {
         for (name, values) in &execution.outputs {
             let mut bytes = Zeroizing::new(Vec::with_capacity(8 * values.len()));
             values.iter().for_each(|v| bytes.extend_from_slice(&v.to_bits().to_le_bytes()));
-            transcript.commit(CommitmentKind::Output, name, &bytes).map_err(Failure::own)?;
+            let whole = |part: &mut dyn FnMut(&[u8])| {
+                part(&bytes);
+                Ok(())
+            };
+            transcript.commit(CommitmentKind::Output, name, whole).map_err(Failure::own)?;
         }
         transcript.flush().map_err(Failure::own)?;
         handle.conclude().map_err(|e| from_channel(handle.names(), Some("closing the session"), &e))

@@ -158,8 +158,15 @@ impl World {
                     known.add_word(v.to_bits());
                 }
             });
-            let encoded = encode_inputs(&program, PartyId::new(party), &local.values).unwrap();
-            for (node, value) in encoded.iter() {
+            let mut encoded = encode_inputs(&program, PartyId::new(party), &local.values).unwrap();
+            for node in program.inputs().filter(|i| i.owner.index() == party).map(|i| i.node) {
+                let mut values = vec![];
+                let all = |part: &Tensor<Z64>| {
+                    values.extend_from_slice(part.as_slice());
+                    Ok::<_, std::io::Error>(())
+                };
+                encoded.read(&program, node, all).unwrap();
+                let value = &Tensor::from_vec(&[values.len()], values);
                 known.add_numbers(value);
                 let tag = Tag { lane: 0, node, iteration: 0, round: 0 };
                 let pads: Vec<_> =

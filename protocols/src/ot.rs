@@ -7,4 +7,5 @@
 pub mod base;
 pub mod extension;
 pub mod lane;
+pub mod pads;
 pub mod softspoken;

@@ -19,12 +19,13 @@ use mpc_core::fixed_key::{Block, FixedKey};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::extension::{ReceivedCots, SentCots};
+use super::wipe;
 
 /// Pads hashed at a time: a tile stays in the first-level cache.
 const TILE: usize = 1024;
 
 /// What a pad may be: the hash or its low half.
-pub trait Pad: Copy + Zeroize + private::Sealed {
+pub trait Pad: Copy + Default + private::Sealed {
     /// From the whole hash.
     fn from_hash(hash: Block) -> Self;
 }
@@ -48,7 +49,6 @@ mod private {
 }
 
 /// Both pads of every OT. Wiped on drop.
-#[derive(Zeroize, ZeroizeOnDrop)]
 pub struct SentPads<P: Pad> {
     /// The pads of choice 0.
     pub zero: Vec<P>,
@@ -57,13 +57,29 @@ pub struct SentPads<P: Pad> {
 }
 
 /// The chosen pad of every OT. Wiped on drop.
-#[derive(Zeroize, ZeroizeOnDrop)]
 pub struct ReceivedPads<P: Pad> {
     /// As in [`ReceivedCots::choices`].
     pub choices: Vec<u64>,
     /// The pads.
     pub chosen: Vec<P>,
 }
+
+impl<P: Pad> Drop for SentPads<P> {
+    fn drop(&mut self) {
+        wipe(&mut self.zero);
+        wipe(&mut self.one);
+    }
+}
+
+impl<P: Pad> Drop for ReceivedPads<P> {
+    fn drop(&mut self) {
+        wipe(&mut self.choices);
+        wipe(&mut self.chosen);
+    }
+}
+
+impl<P: Pad> ZeroizeOnDrop for SentPads<P> {}
+impl<P: Pad> ZeroizeOnDrop for ReceivedPads<P> {}
 
 mpc_core::secret_types!(SentPads<u64>, ReceivedPads<u64>);
 

@@ -28,12 +28,16 @@ mod simd;
 mod thin;
 #[cfg(target_arch = "x86_64")]
 mod vaes;
+#[cfg(target_arch = "x86_64")]
+mod vaes_hash;
 #[cfg(any(test, target_arch = "x86_64"))]
 mod winograd;
 
 pub use aes_ctr::AesCtr;
 pub use bits::{bit_slice_u8, bit_slice_u64, expand_bits_u8, expand_bits_u64};
 pub use portable::{Word, matmul_acc_portable};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use vaes_hash::VaesHash;
 
 /// `out += a·b` in Z_2^64, row-major: `a` is m×k, `b` is k×n, `out` is m×n.
 ///

@@ -5,4 +5,5 @@
 //! own ([`lane::OtLane`]).
 
 pub mod extension;
+mod ggm;
 pub mod lane;

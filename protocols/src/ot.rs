@@ -7,3 +7,4 @@
 pub mod extension;
 mod ggm;
 pub mod lane;
+mod lpn;

@@ -5,6 +5,7 @@
 //! own ([`lane::OtLane`]).
 
 pub mod extension;
+pub mod ferret;
 mod ggm;
 pub mod lane;
 mod lpn;

@@ -58,7 +58,7 @@ pub(super) fn grow_punctured(hash: &FixedKey, hole: u32, sums: &[Block], leaves:
 }
 
 /// Adds `value` to the block at `place`, a secret: all blocks are written.
-fn add_at(blocks: &mut [Block], place: u32, value: Block) {
+pub(super) fn add_at(blocks: &mut [Block], place: u32, value: Block) {
     let place = black_box(u64::from(place));
     for (at, block) in (0..).zip(blocks) {
         let differs: u64 = at ^ place;

@@ -34,6 +34,8 @@ mod thin;
 mod transpose128;
 #[cfg(target_arch = "x86_64")]
 mod vaes;
+#[cfg(target_arch = "x86_64")]
+mod vaes_hash;
 #[cfg(any(test, target_arch = "x86_64"))]
 mod winograd;
 
@@ -42,6 +44,8 @@ pub use bits::{bit_slice_u8, bit_slice_u64, expand_bits_u8, expand_bits_u64};
 pub use gf128::gf128_dot;
 pub use portable::{Word, matmul_acc_portable};
 pub use transpose128::transpose_128;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use vaes_hash::VaesHash;
 
 /// `out += a·b` in Z_2^64, row-major: `a` is m×k, `b` is k×n, `out` is m×n.
 ///

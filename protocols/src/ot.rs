@@ -6,7 +6,10 @@
 
 pub mod base;
 pub mod extension;
+pub mod ferret;
+mod ggm;
 pub mod lane;
+mod lpn;
 pub mod pads;
 pub mod softspoken;
 

@@ -17,8 +17,11 @@ mod avx512;
 mod bits;
 #[cfg(test)]
 mod emulated;
+mod gf128;
 #[cfg(target_arch = "x86_64")]
 mod gfni;
+#[cfg(target_arch = "x86_64")]
+mod gfni128;
 mod portable;
 #[cfg(any(test, target_arch = "x86_64"))]
 mod scratch;
@@ -26,6 +29,7 @@ mod scratch;
 mod simd;
 #[cfg(any(test, target_arch = "x86_64"))]
 mod thin;
+mod transpose128;
 #[cfg(target_arch = "x86_64")]
 mod vaes;
 #[cfg(any(test, target_arch = "x86_64"))]
@@ -33,7 +37,9 @@ mod winograd;
 
 pub use aes_ctr::AesCtr;
 pub use bits::{bit_slice_u8, bit_slice_u64, expand_bits_u8, expand_bits_u64};
+pub use gf128::gf128_dot;
 pub use portable::{Word, matmul_acc_portable};
+pub use transpose128::transpose_128;
 
 /// `out += a·b` in Z_2^64, row-major: `a` is m×k, `b` is k×n, `out` is m×n.
 ///

@@ -110,7 +110,7 @@ fn check_lanes(values: usize, lanes: usize, lane_words: usize, bits: usize, most
 
 /// Transposes a 64×64 bit matrix in place: swaps ever smaller off-diagonal blocks.
 #[inline(always)]
-fn transpose_64(rows: &mut [u64; 64]) {
+pub(super) fn transpose_64(rows: &mut [u64; 64]) {
     swap_blocks::<32>(rows, 0x0000_0000_ffff_ffff);
     swap_blocks::<16>(rows, 0x0000_ffff_0000_ffff);
     swap_blocks::<8>(rows, 0x00ff_00ff_00ff_00ff);

@@ -18,7 +18,6 @@
 //! A party's own uniform values are streams of its seed, named by session and item. Deviating peers are not caught, except by the
 //! extension.
 //!
-//! **Cost**: [`cost()`], exactly.
 
 use std::collections::{HashMap, VecDeque};
 

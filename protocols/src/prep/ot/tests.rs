@@ -16,6 +16,7 @@ use crate::prep::relation::Value;
 use crate::prep::{Demand, Item};
 
 mod items;
+mod rates;
 
 const SESSION: SessionId = SessionId([7; 32]);
 
@@ -72,13 +73,22 @@ impl Extension for Ideal {
     }
 }
 
-/// All parties' sources.
+/// All parties' sources, on COTs from a common seed.
 fn sources<R: Ring>(n: usize, seed: u8, demand: Option<&Demand>) -> Vec<OtPrep<R>> {
+    sources_over(n, seed, demand, |_| Box::new(Ideal::new(seed, n)))
+}
+
+fn sources_over<R: Ring>(
+    n: usize,
+    seed: u8,
+    demand: Option<&Demand>,
+    extension: impl Fn(u8) -> Box<dyn Extension>,
+) -> Vec<OtPrep<R>> {
     let source = |channel: local::LocalChannel| {
         let me = channel.me().index() as u8;
         let lane = OtLane::new(Box::new(channel), SESSION);
         let own = Seed::new([seed ^ 0x80 ^ me; 32]);
-        OtPrep::new(lane, Box::new(Ideal::new(seed, n)), own, demand.cloned())
+        OtPrep::new(lane, extension(me), own, demand.cloned())
     };
     local::network(n).into_iter().map(source).collect()
 }

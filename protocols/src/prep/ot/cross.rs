@@ -49,9 +49,12 @@ pub(super) fn cross<R: Ring>(
         let end = vectors.end.min(start - start % 2 + step);
         let send = PerParty::from_fn(n, |p| match &chosen.peers[p] {
             Some(cots) if pairs(me, p) => {
-                let send =
-                    |v| send::<R>(engine, &cots.sent, elements, v, &|e| d(v, e), &mut |e, x| add(v, e, x));
-                (start..end).flat_map(send).collect()
+                let mut message = Vec::with_capacity(bytes * (end - start));
+                for v in start..end {
+                    let add = &mut |e, x| add(v, e, x);
+                    message = send::<R>(engine, &cots.sent, v, &|e| d(v, e), add, message);
+                }
+                message
             }
             _ => vec![],
         });
@@ -71,13 +74,13 @@ pub(super) fn cross<R: Ring>(
 fn send<R: Ring>(
     engine: &Engine,
     cots: &SentCots,
-    elements: usize,
     vector: usize,
     d: &impl Fn(usize) -> R,
     add: &mut impl FnMut(usize, R),
+    message: Vec<u8>,
 ) -> Vec<u8> {
     let (k, half) = (R::BITS as usize, 64 * (vector % 2));
-    let mut packer = Packer::with_capacity(packed_len(elements, &widths::<R>()));
+    let mut packer = Packer::after(message);
     sender_pads(&engine.hash, cots, vector / 2, k, |first, zero, one| {
         for ((e, zero), one) in (first..).zip(zero.chunks_exact(k)).zip(one.chunks_exact(k)) {
             let (d, mut x) = (d(e).to_u64(), 0u64);

@@ -22,8 +22,9 @@ pub(super) struct Packer {
 }
 
 impl Packer {
-    pub(super) fn with_capacity(bytes: usize) -> Self {
-        Self { out: Vec::with_capacity(bytes), word: 0, held: 0 }
+    /// Appends to what is there, from the next byte on.
+    pub(super) const fn after(out: Vec<u8>) -> Self {
+        Self { out, word: 0, held: 0 }
     }
 
     /// Appends the lowest `bits` bits of `value`.
@@ -95,7 +96,7 @@ mod tests {
         #[test]
         fn numbers_come_back(numbers in proptest::collection::vec((any::<u64>(), 0u32..=64), 0..200)) {
             let widths: Vec<u32> = numbers.iter().map(|n| n.1).collect();
-            let mut packer = Packer::with_capacity(0);
+            let mut packer = Packer::after(vec![]);
             numbers.iter().for_each(|&(v, bits)| packer.push(v, bits));
             let bytes = packer.finish();
             prop_assert_eq!(bytes.len(), packed_len(1, &widths));

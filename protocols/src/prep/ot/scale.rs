@@ -144,10 +144,11 @@ impl<R: Ring> Chain<'_, '_, R> {
 
     /// Sends what `to` multiplies by its bits, and takes this party's share of that.
     fn send(&mut self, to: PartyId) -> Vec<u8> {
-        let mut message = vec![];
+        let parts = self.taking_part(self.engine.me(), to);
+        let mut message = Vec::with_capacity(parts.map(|s| self.bytes(s)).sum());
         for s in self.taking_part(self.engine.me(), to) {
             let (Some(cots), widths) = (&self.chosen.peers[to], self.widths(s)) else { continue };
-            let mut packer = Packer::with_capacity(self.bytes(s));
+            let mut packer = Packer::after(message);
             let (z, place) = (&mut *self.z[s], Place { vector: s, widths: &widths });
             match self.scalings[s].factor {
                 Factor::One => place.send(
@@ -175,7 +176,7 @@ impl<R: Ring> Chain<'_, '_, R> {
                     );
                 }
             }
-            message.extend_from_slice(&packer.finish());
+            message = packer.finish();
         }
         message
     }

@@ -11,6 +11,12 @@ use crate::prep::components::Components;
 use crate::prep::{Comparison, Item, Question};
 use crate::tree::TreeChoice;
 
+/// Milliseconds that this thread has had a core to itself: other work on the machine does not count.
+fn cpu_ms() -> f64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    stat.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).map_or(f64::NAN, |ns| ns / 1e6)
+}
+
 #[test]
 #[ignore = "prints rates; run with --release"]
 fn rates() {
@@ -37,19 +43,20 @@ fn rates() {
         source.draw(Item::Triple { len: 10 }).unwrap();
         let mut lines = vec![];
         for item in items {
-            let (start, cots, sent) =
-                (Instant::now(), source.engine.cots(), source.lane().sent_bytes().clone());
+            let (start, cpu, cots, sent) =
+                (Instant::now(), cpu_ms(), source.engine.cots(), source.lane().sent_bytes().clone());
             source.draw(item).unwrap();
+            let cpu = cpu_ms() - cpu;
             let seconds = start.elapsed().as_secs_f64();
             let cots = (source.engine.cots() - cots) as f64;
             let peer = source.lane().me().others(2).next().unwrap();
             let bytes = source.lane().sent_bytes()[peer] - sent[peer];
-            let rate = item.count() as f64 / seconds;
+            let rate = item.count() as f64 / cpu / 1e3;
             lines.push(format!(
-                "{:>22} {:>8.0} ms {rate:>12.0} /s {:>8.1} M COT ends/s {:>8.1} bytes sent each",
+                "{:>22} {:>7.0} ms {cpu:>7.0} ms of a core {rate:>8.3} M/s {:>6.1} M COTs/s {:>7.1} bytes sent each",
                 item.name(),
                 seconds * 1e3,
-                cots / seconds / 1e6,
+                cots / cpu / 1e3,
                 bytes as f64 / item.count() as f64
             ));
         }

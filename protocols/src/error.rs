@@ -78,6 +78,12 @@ pub enum PrepError {
     /// Party 0 was given no stream of corrections, without which its shares would be wrong.
     #[error("party 0 has no connection to receive the dealer's corrections from")]
     NoCorrections,
+    /// A peer's bits have padding set.
+    #[error("{peer} sent bits with padding set")]
+    Padding {
+        /// The peer.
+        peer: PartyId,
+    },
     /// The dealer's bits have padding set.
     #[error("malformed correction for item {index}")]
     Malformed {

@@ -10,6 +10,7 @@ pub mod dealer;
 pub mod demand;
 pub mod item;
 pub(crate) mod ledger;
+pub mod ot;
 pub(crate) mod relation;
 
 pub use comparison::{Comparison, Question};

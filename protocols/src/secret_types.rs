@@ -14,6 +14,7 @@ use crate::opening::{Decided, Masked, MaskedAnswers, MaskedLevel, Opened};
 use crate::output::Revealed;
 use crate::prefix::evaluate::{Evaluation, NetworkMasks};
 use crate::prep::dealer::{Dealer, DealerPrep, InProcessDealer};
+use crate::prep::ot::OtPrep;
 use crate::prep::relation::Value;
 use crate::session::{PairwiseSeeds, Session};
 
@@ -56,4 +57,5 @@ mpc_core::secret_types!(
     Dealer,
     InProcessDealer<Z64>,
     DealerPrep<Z64>,
+    OtPrep<Z64>,
 );

@@ -1,4 +1,4 @@
-//! All parties in one process, over in-memory channels and with a dealer in the process: for trying computations out,
+//! All parties in one process, over in-memory channels and with a dealer in the process or none: for trying computations out,
 //! in doctests, tests and `run_local`. The protocols and the randomness are the real ones, but whoever runs this sees
 //! everything, so it protects nothing.
 
@@ -13,8 +13,11 @@ use mpc_core::share::Additive;
 use mpc_core::tag::{SessionId, Tag};
 
 use crate::error::ProtocolError;
-use crate::prep::Demand;
+use crate::ot::lane::OtLane;
+use crate::ot::softspoken::{FieldBits, Security, SoftSpoken};
 use crate::prep::dealer::{Dealer, DealerPrep, InProcessDealer};
+use crate::prep::ot::OtPrep;
+use crate::prep::{Demand, Preprocessing};
 use crate::session::{PairwiseSeeds, Session};
 
 /// The sessions of all parties of a trial, with keys derived from one seed.
@@ -39,6 +42,43 @@ pub fn sessions_over<R: Ring>(
     seed: [u8; 32],
     demand: Option<&Demand>,
 ) -> Vec<Session<Additive<R>>> {
+    let (n, id) = (channels.len(), session_id(&seed));
+    let prep = |me: PartyId| {
+        let source = (me.index() == 0).then(|| InProcessDealer::new(dealer(seed, n), demand.cloned()));
+        let prep = DealerPrep::in_process(me, id, dealer_seed(&seed, me), source, demand.cloned());
+        Box::new(prep) as Box<dyn Preprocessing<Additive<R>>>
+    };
+    sessions_with(channels, seed, prep)
+}
+
+/// As [`sessions`], without a dealer: the parties make their correlated randomness from oblivious transfer.
+///
+/// # Panics
+/// If `n` is not in 2..=[`MAX_PARTIES`].
+#[must_use]
+pub fn sessions_with_ot<R: Ring>(
+    n: usize,
+    seed: [u8; 32],
+    demand: Option<&Demand>,
+) -> Vec<Session<Additive<R>>> {
+    let mut lanes = local::network(n).into_iter();
+    let prep = |me: PartyId| {
+        let channel = lanes.next().expect("a lane for every party");
+        let own = |label| Seed::new(derive(&seed, label, me.index() as u32, 0));
+        let extension = SoftSpoken::new(FieldBits::default(), Security::SemiHonest, own("ot extension"));
+        let lane = OtLane::new(Box::new(channel), session_id(&seed));
+        let prep = OtPrep::new(lane, Box::new(extension), own("ot prep"), demand.cloned());
+        Box::new(prep) as Box<dyn Preprocessing<Additive<R>>>
+    };
+    let channels = local::network(n).into_iter().map(|c| Box::new(c) as Box<dyn Channel>).collect();
+    sessions_with(channels, seed, prep)
+}
+
+fn sessions_with<R: Ring>(
+    channels: Vec<Box<dyn Channel>>,
+    seed: [u8; 32],
+    mut prep: impl FnMut(PartyId) -> Box<dyn Preprocessing<Additive<R>>>,
+) -> Vec<Session<Additive<R>>> {
     let n = channels.len();
     assert!((2..=MAX_PARTIES).contains(&n), "2 to {MAX_PARTIES} parties");
     let id = session_id(&seed);
@@ -50,10 +90,8 @@ pub fn sessions_over<R: Ring>(
     };
     let session = |channel: Box<dyn Channel>| {
         let me = channel.me();
-        let source = (me.index() == 0).then(|| InProcessDealer::new(dealer(seed, n), demand.cloned()));
-        let prep = DealerPrep::in_process(me, id, dealer_seed(&seed, me), source, demand.cloned());
         let seeds = PairwiseSeeds { input: pairwise("input", me), zero: pairwise("zero", me) };
-        Session::new(id, channel, Box::new(prep), seeds)
+        Session::new(id, channel, prep(me), seeds)
     };
     channels.into_iter().map(session).collect()
 }

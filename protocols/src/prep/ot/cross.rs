@@ -1,0 +1,132 @@
+//! Products of one party's values with another's (Gilboa, *Two party RSA key generation*, CRYPTO 1999, §4.1).
+//!
+//! **Relation**: parties i ≠ j hold shares of d_i·b_j, b_j with the bits β_0, …, β_{k−1}: `d·b = Σ 2^e·(β_e·d)`. For every e
+//! one COT whose choice is β_e gives x + y = β_e·d mod 2^{k−e}: the sender keeps x = −H(q) and sends
+//! u = d + H(q) − H(q ⊕ Δ), the receiver computes y = H(t) + β_e·u. As 2^e cancels the upper bits, u has k − e bits:
+//! k(k+1)/2 in all, 260 bytes for 64-bit rings. Several d share the COTs of one b; each has pads of its own.
+//!
+//! **Security**: u is padded, if β_e = 0, by H(q ⊕ Δ), if β_e = 1, by H(q), which the receiver does not know; it learns a
+//! uniform y. The sender receives nothing here (see `engine` for the choices).
+
+use mpc_core::party::PerParty;
+use mpc_core::ring::Ring;
+use zeroize::Zeroizing;
+
+use super::engine::{Chosen, Engine, Pairs};
+use super::packing::{Packer, Unpacker, packed_len};
+use super::pads::{receiver_pads, sender_pads};
+use crate::error::PrepError;
+use crate::ot::extension::{ReceivedCots, SentCots};
+
+/// Bytes of u of one message, about: bounds the memory of products with long vectors.
+const MESSAGE_BYTES: usize = 4 << 20;
+
+/// Bits of u, for the bits of b from the lowest on.
+pub(super) fn widths<R: Ring>() -> Vec<u32> {
+    (0..R::BITS).map(|e| R::BITS - e).collect()
+}
+
+/// How many d go into one message: an even number, as two share a pad.
+pub(super) fn vectors_at_a_time<R: Ring>(elements: usize) -> usize {
+    (MESSAGE_BYTES / packed_len(elements, &widths::<R>()).max(1)).max(2) & !1
+}
+
+/// Adds this party's shares of all d_i·b_j, i ≠ j, of `pairs`, b being the choices and d(v, ·) the v-th vector of this
+/// party, to what `add` keeps: v, element and share. Vectors 0 and 1 share a pad, as do 2 and 3, and so on.
+pub(super) fn cross<R: Ring>(
+    engine: &mut Engine,
+    chosen: &Chosen,
+    pairs: Pairs,
+    (elements, vectors): (usize, std::ops::Range<usize>),
+    d: &impl Fn(usize, usize) -> R,
+    add: &mut impl FnMut(usize, usize, R),
+) -> Result<(), PrepError> {
+    let (n, me) = (engine.parties(), engine.me());
+    let bytes = packed_len(elements, &widths::<R>());
+    let step = vectors_at_a_time::<R>(elements);
+    let mut start = vectors.start;
+    while start < vectors.end {
+        let end = vectors.end.min(start - start % 2 + step);
+        let send = PerParty::from_fn(n, |p| match &chosen.peers[p] {
+            Some(cots) if pairs(me, p) => {
+                let mut message = Vec::with_capacity(bytes * (end - start));
+                for v in start..end {
+                    let add = &mut |e, x| add(v, e, x);
+                    message = send::<R>(engine, &cots.sent, v, &|e| d(v, e), add, message);
+                }
+                message
+            }
+            _ => vec![],
+        });
+        let expect = PerParty::from_fn(n, |p| if pairs(p, me) { bytes * (end - start) } else { 0 });
+        let received = engine.exchange(send, &expect)?;
+        for p in me.others(n).filter(|&p| pairs(p, me)) {
+            let Some(cots) = &chosen.peers[p] else { continue };
+            for (v, message) in (start..end).zip(received[p].chunks(bytes.max(1))) {
+                receive::<R>(engine, &cots.received, &chosen.choices, v, message, &mut |e, y| add(v, e, y));
+            }
+        }
+        start = end;
+    }
+    Ok(())
+}
+
+fn send<R: Ring>(
+    engine: &Engine,
+    cots: &SentCots,
+    vector: usize,
+    d: &impl Fn(usize) -> R,
+    add: &mut impl FnMut(usize, R),
+    message: Vec<u8>,
+) -> Vec<u8> {
+    let (k, half) = (R::BITS as usize, 64 * (vector % 2));
+    let mut packer = Packer::after(message);
+    sender_pads(&engine.hash, cots, vector / 2, k, |first, zero, one| {
+        for ((e, zero), one) in (first..).zip(zero.chunks_exact(k)).zip(one.chunks_exact(k)) {
+            let (d, mut x) = (d(e).to_u64(), 0u64);
+            for (bit, (zero, one)) in (0..R::BITS).zip(zero.iter().zip(one)) {
+                let (zero, one) = ((zero >> half) as u64, (one >> half) as u64);
+                packer.push(d.wrapping_add(zero).wrapping_sub(one), R::BITS - bit);
+                x = x.wrapping_sub(zero << bit);
+            }
+            add(e, R::from_u64(x));
+        }
+    });
+    packer.finish()
+}
+
+fn receive<R: Ring>(
+    engine: &Engine,
+    cots: &ReceivedCots,
+    choices: &[u64],
+    vector: usize,
+    message: &[u8],
+    add: &mut impl FnMut(usize, R),
+) {
+    let (k, half) = (R::BITS as usize, 64 * (vector % 2));
+    let b: &[R] = bytemuck::cast_slice(choices);
+    let mut unpacker = Unpacker::new(message);
+    receiver_pads(&engine.hash, cots, vector / 2, k, |first, pads| {
+        for ((e, pads), &b) in (first..).zip(pads.chunks_exact(k)).zip(&b[first..]) {
+            let (b, mut y) = (b.to_u64(), 0u64);
+            for (bit, pad) in (0..R::BITS).zip(pads) {
+                let chosen = (b >> bit & 1).wrapping_neg();
+                let u = unpacker.take(R::BITS - bit) & chosen;
+                y = y.wrapping_add(((pad >> half) as u64).wrapping_add(u) << bit);
+            }
+            add(e, R::from_u64(y));
+        }
+    });
+}
+
+/// Choices as ring elements.
+pub(super) fn elements<R: Ring>(choices: &Zeroizing<Vec<u64>>) -> &[R] {
+    bytemuck::cast_slice(choices)
+}
+
+/// Ring elements as choices.
+pub(super) fn choices<R: Ring>(elements: &[R]) -> Zeroizing<Vec<u64>> {
+    let mut out = Zeroizing::new(vec![0; (elements.len() * R::BYTES).div_ceil(8)]);
+    bytemuck::cast_slice_mut::<u64, R>(&mut out)[..elements.len()].copy_from_slice(elements);
+    out
+}

@@ -1,0 +1,266 @@
+//! ANDs of bits that are shared by XOR, level by level (Goldreich, Micali, Wigderson, STOC 1987).
+//!
+//! **Relation**: `x·y = ⊕_i x_i·y_i ⊕ ⊕_{i≠j} x_i·y_j`. For x_i·y_j party i is the sender and j the receiver of one COT, hashed to
+//! a random OT of bits: the sender has m_0, m_1, the receiver c and m_c. The receiver sends e = c ⊕ y_j, after which m_0 and
+//! m_1 change places where e is set; the sender sends f = m_0 ⊕ m_1 ⊕ x_i; the shares are m_0 and m_c ⊕ y_j·f. Neither waits for
+//! the other, so a level is one round, and needs no opening of masked inputs as with triples (Beaver; Asharov, Lindell,
+//! Schneider, Zohner, CCS 2013, §5): as many bits for two parties, fewer for more.
+//!
+//! Departs from those: all products that have the factor y share its COT and its e, and take a bit of the pad each (and
+//! another pad after 128 products). A network's products and those of a block's bits therefore take one COT per element for each bit
+//! that is the last factor of any product, whatever the tree's shape: about one per leaf.
+//!
+//! **Security**: e is padded by c, f by m_0 ⊕ m_1, of which the receiver knows one. The sender's share m_0 is uniform to the
+//! receiver, who knows m_c. COTs belong to one factor of one item, pads and their bits to one product.
+//!
+//! **Cost**: to each peer a bit per element for each factor that is chosen and for each product; a round per level.
+
+use std::collections::BTreeMap;
+
+use mpc_core::bits::{BitTensor, lane_words, packed_bytes};
+use mpc_core::fixed_key::Block;
+use mpc_core::party::{PartyId, PerParty};
+use mpc_core::ring::Z64;
+use zeroize::Zeroizing;
+
+use super::engine::{CHUNK, Engine, counts, every_pair};
+use super::pads::{receiver_pads, sender_pads};
+use crate::error::PrepError;
+use crate::ot::extension::PairCots;
+
+/// Products that take their bits from one pad.
+const PAD_BITS: usize = 128;
+
+/// `lane[out] = lane[operand] ∧ lane[choice]`, where `choice` is no product.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) struct Gate {
+    pub(super) choice: usize,
+    pub(super) operand: usize,
+    pub(super) out: usize,
+}
+
+/// Gates by the factor that they share, with the round in which each has its operand.
+pub(super) struct Circuit {
+    /// Lanes that are choices.
+    pub(super) choices: Vec<usize>,
+    /// For each of them, where its products begin among all; and the number of all.
+    first: Vec<usize>,
+    /// All products, those of a choice together.
+    gates: Vec<Gate>,
+    /// Products of each level.
+    pub(super) levels: Vec<Vec<usize>>,
+}
+
+impl Circuit {
+    /// The gates must come in an order in which every operand stands before its use.
+    pub(super) fn new(gates: &[Gate]) -> Self {
+        let mut level: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut of_choice: BTreeMap<usize, Vec<Gate>> = BTreeMap::new();
+        for gate in gates {
+            level.insert(gate.out, level.get(&gate.operand).map_or(0, |l| l + 1));
+            of_choice.entry(gate.choice).or_default().push(*gate);
+        }
+        let choices = of_choice.keys().copied().collect();
+        let (mut first, mut gates) = (vec![0], vec![]);
+        for products in of_choice.into_values() {
+            gates.extend(products);
+            first.push(gates.len());
+        }
+        let mut levels = vec![vec![]; level.values().max().map_or(0, |l| l + 1)];
+        for (place, gate) in gates.iter().enumerate() {
+            levels[level[&gate.out]].push(place);
+        }
+        Self { choices, first, gates, levels }
+    }
+
+    /// Choices and elements whose COTs are made at a time.
+    pub(super) fn chunks(&self, len: usize) -> impl Iterator<Item = [std::ops::Range<usize>; 2]> + use<> {
+        let lanes = self.choices.len();
+        let (rows, columns) = (if len == 0 { lanes } else { (CHUNK / len).max(1) }, CHUNK.min(len));
+        (0..lanes).step_by(rows.max(1)).flat_map(move |row| {
+            let lanes = row..lanes.min(row + rows);
+            (0..len).step_by(columns.max(1)).map(move |c| [lanes.clone(), c..len.min(c + columns)])
+        })
+    }
+}
+
+/// Random OTs of bits with one peer, a lane per choice or product.
+struct Random {
+    choice: BitTensor,
+    chosen: BitTensor,
+    zero: BitTensor,
+    both: BitTensor,
+}
+
+mpc_core::secret_types!(Random);
+
+/// Evaluates the gates on this party's shares.
+pub(super) fn evaluate(
+    engine: &mut Engine,
+    circuit: &Circuit,
+    lanes: &mut BitTensor,
+) -> Result<(), PrepError> {
+    let (n, me, len) = (engine.parties(), engine.me(), lanes.len());
+    if circuit.gates.is_empty() || len == 0 {
+        return Ok(());
+    }
+    let mut random = random_ots(engine, circuit, len)?;
+    for (round, level) in circuit.levels.iter().enumerate() {
+        let choices = if round == 0 { circuit.choices.len() } else { 0 };
+        let send = PerParty::from_fn(n, |p| match &random[p] {
+            Some(ots) => message(circuit, level, choices, lanes, ots),
+            None => vec![],
+        });
+        let [e_bytes, f_bytes] = [choices, level.len()].map(|lanes| packed_bytes(lanes, len));
+        let expect = PerParty::from_fn(n, |p| if p == me { 0 } else { e_bytes + f_bytes });
+        let received = engine.exchange(send, &expect)?;
+        for &place in level {
+            let gate = circuit.gates[place];
+            and(lanes, gate);
+        }
+        for p in me.others(n) {
+            let Some(ots) = &mut random[p] else { continue };
+            let (e, f) = received[p].split_at(e_bytes);
+            if round == 0 {
+                exchange_places(circuit, ots, &unpack(choices, len, e, p)?);
+            }
+            finish(circuit, level, lanes, ots, &unpack(level.len(), len, f, p)?);
+        }
+    }
+    Ok(())
+}
+
+fn unpack(lanes: usize, len: usize, bytes: &[u8], peer: PartyId) -> Result<BitTensor, PrepError> {
+    BitTensor::unpack(lanes, len, bytes).ok_or(PrepError::Padding { peer })
+}
+
+/// e of all choices in the first round, f of a level's products.
+fn message(circuit: &Circuit, level: &[usize], choices: usize, lanes: &BitTensor, ots: &Random) -> Vec<u8> {
+    let len = lanes.len();
+    let (mut e, mut f) = (BitTensor::zeros(choices, len), BitTensor::zeros(level.len(), len));
+    for (i, &lane) in circuit.choices[..choices].iter().enumerate() {
+        xor_into(e.lane_mut(i), &[ots.choice.lane(i), lanes.lane(lane)]);
+    }
+    for (i, &place) in level.iter().enumerate() {
+        xor_into(f.lane_mut(i), &[ots.both.lane(place), lanes.lane(circuit.gates[place].operand)]);
+    }
+    let mut out = vec![];
+    e.pack_into(&mut out);
+    f.pack_into(&mut out);
+    out
+}
+
+fn xor_into(out: &mut [u64], terms: &[&[u64]]) {
+    for term in terms {
+        out.iter_mut().zip(*term).for_each(|(o, t)| *o ^= t);
+    }
+}
+
+/// This party's own product of its shares.
+fn and(lanes: &mut BitTensor, gate: Gate) {
+    for w in 0..lane_words(lanes.len()) {
+        let product = lanes.lane(gate.operand)[w] & lanes.lane(gate.choice)[w];
+        lanes.lane_mut(gate.out)[w] = product;
+    }
+}
+
+/// m_0 becomes m_1 where e is set.
+fn exchange_places(circuit: &Circuit, ots: &mut Random, e: &BitTensor) {
+    for (choice, products) in circuit.first.windows(2).enumerate() {
+        for place in products[0]..products[1] {
+            let both = ots.both.lane(place);
+            for ((zero, e), both) in ots.zero.lane_mut(place).iter_mut().zip(e.lane(choice)).zip(both) {
+                *zero ^= e & both;
+            }
+        }
+    }
+}
+
+/// Adds m_0 as the sender, m_c ⊕ y·f as the receiver.
+fn finish(circuit: &Circuit, level: &[usize], lanes: &mut BitTensor, ots: &Random, f: &BitTensor) {
+    for (i, &place) in level.iter().enumerate() {
+        let gate = circuit.gates[place];
+        let (zero, chosen, f) = (ots.zero.lane(place), ots.chosen.lane(place), f.lane(i));
+        for w in 0..f.len() {
+            let share = zero[w] ^ chosen[w] ^ (lanes.lane(gate.choice)[w] & f[w]);
+            lanes.lane_mut(gate.out)[w] ^= share;
+        }
+    }
+}
+
+/// The random OTs of all products with all peers.
+fn random_ots(
+    engine: &mut Engine,
+    circuit: &Circuit,
+    len: usize,
+) -> Result<PerParty<Option<Random>>, PrepError> {
+    let (n, me) = (engine.parties(), engine.me());
+    let products = |_| BitTensor::zeros(circuit.gates.len(), len);
+    let mut out = PerParty::from_fn(n, |p| {
+        let [chosen, zero, both] = [0, 1, 2].map(products);
+        (p != me).then(|| Random { choice: BitTensor::zeros(circuit.choices.len(), len), chosen, zero, both })
+    });
+    for [rows, columns] in circuit.chunks(len) {
+        let count = rows.len() * columns.len();
+        let made = engine.extend(&counts(every_pair, n, me, count))?;
+        for p in me.others(n) {
+            if let (Some(ots), Some(cots)) = (&mut out[p], &made[p]) {
+                fill(engine, circuit, cots, (&rows, &columns), ots);
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Hashes the COTs of a chunk, `columns.len()` for each choice, to bits.
+fn fill(
+    engine: &Engine,
+    circuit: &Circuit,
+    cots: &PairCots,
+    (rows, columns): (&std::ops::Range<usize>, &std::ops::Range<usize>),
+    out: &mut Random,
+) {
+    let len = columns.len();
+    let words = columns.start / 64..columns.start / 64 + lane_words(len);
+    let bytes: &[u8] = bytemuck::cast_slice(&cots.received.choices);
+    if let Some(choices) = BitTensor::unpack(rows.len(), len, &bytes[..packed_bytes(rows.len(), len)]) {
+        for (i, row) in rows.clone().enumerate() {
+            out.choice.lane_mut(row)[words.clone()].copy_from_slice(choices.lane(i));
+        }
+    }
+    let most = rows.clone().map(|row| circuit.first[row + 1] - circuit.first[row]).max().unwrap_or(0);
+    let count = rows.len() * len;
+    let [mut zero, mut one, mut chosen] = [0, 1, 2].map(|_| Zeroizing::new(vec![0; count]));
+    for counter in 0..most.div_ceil(PAD_BITS) {
+        sender_pads(&engine.hash, &cots.sent, counter, 1, |at, z, o| {
+            zero[at..at + z.len()].copy_from_slice(z);
+            one[at..at + o.len()].copy_from_slice(o);
+        });
+        receiver_pads(&engine.hash, &cots.received, counter, 1, |at, c| {
+            chosen[at..at + c.len()].copy_from_slice(c);
+        });
+        zero.iter_mut().zip(one.iter_mut()).for_each(|(z, o)| *o ^= *z);
+        for (i, row) in rows.clone().enumerate() {
+            let first = circuit.first[row] + counter * PAD_BITS;
+            let bits = circuit.first[row + 1].saturating_sub(first).min(PAD_BITS);
+            let pads = i * len..(i + 1) * len;
+            slice(&zero[pads.clone()], &mut out.zero, (first, bits), words.start);
+            slice(&one[pads.clone()], &mut out.both, (first, bits), words.start);
+            slice(&chosen[pads], &mut out.chosen, (first, bits), words.start);
+        }
+    }
+}
+
+/// Bit i of every pad to lane `first + i`, from a word on.
+fn slice(pads: &[Block], out: &mut BitTensor, (first, bits): (usize, usize), word: usize) {
+    for half in 0..bits.div_ceil(64) {
+        let bits = (bits - 64 * half).min(64);
+        let words =
+            Zeroizing::new(pads.iter().map(|pad| Z64((pad >> (64 * half)) as u64)).collect::<Vec<_>>());
+        let lanes = BitTensor::slice_of(&words, bits);
+        for i in 0..bits {
+            let lane = out.lane_mut(first + 64 * half + i);
+            lane[word..word + lane_words(pads.len())].copy_from_slice(lanes.lane(i));
+        }
+    }
+}

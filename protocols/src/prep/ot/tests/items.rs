@@ -1,0 +1,128 @@
+//! Every kind of item has its relation.
+
+use mpc_core::ring::{Ring, Z8, Z64};
+use mpc_core::tensor::Tensor;
+
+use super::{open, shares};
+use crate::correlation::part_of;
+use crate::prep::item::Holding;
+use crate::prep::relation::{Value, derive};
+use crate::prep::{Comparison, Item, MaskPart, Question};
+use crate::tree::TreeChoice;
+
+/// Opens the items and checks what is derived in them.
+fn check<R: Ring>(n: usize, seed: u8, items: &[Item]) {
+    let shares = shares::<R>(n, seed, items);
+    let mut masks = std::collections::HashMap::new();
+    for (index, item) in items.iter().enumerate() {
+        let components = item.components::<R>();
+        let party = |p: usize| &shares[p][index];
+        for p in 0..n {
+            assert_eq!(party(p).len(), components.len(), "{item:?}");
+        }
+        let mut free = vec![];
+        let mut derived = vec![];
+        if let Item::GivenMatmul { part, .. } = item {
+            free.push(Value::Ring(part_of(&masks[&part.mask], part).into_owned()));
+        }
+        for (place, component) in components.iter().enumerate() {
+            let value = open((0..n).map(|p| &party(p)[place]));
+            match (&value, component.holding) {
+                (Value::Ring(t), Holding::Ring { count } | Holding::RingLow { count, .. }) => {
+                    assert_eq!(t.len(), count, "{item:?} {place}");
+                }
+                (Value::Bits(b), Holding::Bits { lanes, len }) => {
+                    assert_eq!((b.lanes(), b.len()), (lanes, len), "{item:?} {place}");
+                }
+                _ => panic!("{item:?}: component {place} is held differently"),
+            }
+            if component.derived { derived.push((value, component.holding)) } else { free.push(value) }
+        }
+        if let Item::Mask { rows, columns } = item {
+            if let Value::Ring(mask) = &free[0] {
+                masks.insert(index as u32, mask.clone().reshape(&[*rows, *columns]));
+            }
+        }
+        let wanted = derive(item, &free);
+        assert_eq!(wanted.len(), derived.len(), "{item:?}");
+        for (place, (want, (got, holding))) in wanted.into_iter().zip(derived).enumerate() {
+            assert!(is_same(&want, &got, holding), "{n} parties, {item:?}, derived component {place}");
+        }
+    }
+}
+
+fn is_same<R: Ring>(want: &Value<R>, got: &Value<R>, holding: Holding) -> bool {
+    match (want, got, holding) {
+        (Value::Ring(a), Value::Ring(b), Holding::RingLow { bits, .. }) => {
+            let low = |t: &Tensor<R>| t.map(|v| v * R::power_of_two(R::BITS - bits));
+            low(a).as_slice() == low(b).as_slice()
+        }
+        (Value::Ring(a), Value::Ring(b), _) => a.as_slice() == b.as_slice(),
+        (Value::Bits(a), Value::Bits(b), _) => {
+            (0..a.lanes()).all(|lane| (0..a.len()).all(|i| a.bit(lane, i) == b.bit(lane, i)))
+        }
+        _ => false,
+    }
+}
+
+/// One of every kind, about `len` elements each.
+fn kinds(len: usize) -> Vec<Item> {
+    let part = |rows, columns, transposed| MaskPart { mask: 4, width: 5, rows, columns, transposed };
+    vec![
+        Item::Triple { len },
+        Item::Square { len },
+        Item::Dot { len, terms: 3 },
+        Item::Matmul { m: 3, k: 4, n: 5 },
+        Item::Mask { rows: 7, columns: 5 },
+        Item::Matmul { m: 6, k: 3, n: 2 },
+        Item::GivenMatmul { part: part([0, 7], [0, 5], false), n: 2 },
+        Item::GivenMatmul { part: part([1, 4], [2, 5], true), n: 9 },
+        Item::Truncation { len, bits: 3 },
+        Item::DaBits { len },
+        Item::Mask { rows: 0, columns: 5 },
+        Item::Triple { len: 0 },
+        Item::DaBits { len: 1 },
+    ]
+}
+
+/// A comparison of every question, with all that can be asked for with it.
+fn comparisons(len: usize, tree: TreeChoice, f: u32) -> Vec<Item> {
+    let sign = Comparison::in_ring(Question::Sign, len, tree);
+    let specs = [
+        Comparison::new(Question::Sign, len, tree),
+        Comparison::new(Question::Equal, len, tree),
+        Comparison::new(Question::SignAndEqual, len, tree),
+        Comparison::new(Question::Bits, len, tree),
+        sign,
+        Comparison::in_ring(Question::Equal, len, tree),
+        Comparison::in_ring(Question::SignAndEqual, len, tree),
+        Comparison::in_ring(Question::Quotient { bits: f }, len, tree),
+        Comparison { product: true, ..sign },
+        Comparison { thresholds: 3, product: true, powers: true, ..sign },
+        Comparison { thresholds: 2, truncation: f, ..sign },
+        Comparison { payloads: 2, ..sign },
+        Comparison { truncation: f, payloads: 3, powers: true, ..sign },
+        Comparison { len: 0, product: true, payloads: 1, ..sign },
+    ];
+    let items: Vec<_> = specs.into_iter().map(Item::Comparison).collect();
+    assert!(items.iter().all(Item::is_sane));
+    items
+}
+
+#[test]
+fn every_kind_has_its_relation() {
+    for n in [2, 3, 5] {
+        check::<Z64>(n, 1, &kinds(100));
+        check::<Z8>(n, 2, &kinds(100));
+        check::<Z64>(n, 3, &comparisons(70, TreeChoice::DEFAULT, 16));
+        check::<Z8>(n, 4, &comparisons(70, TreeChoice::DEFAULT, 3));
+    }
+}
+
+#[test]
+fn every_tree_has_its_products() {
+    for tree in TreeChoice::ALL {
+        check::<Z64>(2, 5, &comparisons(65, tree, 20));
+        check::<Z8>(3, 6, &comparisons(65, tree, 5));
+    }
+}

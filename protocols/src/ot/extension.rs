@@ -89,3 +89,10 @@ pub trait Extension: Send {
         counts: &PerParty<Option<CotCount>>,
     ) -> Result<PerParty<Option<PairCots>>, PrepError>;
 }
+
+/// What an extension costs one party, call by call: a model that is kept in step with it, for plans and tests. Its own state is
+/// whatever makes calls differ in cost: whether the base OTs are made, and how many COTs are in store.
+pub trait ExtensionCost {
+    /// Rounds of the next call with these counts, and the bytes that this party sends to each peer in it.
+    fn extend(&mut self, counts: &PerParty<Option<CotCount>>) -> (u64, PerParty<u64>);
+}

@@ -31,6 +31,7 @@
 //! 2^k/k blocks of AES for each COT and party.
 
 mod check;
+mod model;
 mod receiver;
 mod sender;
 mod streams;
@@ -45,6 +46,7 @@ use mpc_core::prg::{Prg, Seed};
 use mpc_core::tag::Tag;
 use zeroize::Zeroize;
 
+pub use self::model::SoftSpokenCost;
 use self::receiver::Receiver;
 use self::sender::Sender;
 use self::streams::{ROWS, TILE, Tile};

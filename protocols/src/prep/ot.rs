@@ -21,6 +21,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use mpc_core::bits::BitTensor;
 use mpc_core::prg::{Prg, Seed};
 use mpc_core::ring::Ring;
 use mpc_core::tag::Tag;
@@ -37,6 +38,7 @@ use crate::ot::extension::Extension;
 use crate::ot::lane::{LANE, OtLane};
 
 mod bundle;
+mod cost;
 mod cross;
 mod engine;
 mod gates;
@@ -48,6 +50,7 @@ mod scale;
 #[cfg(test)]
 mod tests;
 
+pub use cost::{OtCost, cost};
 use engine::Engine;
 use numbers::Numbers;
 use scale::{Factor, Scaling};
@@ -129,9 +132,9 @@ impl<R: Ring> OtPrep<R> {
             Item::Comparison(spec) => bundle::comparison(engine, prg, &spec)?,
             Item::DaBits { len } => {
                 let scaling = Scaling { factor: Factor::One, bits: &[R::BITS] };
-                let (bits, mut ring) = scale::scale(engine, prg, None, len, &[scaling])?;
-                let bits = mpc_core::bits::BitTensor::from_words(1, len, bits.to_vec());
-                vec![Value::Bits(bits), Value::Ring(ring.remove(0))]
+                let mut made = scale::scale(engine, prg, None, len, &[scaling])?;
+                let bits = BitTensor::from_words(1, len, made.bits.to_vec());
+                vec![Value::Bits(bits), Value::Ring(made.products.remove(0))]
             }
         })
     }

@@ -163,7 +163,7 @@ fn arithmetic<R: Ring>(
                 .zip(&widths)
                 .map(|(y, bits)| Scaling { factor: Factor::Shared(y), bits: std::slice::from_ref(bits) }),
         );
-        products.push(scale::<R>(engine, prg, Some(&packed(&group)), lanes * len, &scalings)?.1);
+        products.push(scale::<R>(engine, prg, Some(&packed(&group)), lanes * len, &scalings)?.products);
     }
     out.push(Value::Bits(b));
     if let Question::Quotient { bits } = spec.question {

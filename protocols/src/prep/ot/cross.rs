@@ -8,6 +8,8 @@
 //! **Security**: u is padded, if β_e = 0, by H(q ⊕ Δ), if β_e = 1, by H(q), which the receiver does not know; it learns a
 //! uniform y. The sender receives nothing here (see `engine` for the choices).
 
+use std::ops::Range;
+
 use mpc_core::party::PerParty;
 use mpc_core::ring::Ring;
 use zeroize::Zeroizing;
@@ -26,9 +28,17 @@ pub(super) fn widths<R: Ring>() -> Vec<u32> {
     (0..R::BITS).map(|e| R::BITS - e).collect()
 }
 
-/// How many d go into one message: an even number, as two share a pad.
-pub(super) fn vectors_at_a_time<R: Ring>(elements: usize) -> usize {
-    (MESSAGE_BYTES / packed_len(elements, &widths::<R>()).max(1)).max(2) & !1
+/// Which d go into one message each: two share a pad, and so a message.
+pub(super) fn messages<R: Ring>(
+    elements: usize,
+    vectors: Range<usize>,
+) -> impl Iterator<Item = Range<usize>> {
+    let step = (MESSAGE_BYTES / packed_len(elements, &widths::<R>()).max(1)).max(2) & !1;
+    let end = vectors.end;
+    let next = move |&start: &usize| Some((start - start % 2 + step).min(end)).filter(|_| start < end);
+    std::iter::successors(Some(vectors.start), next)
+        .take_while(move |&start| start < end)
+        .map(move |start| start..(start - start % 2 + step).min(end))
 }
 
 /// Adds this party's shares of all d_i·b_j, i ≠ j, of `pairs`, b being the choices and d(v, ·) the v-th vector of this
@@ -37,20 +47,17 @@ pub(super) fn cross<R: Ring>(
     engine: &mut Engine,
     chosen: &Chosen,
     pairs: Pairs,
-    (elements, vectors): (usize, std::ops::Range<usize>),
+    (elements, vectors): (usize, Range<usize>),
     d: &impl Fn(usize, usize) -> R,
     add: &mut impl FnMut(usize, usize, R),
 ) -> Result<(), PrepError> {
     let (n, me) = (engine.parties(), engine.me());
     let bytes = packed_len(elements, &widths::<R>());
-    let step = vectors_at_a_time::<R>(elements);
-    let mut start = vectors.start;
-    while start < vectors.end {
-        let end = vectors.end.min(start - start % 2 + step);
+    for vectors in messages::<R>(elements, vectors) {
         let send = PerParty::from_fn(n, |p| match &chosen.peers[p] {
             Some(cots) if pairs(me, p) => {
-                let mut message = Vec::with_capacity(bytes * (end - start));
-                for v in start..end {
+                let mut message = Vec::with_capacity(bytes * vectors.len());
+                for v in vectors.clone() {
                     let add = &mut |e, x| add(v, e, x);
                     message = send::<R>(engine, &cots.sent, v, &|e| d(v, e), add, message);
                 }
@@ -58,15 +65,14 @@ pub(super) fn cross<R: Ring>(
             }
             _ => vec![],
         });
-        let expect = PerParty::from_fn(n, |p| if pairs(p, me) { bytes * (end - start) } else { 0 });
+        let expect = PerParty::from_fn(n, |p| if pairs(p, me) { bytes * vectors.len() } else { 0 });
         let received = engine.exchange(send, &expect)?;
         for p in me.others(n).filter(|&p| pairs(p, me)) {
             let Some(cots) = &chosen.peers[p] else { continue };
-            for (v, message) in (start..end).zip(received[p].chunks(bytes.max(1))) {
+            for (v, message) in vectors.clone().zip(received[p].chunks(bytes.max(1))) {
                 receive::<R>(engine, &cots.received, &chosen.choices, v, message, &mut |e, y| add(v, e, y));
             }
         }
-        start = end;
     }
     Ok(())
 }

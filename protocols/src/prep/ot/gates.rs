@@ -73,11 +73,15 @@ impl Circuit {
         Self { choices, first, gates, levels }
     }
 
+    pub(super) const fn is_empty(&self) -> bool {
+        self.gates.is_empty()
+    }
+
     /// Choices and elements whose COTs are made at a time.
     pub(super) fn chunks(&self, len: usize) -> impl Iterator<Item = [std::ops::Range<usize>; 2]> + use<> {
         let lanes = self.choices.len();
-        let (rows, columns) = (if len == 0 { lanes } else { (CHUNK / len).max(1) }, CHUNK.min(len));
-        (0..lanes).step_by(rows.max(1)).flat_map(move |row| {
+        let (rows, columns) = (CHUNK.checked_div(len).unwrap_or(lanes).max(1), CHUNK.min(len));
+        (0..lanes).step_by(rows).flat_map(move |row| {
             let lanes = row..lanes.min(row + rows);
             (0..len).step_by(columns.max(1)).map(move |c| [lanes.clone(), c..len.min(c + columns)])
         })
@@ -101,7 +105,7 @@ pub(super) fn evaluate(
     lanes: &mut BitTensor,
 ) -> Result<(), PrepError> {
     let (n, me, len) = (engine.parties(), engine.me(), lanes.len());
-    if circuit.gates.is_empty() || len == 0 {
+    if circuit.is_empty() || len == 0 {
         return Ok(());
     }
     let mut random = random_ots(engine, circuit, len)?;

@@ -46,9 +46,9 @@ impl<R: Ring> Numbers<R> {
         shift: Option<u32>,
     ) -> Result<Self, PrepError> {
         let scaling = Scaling { factor: Factor::One, bits: &precision::<R>(shift) };
-        let (choices, mut arithmetic) = scale::<R>(engine, prg, None, len, &[scaling])?;
-        let bits = BitTensor::slice_of(&elements::<R>(&choices)[..len], R::BITS as usize);
-        Ok(Self { bits, arithmetic: arithmetic.remove(0) })
+        let mut made = scale::<R>(engine, prg, None, len, &[scaling])?;
+        let bits = BitTensor::slice_of(&elements::<R>(&made.bits)[..len], R::BITS as usize);
+        Ok(Self { bits, arithmetic: made.products.remove(0) })
     }
 
     fn sum(&self, of: impl Fn(&[R]) -> R) -> Tensor<R> {

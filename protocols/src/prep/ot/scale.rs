@@ -45,6 +45,14 @@ pub(super) struct Scaling<'a, R> {
 
 mpc_core::secret_types!(Scaling<'static, mpc_core::ring::Z64>);
 
+/// Bits, and products with them in their order, one tensor per scaling.
+pub(super) struct Scaled<R: Ring> {
+    pub(super) bits: Zeroizing<Vec<u64>>,
+    pub(super) products: Vec<Tensor<R>>,
+}
+
+mpc_core::secret_types!(Scaled<mpc_core::ring::Z64>);
+
 /// Widths of what is sent for a product.
 pub(super) fn widths(is_one: bool, bits: &[u32]) -> Vec<u32> {
     bits.iter().map(|&b| if is_one { b.saturating_sub(1) } else { b }).collect()
@@ -68,7 +76,7 @@ pub(super) fn scale<R: Ring>(
     given: Option<&[u64]>,
     elements: usize,
     scalings: &[Scaling<'_, R>],
-) -> Result<(Zeroizing<Vec<u64>>, Vec<Tensor<R>>), PrepError> {
+) -> Result<Scaled<R>, PrepError> {
     let per = scalings[0].bits.len();
     let pairs = pairs(scalings.iter().all(|s| matches!(s.factor, Factor::One)));
     let mut bits = Zeroizing::new(vec![0; lane_words(elements * per)]);
@@ -81,7 +89,7 @@ pub(super) fn scale<R: Ring>(
         Chain { engine, chosen: &chosen, scalings, per, start, z: chunks.collect() }.run()?;
         bits[words].copy_from_slice(&chosen.choices);
     }
-    Ok((bits, products))
+    Ok(Scaled { bits, products })
 }
 
 /// The products of one chunk of bits.

@@ -15,6 +15,7 @@ use crate::prep::components::Components;
 use crate::prep::relation::Value;
 use crate::prep::{Demand, Item};
 
+mod costs;
 mod items;
 mod rates;
 
@@ -45,11 +46,11 @@ impl Ideal {
         let (mut q, mut choices) = (vec![0u128; count], vec![0u64; count.div_ceil(64)]);
         stream("q", self.calls).fill(bytemuck::cast_slice_mut(&mut q));
         stream("c", self.calls).fill(bytemuck::cast_slice_mut(&mut choices));
-        if count % 64 > 0 {
+        if !count.is_multiple_of(64) {
             *choices.last_mut().unwrap() &= (1 << (count % 64)) - 1;
         }
         let bit = |i: usize| u128::from(choices[i / 64] >> (i % 64) & 1);
-        let t = q.iter().enumerate().map(|(i, q)| q ^ bit(i) * delta).collect();
+        let t = q.iter().enumerate().map(|(i, q)| q ^ (bit(i) * delta)).collect();
         let first = self.first[pair];
         self.first[pair] += count as u64;
         (SentCots { delta, q, first }, ReceivedCots { choices, t, first })

@@ -11,7 +11,7 @@ use crate::prep::{Comparison, Item, MaskPart, Question};
 use crate::tree::TreeChoice;
 
 /// Opens the items and checks what is derived in them.
-fn check<R: Ring>(n: usize, seed: u8, items: &[Item]) {
+pub(super) fn check<R: Ring>(n: usize, seed: u8, items: &[Item]) {
     let shares = shares::<R>(n, seed, items);
     let mut masks = std::collections::HashMap::new();
     for (index, item) in items.iter().enumerate() {
@@ -38,10 +38,8 @@ fn check<R: Ring>(n: usize, seed: u8, items: &[Item]) {
             }
             if component.derived { derived.push((value, component.holding)) } else { free.push(value) }
         }
-        if let Item::Mask { rows, columns } = item {
-            if let Value::Ring(mask) = &free[0] {
-                masks.insert(index as u32, mask.clone().reshape(&[*rows, *columns]));
-            }
+        if let (Item::Mask { rows, columns }, Some(Value::Ring(mask))) = (item, free.first()) {
+            masks.insert(index as u32, mask.clone().reshape(&[*rows, *columns]));
         }
         let wanted = derive(item, &free);
         assert_eq!(wanted.len(), derived.len(), "{item:?}");
@@ -66,7 +64,7 @@ fn is_same<R: Ring>(want: &Value<R>, got: &Value<R>, holding: Holding) -> bool {
 }
 
 /// One of every kind, about `len` elements each.
-fn kinds(len: usize) -> Vec<Item> {
+pub(super) fn kinds(len: usize) -> Vec<Item> {
     let part = |rows, columns, transposed| MaskPart { mask: 4, width: 5, rows, columns, transposed };
     vec![
         Item::Triple { len },
@@ -86,7 +84,7 @@ fn kinds(len: usize) -> Vec<Item> {
 }
 
 /// A comparison of every question, with all that can be asked for with it.
-fn comparisons(len: usize, tree: TreeChoice, f: u32) -> Vec<Item> {
+pub(super) fn comparisons(len: usize, tree: TreeChoice, f: u32) -> Vec<Item> {
     let sign = Comparison::in_ring(Question::Sign, len, tree);
     let specs = [
         Comparison::new(Question::Sign, len, tree),

@@ -1,0 +1,178 @@
+//! What items cost without a dealer: the messages of every module, counted instead of sent.
+
+use mpc_core::bits::packed_bytes;
+use mpc_core::party::{PartyId, PerParty};
+use mpc_core::ring::Ring;
+
+use super::bundle::{answer_groups, circuit, factors, shift};
+use super::cross;
+use super::engine::{Pairs, counts, every_pair, has_corrections, is_corrected, one_of_two};
+use super::gates::Circuit;
+use super::numbers::precision;
+use super::packing::packed_len;
+use super::products::{chooses_left, chunks};
+use super::scale;
+use crate::ot::extension::ExtensionCost;
+use crate::prep::{Comparison, Item};
+
+/// What items cost.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OtCost {
+    /// Sequential exchanges.
+    pub rounds: u64,
+    /// Payload bytes that each party sends, to all peers together.
+    pub sent_bytes: PerParty<u64>,
+    /// COTs of each party, as sender and as receiver, with all peers together.
+    pub cots: PerParty<u64>,
+}
+
+/// The cost of making these items, one after the other, in a new session of `n` parties whose extensions cost what
+/// `extension` says of each party.
+#[must_use]
+pub fn cost<R: Ring>(
+    n: usize,
+    items: &[Item],
+    extension: impl Fn(PartyId) -> Box<dyn ExtensionCost>,
+) -> OtCost {
+    let nothing = || PerParty::from_fn(n, |_| 0);
+    let cost = OtCost { rounds: 0, sent_bytes: nothing(), cots: nothing() };
+    let mut count = Count { n, extensions: PartyId::all(n).map(extension).collect(), cost };
+    items.iter().for_each(|item| count.item::<R>(item));
+    count.cost
+}
+
+struct Count {
+    n: usize,
+    extensions: Vec<Box<dyn ExtensionCost>>,
+    cost: OtCost,
+}
+
+/// One product of `scale`: whether the factor is 1, and the bits wanted.
+type Scaled = (bool, Vec<u32>);
+
+impl Count {
+    fn item<R: Ring>(&mut self, item: &Item) {
+        match *item {
+            Item::Triple { len } => self.inner::<R>(len),
+            Item::Dot { len, terms } => self.inner::<R>(len * terms),
+            Item::Square { len } => {
+                for chunk in chunks::<R>(len) {
+                    self.choose(one_of_two, chunk.len() * R::BITS as usize, false);
+                    self.cross::<R>(one_of_two, chunk.len(), 0..1);
+                }
+            }
+            Item::Matmul { m, k, n } => self.matmul::<R>([m, k, n], false),
+            Item::Mask { .. } => {}
+            Item::GivenMatmul { part, n } => {
+                let [m, k] = part.shape();
+                self.matmul::<R>([m, k, n], true);
+            }
+            Item::Truncation { len, bits } => self.scale(len, &[(true, precision::<R>(Some(bits)))], false),
+            Item::DaBits { len } => self.scale(len, &[(true, vec![R::BITS])], false),
+            Item::Comparison(spec) => self.comparison::<R>(&spec),
+        }
+    }
+
+    fn inner<R: Ring>(&mut self, len: usize) {
+        for chunk in chunks::<R>(len) {
+            self.choose(every_pair, chunk.len() * R::BITS as usize, false);
+            self.cross::<R>(every_pair, chunk.len(), 0..1);
+        }
+    }
+
+    fn matmul<R: Ring>(&mut self, [m, k, n]: [usize; 3], given: bool) {
+        let left = chooses_left(m, n);
+        let (elements, vectors) = if left { (m * k, n) } else { (k * n, m) };
+        for chunk in chunks::<R>(elements) {
+            self.choose(every_pair, chunk.len() * R::BITS as usize, given && left);
+            self.cross::<R>(every_pair, chunk.len(), 0..vectors);
+        }
+    }
+
+    fn comparison<R: Ring>(&mut self, spec: &Comparison) {
+        self.scale(spec.len, &[(true, precision::<R>(shift(spec)))], false);
+        self.gates(&circuit::<R>(spec), spec.len);
+        if spec.arithmetic {
+            for (lanes, width) in answer_groups::<R>(spec) {
+                let shared = factors::<R>(spec).into_iter().map(|bits| (false, vec![bits]));
+                let scaled: Vec<Scaled> = std::iter::once((true, vec![width])).chain(shared).collect();
+                self.scale(lanes * spec.len, &scaled, true);
+            }
+        }
+        if spec.powers {
+            for chunk in chunks::<R>(spec.len) {
+                self.choose(every_pair, chunk.len() * R::BITS as usize, true);
+                self.cross::<R>(one_of_two, chunk.len(), 0..1);
+                self.cross::<R>(every_pair, chunk.len(), 1..2);
+            }
+        }
+    }
+
+    /// One call of every party's extension.
+    fn extend(&mut self, pairs: Pairs, count: usize) {
+        let mut rounds = 0;
+        for (me, extension) in PartyId::all(self.n).zip(&mut self.extensions) {
+            let counts = counts(pairs, self.n, me, count);
+            let (own, sent) = extension.extend(&counts);
+            rounds = own.max(rounds);
+            self.cost.sent_bytes[me] += sent.iter().map(|(_, bytes)| bytes).sum::<u64>();
+            let both = counts.iter().flat_map(|(_, c)| c).map(|c| (c.sent + c.received) as u64);
+            self.cost.cots[me] += both.sum::<u64>();
+        }
+        self.cost.rounds += rounds;
+    }
+
+    fn exchange(&mut self, bytes: impl Fn(PartyId, PartyId) -> usize) {
+        self.cost.rounds += 1;
+        for from in PartyId::all(self.n) {
+            let sent: usize = from.others(self.n).map(|to| bytes(from, to)).sum();
+            self.cost.sent_bytes[from] += sent as u64;
+        }
+    }
+
+    fn choose(&mut self, pairs: Pairs, count: usize, given: bool) {
+        let n = self.n;
+        self.extend(pairs, count);
+        if has_corrections(pairs, n, given) {
+            self.exchange(|receiver, sender| {
+                if is_corrected(pairs, n, given, sender, receiver) { count.div_ceil(8) } else { 0 }
+            });
+        }
+    }
+
+    fn cross<R: Ring>(&mut self, pairs: Pairs, elements: usize, vectors: std::ops::Range<usize>) {
+        let bytes = packed_len(elements, &cross::widths::<R>());
+        for vectors in cross::messages::<R>(elements, vectors) {
+            self.exchange(|from, to| if pairs(from, to) { bytes * vectors.len() } else { 0 });
+        }
+    }
+
+    fn scale(&mut self, elements: usize, scaled: &[Scaled], given: bool) {
+        let per = scaled[0].1.len();
+        let all_one = scaled.iter().all(|(is_one, _)| *is_one);
+        for start in (0..elements).step_by(scale::elements_at_a_time(per)) {
+            let len = scale::elements_at_a_time(per).min(elements - start);
+            self.choose(scale::pairs(all_one), len * per, given);
+            for turn in PartyId::all(self.n).skip(usize::from(all_one)) {
+                let bytes = |(is_one, bits): &Scaled| packed_len(len, &scale::widths(*is_one, bits));
+                self.exchange(|from, to| match to == turn {
+                    true => scaled.iter().filter(|(is_one, _)| from < to || !is_one).map(bytes).sum(),
+                    false => 0,
+                });
+            }
+        }
+    }
+
+    fn gates(&mut self, circuit: &Circuit, len: usize) {
+        if circuit.is_empty() || len == 0 {
+            return;
+        }
+        for [rows, columns] in circuit.chunks(len) {
+            self.extend(every_pair, rows.len() * columns.len());
+        }
+        for (round, level) in circuit.levels.iter().enumerate() {
+            let choices = if round == 0 { circuit.choices.len() } else { 0 };
+            self.exchange(|_, _| packed_bytes(choices, len) + packed_bytes(level.len(), len));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What items cost, to the byte.
+
+use mpc_core::party::{PartyId, PerParty};
+use mpc_core::prg::Seed;
+use mpc_core::ring::{Ring, Z8, Z64};
+
+use super::items::{comparisons, kinds};
+use super::{run, sources, sources_over};
+use crate::ot::extension::{CotCount, ExtensionCost};
+use crate::ot::softspoken::{FieldBits, Security, SoftSpoken, SoftSpokenCost};
+use crate::prep::components::Components;
+use crate::prep::ot::{OtCost, OtPrep, cost};
+use crate::prep::{Comparison, Item, Question};
+use crate::tree::TreeChoice;
+
+/// COTs for nothing.
+struct Free;
+
+impl ExtensionCost for Free {
+    fn extend(&mut self, counts: &PerParty<Option<CotCount>>) -> (u64, PerParty<u64>) {
+        (0, PerParty::from_fn(counts.parties(), |_| 0))
+    }
+}
+
+/// What all parties counted for the items.
+fn counted<R: Ring>(sources: Vec<OtPrep<R>>, items: &[Item]) -> OtCost {
+    let n = sources.len();
+    let all = run(sources, |mut source| {
+        items.iter().for_each(|item| drop(source.draw(*item).unwrap()));
+        let sent: u64 = source.lane().sent_bytes().iter().map(|(_, bytes)| bytes).sum();
+        (source.lane().rounds(), sent, source.engine.cots())
+    });
+    assert!(all.iter().all(|party| party.0 == all[0].0), "all count the same rounds");
+    OtCost {
+        rounds: all[0].0,
+        sent_bytes: PerParty::from_fn(n, |p| all[p.index()].1),
+        cots: PerParty::from_fn(n, |p| all[p.index()].2),
+    }
+}
+
+#[test]
+fn every_item_costs_what_it_should() {
+    for n in [2, 3, 5] {
+        let tree = TreeChoice::new(4, 2).unwrap();
+        // One by one; products with a mask only where there is one.
+        let alone = |item: &Item| !matches!(item, Item::GivenMatmul { .. });
+        for item in [kinds(70), comparisons(70, tree, 16)].concat().into_iter().filter(alone) {
+            let free = cost::<Z64>(n, &[item], |_| Box::new(Free));
+            assert_eq!(counted(sources::<Z64>(n, 1, None), &[item]), free, "{n} parties, {item:?}");
+        }
+        for items in [kinds(70), comparisons(70, tree, 5), kinds(3000)] {
+            let free = cost::<Z8>(n, &items, |_| Box::new(Free));
+            assert_eq!(counted(sources::<Z8>(n, 1, None), &items), free, "{n} parties");
+            let free = cost::<Z64>(n, &items, |_| Box::new(Free));
+            assert_eq!(counted(sources::<Z64>(n, 1, None), &items), free, "{n} parties");
+        }
+    }
+}
+
+#[test]
+fn the_extension_is_counted_with_them() {
+    let items = [kinds(3000), comparisons(20, TreeChoice::DEFAULT, 16)].concat();
+    for (n, field, security) in [
+        (2, FieldBits::Four, Security::SemiHonest),
+        (3, FieldBits::Eight, Security::SemiHonest),
+        (3, FieldBits::Two, Security::MaliciousReceiver),
+        (5, FieldBits::Four, Security::SemiHonest),
+    ] {
+        let extension = |me| Box::new(SoftSpoken::new(field, security, Seed::new([me; 32]))) as Box<_>;
+        let planned = cost::<Z64>(n, &items, |_| Box::new(SoftSpokenCost::new(field, security)));
+        assert_eq!(counted(sources_over::<Z64>(n, 3, None, extension), &items), planned, "{n} parties");
+    }
+}
+
+#[test]
+fn two_parties_pay_what_the_heads_say() {
+    let of = |item| {
+        let cost = cost::<Z64>(2, &[item], |_| Box::new(Free));
+        (cost.rounds, [0, 1].map(|p| cost.sent_bytes[PartyId::new(p)]), cost.cots[PartyId::new(0)])
+    };
+    let len = 64;
+    assert_eq!(of(Item::Triple { len }), (1, [260 * 64; 2], 128 * 64));
+    assert_eq!(of(Item::Square { len }), (1, [260 * 64, 0], 64 * 64));
+    assert_eq!(of(Item::Matmul { m: 4, k: 3, n: 5 }), (1, [260 * 60; 2], 2 * 64 * 12));
+    assert_eq!(of(Item::Mask { rows: 4, columns: 3 }), (0, [0; 2], 0));
+    assert_eq!(of(Item::Truncation { len, bits: 16 }), (1, [348 * 64, 0], 64 * 64));
+    assert_eq!(of(Item::DaBits { len }), (1, [63 * 64 / 8, 0], 64));
+    // A number with its bits: 252 bytes. Then a bit for each of 62 last factors and 169 and 96 products, to each other.
+    let sign = Comparison::new(Question::Sign, len, TreeChoice::DEFAULT);
+    let products = 64 * (62 + 169 + 96) / 8;
+    assert_eq!(of(Item::Comparison(sign)), (4, [252 * 64 + products, products], (64 + 2 * 62) * 64));
+    let two = Comparison::new(Question::Sign, len, TreeChoice::new(2, 2).unwrap());
+    assert_eq!(of(Item::Comparison(two)).2, (64 + 2 * 62) * 64);
+}

@@ -24,7 +24,7 @@ impl Receiver {
     /// Plants the trees; the message is for their holder.
     pub(super) fn new(forest: &Forest, base: &[[Block; 2]]) -> (Self, Vec<u8>) {
         let (leaves, message) = forest.plant(base);
-        let streams = Streams::all(forest.field, &leaves);
+        let streams = Streams::new(forest.field, &leaves, false);
         (Self { field: forest.field, streams, next: 0, setup: forest.digest(&message) }, message)
     }
 

@@ -26,6 +26,7 @@
 //! 0.210 bit per COT over whole batches. The first call makes the base, too: what the inner extension takes for its COTs.
 
 mod half;
+mod model;
 mod parameters;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ use mpc_core::party::PerParty;
 use mpc_core::prg::Seed;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
+pub use self::model::FerretCost;
 pub use self::parameters::{Parameters, Stock};
 
 use self::half::{Half, Receiver, Sender};

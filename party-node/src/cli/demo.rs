@@ -19,7 +19,7 @@ pub(super) fn loan_scoring(args: DemoArgs, format: Format) -> Result<(), CliErro
         },
     };
     let mut progress = progress::for_stderr();
-    let offline = args.offline.or(Offline::DEALER)?;
+    let offline = args.offline.or(Offline::OT)?;
     let done = demo::run(&subject, offline, args.net, args.keep.as_deref(), &mut |step| progress.phase(step));
     progress.end();
     let done = done?;

@@ -34,6 +34,8 @@ mod check;
 mod receiver;
 mod sender;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::ops::Range;

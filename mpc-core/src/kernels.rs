@@ -17,6 +17,7 @@ mod avx512;
 mod bits;
 #[cfg(test)]
 mod emulated;
+mod gather;
 #[cfg(target_arch = "x86_64")]
 mod gfni;
 mod portable;
@@ -35,6 +36,7 @@ mod winograd;
 
 pub use aes_ctr::AesCtr;
 pub use bits::{bit_slice_u8, bit_slice_u64, expand_bits_u8, expand_bits_u64};
+pub use gather::xor_rows;
 pub use portable::{Word, matmul_acc_portable};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use vaes_hash::VaesHash;

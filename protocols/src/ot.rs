@@ -4,6 +4,7 @@
 //! t = q ⊕ c·Δ. [`extension::Extension`] makes them in bulk with all peers and in both directions at once, over a lane of their
 //! own ([`lane::OtLane`]).
 
+pub mod choice;
 pub mod extension;
 pub mod ferret;
 mod ggm;

@@ -101,18 +101,13 @@ pub struct Stock {
 impl Stock {
     /// Takes `count` COTs; returns how many trees are grown for it, kept ones included.
     pub fn take(&mut self, set: Parameters, count: usize) -> usize {
-        let mut grown = 0;
-        while self.spare < count {
-            if self.tree == set.given_trees() {
-                grown += set.kept_trees();
-                self.tree = 0;
-            }
-            self.tree += 1;
-            self.spare += set.leaves();
-            grown += 1;
-        }
-        self.spare -= count;
-        grown
+        let needed = count.saturating_sub(self.spare).div_ceil(set.leaves());
+        self.spare = self.spare + needed * set.leaves() - count;
+        // A batch that is used up renews itself when one more tree is needed.
+        let renewed = (self.tree + needed).saturating_sub(1) / set.given_trees();
+        let renewed = if needed == 0 { 0 } else { renewed };
+        self.tree = self.tree + needed - renewed * set.given_trees();
+        needed + renewed * set.kept_trees()
     }
 
     /// Bytes that the sender of this direction sends when `count` COTs are taken next. One round, in which all directions and
@@ -155,7 +150,14 @@ mod tests {
         assert_eq!(stock.take(set, 6 * 64), 6);
         // The batch is used up: it renews itself only now.
         assert_eq!(stock.take(set, 1), 4 + 1);
-        // Two batches and a little.
+        // Two batches and a little; then as if tree by tree.
         assert_eq!(stock.take(set, 63 + 7 * 64 + 8 * 64 + 1), 7 + (4 + 8) + (4 + 1));
+        let (mut once, mut often) = (stock, stock);
+        for count in 0..3000 {
+            assert_eq!({ once }.take(set, count), (0..count).map(|_| often.take(set, 1)).sum());
+            assert_eq!(once.take(set, count), { stock }.take(set, count));
+            assert_eq!(once, often);
+            (once, often) = (stock, stock);
+        }
     }
 }

@@ -15,9 +15,12 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod bits;
+#[cfg(target_arch = "x86_64")]
+mod clmul;
 #[cfg(test)]
 mod emulated;
 mod gather;
+mod gf128;
 #[cfg(target_arch = "x86_64")]
 mod gfni;
 mod portable;
@@ -37,6 +40,7 @@ mod winograd;
 pub use aes_ctr::AesCtr;
 pub use bits::{bit_slice_u8, bit_slice_u64, expand_bits_u8, expand_bits_u64};
 pub use gather::xor_rows;
+pub use gf128::gf128_dot;
 pub use portable::{Word, matmul_acc_portable};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use vaes_hash::VaesHash;

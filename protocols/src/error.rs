@@ -84,4 +84,22 @@ pub enum PrepError {
         /// Place in the demand.
         index: u32,
     },
+    /// A peer's message in the base oblivious transfers is none.
+    #[error(
+        "element {at} of the base transfers from {peer} is no canonical group element, or the neutral one"
+    )]
+    NotAPoint {
+        /// Who sent it.
+        peer: PartyId,
+        /// Which of the message's elements.
+        at: usize,
+    },
+    /// A check in the oblivious transfers failed: the peer did not keep to the protocol, or is in another session.
+    #[error("the oblivious transfers with {peer} are inconsistent: {what}")]
+    Inconsistent {
+        /// The peer.
+        peer: PartyId,
+        /// Which check.
+        what: &'static str,
+    },
 }

@@ -40,9 +40,11 @@ impl OtKind {
             Self::SoftSpoken8 => (128 / 8 - 1) * count / 8,
             Self::Ferret => {
                 let (large, small) = (Parameters::B13, Parameters::B10);
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                let sent = |set, count| Stock::default().bytes(set, count, false)[0];
                 Self::SoftSpoken4.bytes_per_peer(small.seed_cots() as u64)
-                    + Stock::default().bytes(small, large.seed_cots())
-                    + Stock::default().bytes(large, usize::try_from(count).unwrap_or(usize::MAX))
+                    + sent(small, large.seed_cots())
+                    + sent(large, count)
             }
         }
     }

@@ -1,7 +1,9 @@
 //! How much LPN is hard enough, and what that costs.
 
-use super::super::lane::LANE;
 use mpc_core::tag::Tag;
+
+use super::check::{ANSWER_BYTES, CHALLENGE_BYTES, CHECK_COTS};
+use crate::ot::lane::LANE;
 
 /// Bytes of a block.
 const BLOCK: u64 = 16;
@@ -110,11 +112,20 @@ impl Stock {
         needed + renewed * set.kept_trees()
     }
 
-    /// Bytes that the sender of this direction sends when `count` COTs are taken next. One round, in which all directions and
-    /// peers share.
+    /// Whether taking `count` COTs next ends with a check, if there are any: when trees are grown.
     #[must_use]
-    pub fn bytes(mut self, set: Parameters, count: usize) -> u64 {
-        self.take(set, count) as u64 * set.tree_bytes()
+    pub const fn is_checked(self, count: usize, checks: bool) -> bool {
+        checks && count > self.spare
+    }
+
+    /// Bytes that the sender and the receiver of this direction send when `count` COTs are taken next.
+    #[must_use]
+    pub fn bytes(mut self, set: Parameters, count: usize, checks: bool) -> [u64; 2] {
+        let checked = self.is_checked(count, checks);
+        let demand = if checked { count + CHECK_COTS } else { count };
+        let corrections = self.take(set, demand) as u64 * set.tree_bytes();
+        let [answer, challenge] = [ANSWER_BYTES, CHALLENGE_BYTES].map(|n| if checked { n as u64 } else { 0 });
+        [corrections + answer, challenge]
     }
 }
 
@@ -142,7 +153,9 @@ mod tests {
         let set = Parameters::TOY; // 64 leaves, 128 + 72 COTs from 4 trees, 8 given
         assert_eq!((set.kept_trees(), set.given_trees()), (4, 8));
         let mut stock = Stock::default();
-        assert_eq!(stock.bytes(set, 65), 2 * 6 * 16);
+        assert_eq!(stock.bytes(set, 65, false), [2 * 6 * 16, 0]);
+        assert_eq!(stock.bytes(set, 65, true), [4 * 6 * 16 + 32, 16], "128 more, for the next check");
+        assert_eq!(stock.bytes(set, 0, true), [0, 0]);
         assert_eq!(stock.take(set, 0), 0);
         assert_eq!(stock.take(set, 65), 2);
         assert_eq!(stock, Stock { tree: 2, spare: 63 });

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -108,9 +109,9 @@ fn check(sent: &SentCots, received: &ReceivedCots) -> Vec<bool> {
 fn all_pairs_and_directions_over_many_calls_of_odd_sizes() {
     // 300 COTs at most of 512 in a batch: over 40 calls, batches are renewed many times, between and within calls.
     const CALLS: usize = 40;
-    for n in [2, 3, 5] {
+    for (n, checks) in [(2, false), (3, false), (5, false), (2, true), (3, true)] {
         let all = run(n, |mut lane| {
-            let mut ferret = toy(lane.me());
+            let mut ferret = if checks { toy(lane.me()).checked() } else { toy(lane.me()) };
             (0..CALLS)
                 .map(|call| {
                     let counts = counts(call, &lane);
@@ -121,10 +122,11 @@ fn all_pairs_and_directions_over_many_calls_of_odd_sizes() {
         for (from, to) in
             PartyId::all(n).flat_map(|from| PartyId::all(n).map(move |to| (from, to))).filter(|(x, y)| x != y)
         {
-            let (mut next, mut seen, mut ones, mut delta) = (0, std::collections::HashSet::new(), 0, None);
-            for call in 0..CALLS {
-                let sent = &all[from.index()][call][to].as_ref().unwrap().sent;
-                let received = &all[to.index()][call][from].as_ref().unwrap().received;
+            let (mut next, mut seen, mut ones, mut delta) = (0, HashSet::new(), 0, None);
+            for (call, (at_sender, at_receiver)) in all[from.index()].iter().zip(&all[to.index()]).enumerate()
+            {
+                let sent = &at_sender[to].as_ref().unwrap().sent;
+                let received = &at_receiver[from].as_ref().unwrap().received;
                 assert_eq!(sent.q.len(), count(call, from, to));
                 ones += check(sent, received).iter().filter(|&&bit| bit).count();
                 assert_eq!(sent.first, next);
@@ -141,27 +143,36 @@ fn all_pairs_and_directions_over_many_calls_of_odd_sizes() {
 
 #[test]
 fn what_is_sent_is_what_the_stock_says() {
-    run(3, |mut lane| {
-        let (me, n) = (lane.me(), lane.parties());
-        let mut ferret = toy(me);
-        assert!(ferret.stock().is_none());
-        ferret.extend(&mut lane, &PerParty::from_fn(n, |_| None)).unwrap();
-        assert_eq!((lane.rounds(), lane.received_bytes()), (1, 0), "the ideal base sends nothing");
-        for call in 0..30 {
-            let (counts, stock) = (counts(call, &lane), ferret.stock().unwrap());
-            let (before, rounds) = (lane.sent_bytes().clone(), lane.rounds());
-            let came = lane.received_bytes();
-            ferret.extend(&mut lane, &counts).unwrap();
-            let mut expected = 0;
-            for peer in me.others(n) {
-                let ([to, from], count) = (stock[peer].unwrap(), counts[peer].unwrap());
-                let sent = lane.sent_bytes()[peer] - before[peer];
-                assert_eq!(sent, to.bytes(Parameters::TOY, count.sent));
-                expected += from.bytes(Parameters::TOY, count.received);
+    for checks in [false, true] {
+        run(3, |mut lane| {
+            let (me, n) = (lane.me(), lane.parties());
+            let rounds_per_call = if checks { 3 } else { 1 };
+            let mut ferret = if checks { toy(me).checked() } else { toy(me) };
+            assert!(ferret.stock().is_none());
+            ferret.extend(&mut lane, &PerParty::from_fn(n, |_| None)).unwrap();
+            assert_eq!(
+                (lane.rounds(), lane.received_bytes()),
+                (rounds_per_call, 0),
+                "the ideal base is free"
+            );
+            for call in 0..30 {
+                let (counts, stock) = (counts(call, &lane), ferret.stock().unwrap());
+                let (before, rounds) = (lane.sent_bytes().clone(), lane.rounds());
+                let came = lane.received_bytes();
+                ferret.extend(&mut lane, &counts).unwrap();
+                let mut expected = 0;
+                for peer in me.others(n) {
+                    let ([to, from], count) = (stock[peer].unwrap(), counts[peer].unwrap());
+                    let sending = to.bytes(Parameters::TOY, count.sent, checks);
+                    let receiving = from.bytes(Parameters::TOY, count.received, checks);
+                    assert_eq!(lane.sent_bytes()[peer] - before[peer], sending[0] + receiving[1]);
+                    expected += sending[1] + receiving[0];
+                }
+                let rounds = lane.rounds() - rounds;
+                assert_eq!((rounds, lane.received_bytes() - came), (rounds_per_call, expected));
             }
-            assert_eq!((lane.rounds() - rounds, lane.received_bytes() - came), (1, expected));
-        }
-    });
+        });
+    }
 }
 
 #[test]
@@ -176,7 +187,7 @@ fn layers_keep_delta() {
         let counts = PerParty::from_fn(n, |peer| (peer != me).then_some(count));
         layered(me).extend(&mut lane, &counts).unwrap()
     });
-    let [p0, p1] = [0, 1].map(|i| PartyId::new(i));
+    let [p0, p1] = [0, 1].map(PartyId::new);
     let pair = |of: PartyId, with: PartyId| all[of.index()][with].as_ref().unwrap();
     check(&pair(p0, p1).sent, &pair(p1, p0).received);
     check(&pair(p1, p0).sent, &pair(p0, p1).received);
@@ -219,7 +230,7 @@ fn hundred(me: PartyId) -> PerParty<Option<CotCount>> {
 type Made = Result<PerParty<Option<PairCots>>, PrepError>;
 
 /// What both parties get if party 1's messages are changed.
-fn run_changed(change: impl FnMut(Bytes) -> Bytes + Send + Clone + 'static) -> Vec<Made> {
+fn run_changed(checks: bool, change: impl FnMut(Bytes) -> Bytes + Send + Clone + 'static) -> Vec<Made> {
     std::thread::scope(|scope| {
         let threads: Vec<_> = local::network(2)
             .into_iter()
@@ -228,7 +239,13 @@ fn run_changed(change: impl FnMut(Bytes) -> Bytes + Send + Clone + 'static) -> V
                 scope.spawn(move || {
                     let mut lane = OtLane::new(Box::new(Changed { channel, change }), SESSION);
                     let counts = hundred(lane.me());
-                    toy(lane.me()).extend(&mut lane, &counts)
+                    let mut ferret = if checks { toy(lane.me()).checked() } else { toy(lane.me()) };
+                    let made = ferret.extend(&mut lane, &counts);
+                    if made.is_err() {
+                        let again = ferret.extend(&mut lane, &counts);
+                        assert!(matches!(again, Err(PrepError::Spent)), "a failed extension goes on");
+                    }
+                    made
                 })
             })
             .collect();
@@ -240,7 +257,7 @@ fn run_changed(change: impl FnMut(Bytes) -> Bytes + Send + Clone + 'static) -> V
 fn corrections_of_another_length_are_refused() {
     // 100 COTs take two trees of six levels.
     for length in [1, 16, 191, 193, 4000] {
-        let results = run_changed(move |_| Bytes::from(vec![0; length]));
+        let results = run_changed(false, move |_| Bytes::from(vec![0; length]));
         let Err(PrepError::Channel(ChannelError::WrongLength { expected, got, .. })) = &results[0] else {
             panic!("{length} bytes were not refused");
         };
@@ -252,7 +269,7 @@ fn corrections_of_another_length_are_refused() {
 fn wrong_corrections_spoil_a_tree_and_panic_nowhere() {
     let [p0, p1] = [0, 1].map(PartyId::new);
     for bit in (0..192 * 8).step_by(61) {
-        let results = run_changed(move |message| {
+        let results = run_changed(false, move |message| {
             let mut message = message.to_vec();
             message[bit / 8] ^= 1 << (bit % 8);
             message.into()
@@ -272,12 +289,48 @@ fn wrong_corrections_spoil_a_tree_and_panic_nowhere() {
     }
 }
 
+#[test]
+fn a_check_catches_every_change_of_a_correction() {
+    // 100 COTs and 128 for the next check: four trees of six levels.
+    for bit in (0..4 * 96 * 8).step_by(53) {
+        let results = run_changed(true, move |message| {
+            let mut message = message.to_vec();
+            if message.len() == 4 * 96 {
+                message[bit / 8] ^= 1 << (bit % 8);
+            }
+            message.into()
+        });
+        let Err(PrepError::Inconsistent { peer, .. }) = &results[0] else {
+            panic!("bit {bit} was not caught")
+        };
+        assert_eq!(*peer, PartyId::new(1));
+        assert!(results[1].is_ok(), "the other direction is not touched");
+    }
+}
+
+#[test]
+fn a_check_catches_other_answers_and_challenges() {
+    for length in [16, 32] {
+        let results = run_changed(true, move |message| {
+            let mut message = message.to_vec();
+            if message.len() == length {
+                message[7] ^= 4;
+            }
+            message.into()
+        });
+        // A wrong challenge spoils the answer that its own sender gets.
+        let victim = if length == 32 { 0 } else { 1 };
+        assert!(matches!(results[victim], Err(PrepError::Inconsistent { .. })), "{length} bytes");
+        assert!(results[1 - victim].is_ok());
+    }
+}
+
 /// Frozen when this was written; a change breaks running with parties that did not change.
 #[test]
 fn the_wire_and_the_results_are_known() {
     let wire = Arc::new(Mutex::new(blake3::Hasher::new()));
     let seen = Arc::clone(&wire);
-    let results = run_changed(move |message| {
+    let results = run_changed(false, move |message| {
         seen.lock().unwrap().update(&message);
         message
     });

@@ -26,6 +26,7 @@ mod gfni;
 mod portable;
 #[cfg(any(test, target_arch = "x86_64"))]
 mod scratch;
+mod select;
 #[cfg(any(test, target_arch = "x86_64"))]
 mod simd;
 #[cfg(any(test, target_arch = "x86_64"))]
@@ -42,6 +43,7 @@ pub use bits::{bit_slice_u8, bit_slice_u64, expand_bits_u8, expand_bits_u64};
 pub use gather::xor_rows;
 pub use gf128::gf128_dot;
 pub use portable::{Word, matmul_acc_portable};
+pub use select::xor_at;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use vaes_hash::VaesHash;
 

@@ -2,6 +2,7 @@
 
 use bytes::{Buf, Bytes};
 use mpc_core::fixed_key::{Block, FixedKey};
+use mpc_core::kernels::xor_at;
 use mpc_core::prg::{Prg, Seed};
 use mpc_core::tag::SessionId;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -89,7 +90,7 @@ impl Side for Receiver {
         transcript: &mut blake3::Hasher,
         leaves: &mut [Block],
     ) {
-        let mut corrections = wire.split_to(cots.len() * size_of::<Block>());
+        let mut corrections = wire.split_to(size_of_val(cots));
         transcript.update(&corrections);
         // t and the correction give the sum of the left nodes if c is 0, of the right ones if it is 1; the hole is on the
         // other side.
@@ -97,7 +98,7 @@ impl Side for Receiver {
         let mut hole = cots.iter().rev().fold(0, |hole, t| hole << 1 | (*t as u32 & 1 ^ 1));
         ggm::grow_punctured(&self.hash, hole, &sums, leaves);
         leaves.iter_mut().for_each(|leaf| *leaf &= !1);
-        ggm::add_at(leaves, hole, 1);
+        xor_at(leaves, hole as usize, 1);
         hole.zeroize();
     }
 }

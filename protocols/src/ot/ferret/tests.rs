@@ -1,9 +1,11 @@
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+//! The relation and the counts, between parties in threads; [`wire`] is about messages, [`rates`] measures.
 
-use mpc_core::channel::{Channel, ChannelError};
-use mpc_core::local::{self, LocalChannel};
+mod rates;
+mod wire;
+
+use std::collections::HashSet;
+
+use mpc_core::local;
 use mpc_core::party::PartyId;
 use mpc_core::prg::Prg;
 use mpc_core::tag::{SessionId, Tag};
@@ -194,165 +196,6 @@ fn layers_keep_delta() {
     assert_eq!(pair(p0, p1).sent.delta, Ideal::draw(p0, p1, 0, 0).0);
 }
 
-/// A network whose messages from party 1 are changed on the way.
-struct Changed<F> {
-    channel: LocalChannel,
-    change: F,
-}
-
-impl<F: FnMut(Bytes) -> Bytes + Send> Channel for Changed<F> {
-    fn me(&self) -> PartyId {
-        self.channel.me()
-    }
-
-    fn parties(&self) -> usize {
-        self.channel.parties()
-    }
-
-    fn exchange(
-        &mut self,
-        tag: Tag,
-        mut send: PerParty<Option<Bytes>>,
-        expect: PerParty<Option<usize>>,
-    ) -> Result<PerParty<Option<Bytes>>, ChannelError> {
-        if self.me() == PartyId::new(1) {
-            let to = PartyId::new(0);
-            send[to] = send[to].take().map(&mut self.change);
-        }
-        self.channel.exchange(tag, send, expect)
-    }
-}
-
-fn hundred(me: PartyId) -> PerParty<Option<CotCount>> {
-    PerParty::from_fn(2, |peer| (peer != me).then_some(CotCount { sent: 100, received: 100 }))
-}
-
-type Made = Result<PerParty<Option<PairCots>>, PrepError>;
-
-/// What both parties get if party 1's messages are changed.
-fn run_changed(checks: bool, change: impl FnMut(Bytes) -> Bytes + Send + Clone + 'static) -> Vec<Made> {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = local::network(2)
-            .into_iter()
-            .map(|channel| {
-                let change = change.clone();
-                scope.spawn(move || {
-                    let mut lane = OtLane::new(Box::new(Changed { channel, change }), SESSION);
-                    let counts = hundred(lane.me());
-                    let mut ferret = if checks { toy(lane.me()).checked() } else { toy(lane.me()) };
-                    let made = ferret.extend(&mut lane, &counts);
-                    if made.is_err() {
-                        let again = ferret.extend(&mut lane, &counts);
-                        assert!(matches!(again, Err(PrepError::Spent)), "a failed extension goes on");
-                    }
-                    made
-                })
-            })
-            .collect();
-        threads.into_iter().map(|t| t.join().unwrap()).collect()
-    })
-}
-
-#[test]
-fn corrections_of_another_length_are_refused() {
-    // 100 COTs take two trees of six levels.
-    for length in [1, 16, 191, 193, 4000] {
-        let results = run_changed(false, move |_| Bytes::from(vec![0; length]));
-        let Err(PrepError::Channel(ChannelError::WrongLength { expected, got, .. })) = &results[0] else {
-            panic!("{length} bytes were not refused");
-        };
-        assert_eq!((*expected, *got), (192, length));
-    }
-}
-
-#[test]
-fn wrong_corrections_spoil_a_tree_and_panic_nowhere() {
-    let [p0, p1] = [0, 1].map(PartyId::new);
-    for bit in (0..192 * 8).step_by(61) {
-        let results = run_changed(false, move |message| {
-            let mut message = message.to_vec();
-            message[bit / 8] ^= 1 << (bit % 8);
-            message.into()
-        });
-        let [zero, one] = [&results[0], &results[1]].map(|r| r.as_ref().unwrap_or_else(|e| panic!("{e}")));
-        let (sent, received) = (&one[p0].as_ref().unwrap().sent, &zero[p1].as_ref().unwrap().received);
-        let wrong = |range: std::ops::Range<usize>| {
-            range.filter(|&i| {
-                let c = Block::from(received.choices[i / 64] >> (i % 64) & 1);
-                received.t[i] != sent.q[i] ^ (sent.delta * c)
-            })
-        };
-        let (spoiled, other) = if bit < 96 * 8 { (0..64, 64..100) } else { (64..100, 0..64) };
-        assert!(wrong(spoiled).count() > 0, "bit {bit}");
-        assert_eq!(wrong(other).count(), 0, "bit {bit}");
-        check(&zero[p1].as_ref().unwrap().sent, &one[p0].as_ref().unwrap().received);
-    }
-}
-
-#[test]
-fn a_check_catches_every_change_of_a_correction() {
-    // 100 COTs and 128 for the next check: four trees of six levels.
-    for bit in (0..4 * 96 * 8).step_by(53) {
-        let results = run_changed(true, move |message| {
-            let mut message = message.to_vec();
-            if message.len() == 4 * 96 {
-                message[bit / 8] ^= 1 << (bit % 8);
-            }
-            message.into()
-        });
-        let Err(PrepError::Inconsistent { peer, .. }) = &results[0] else {
-            panic!("bit {bit} was not caught")
-        };
-        assert_eq!(*peer, PartyId::new(1));
-        assert!(results[1].is_ok(), "the other direction is not touched");
-    }
-}
-
-#[test]
-fn a_check_catches_other_answers_and_challenges() {
-    for length in [16, 32] {
-        let results = run_changed(true, move |message| {
-            let mut message = message.to_vec();
-            if message.len() == length {
-                message[7] ^= 4;
-            }
-            message.into()
-        });
-        // A wrong challenge spoils the answer that its own sender gets.
-        let victim = if length == 32 { 0 } else { 1 };
-        assert!(matches!(results[victim], Err(PrepError::Inconsistent { .. })), "{length} bytes");
-        assert!(results[1 - victim].is_ok());
-    }
-}
-
-/// Frozen when this was written; a change breaks running with parties that did not change.
-#[test]
-fn the_wire_and_the_results_are_known() {
-    let wire = Arc::new(Mutex::new(blake3::Hasher::new()));
-    let seen = Arc::clone(&wire);
-    let results = run_changed(false, move |message| {
-        seen.lock().unwrap().update(&message);
-        message
-    });
-    let (mut sent, mut received) = (blake3::Hasher::new(), blake3::Hasher::new());
-    for (me, made) in results.into_iter().enumerate() {
-        let made = made.unwrap();
-        let pair = made[PartyId::new(1 - me)].as_ref().unwrap();
-        pair.sent.q.iter().for_each(|q| _ = sent.update(&q.to_le_bytes()));
-        pair.received.t.iter().for_each(|t| _ = received.update(&t.to_le_bytes()));
-    }
-    let wire = wire.lock().unwrap().clone();
-    let digests = [wire, sent, received].map(|hash| hash.finalize().to_hex()[..32].to_string());
-    assert_eq!(
-        digests,
-        [
-            "1adb51f035142315e34a86fec374795a",
-            "cec1e6a67bb58818bdab60b7f590843f",
-            "4fb5b56e66acde42b0bc258a0e0e2b51",
-        ]
-    );
-}
-
 /// Of many COTs with a set that is used, every place of q (but the lowest), of t and of c is as often 0 as 1.
 #[test]
 #[cfg_attr(debug_assertions, ignore = "2.3 million COTs are slow without optimisation")]
@@ -388,44 +231,5 @@ fn a_real_set_gives_uniform_cots() {
         let pairs = COUNT - distance;
         let equal = (0..pairs).filter(|&i| bit(i) == bit(i + distance)).count() as f64;
         assert!((equal - pairs as f64 / 2.0).abs() < bound, "distance {distance}: {equal} of {pairs}");
-    }
-}
-
-/// Processor time of this thread, where the system tells; else the time on the wall.
-fn thread_seconds(start: Instant) -> f64 {
-    let busy = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let busy = busy.and_then(|line| line.split(' ').next()?.parse::<f64>().ok());
-    busy.map_or_else(|| start.elapsed().as_secs_f64(), |nanoseconds| nanoseconds / 1e9)
-}
-
-/// COTs per second of processor time: at a party that sends, one that receives, and ones that do both, in calls of 2^20 COTs;
-/// the best call and the median one.
-#[test]
-#[ignore = "a measurement"]
-fn speed() {
-    const CALLS: usize = 41;
-    const COUNT: usize = 1 << 20;
-    let start = Instant::now();
-    for set in [Parameters::B10, Parameters::B11, Parameters::B13] {
-        for (what, ways) in [("one way", [true, false]), ("both ways", [true, true])] {
-            let rates = run(2, |mut lane| {
-                let me = lane.me();
-                let mut ferret = Ferret::new(set, seed(me), Ideal { given: 0 });
-                ferret.extend(&mut lane, &PerParty::from_fn(2, |_| None)).unwrap();
-                let [sends, receives] = if me.index() == 0 { ways } else { [ways[1], ways[0]] };
-                let [sent, received] = [sends, receives].map(|does| if does { COUNT } else { 0 });
-                let counts = PerParty::from_fn(2, |p| (p != me).then_some(CotCount { sent, received }));
-                let mut rates: Vec<f64> = (0..CALLS)
-                    .map(|_| {
-                        let before = thread_seconds(start);
-                        drop(ferret.extend(&mut lane, &counts).unwrap());
-                        (sent + received) as f64 / (thread_seconds(start) - before) / 1e6
-                    })
-                    .collect();
-                rates.sort_by(f64::total_cmp);
-                format!("{:.0} (median {:.0})", rates[CALLS - 1], rates[CALLS / 2])
-            });
-            println!("{set:?}, {what}: {} M COT/s", rates.join(" and "));
-        }
     }
 }

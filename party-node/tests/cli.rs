@@ -34,8 +34,18 @@ impl Kept {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let kept = dir.path().join("kept");
-        let args =
-            ["demo", "loan-scoring", "--preprocessing", "dealer", "--parties", "2", "--rows", "40", "--json", "--keep"];
+        let args = [
+            "demo",
+            "loan-scoring",
+            "--preprocessing",
+            "dealer",
+            "--parties",
+            "2",
+            "--rows",
+            "40",
+            "--json",
+            "--keep",
+        ];
         let (code, report) = json(&subrosa(&[&args[..], &[kept.to_str().unwrap()]].concat()));
         assert_eq!(code, 0, "{report}");
         Self { dir }
@@ -351,8 +361,18 @@ fn swapped_keys_stop_both() {
 fn other_programs_stop_both() {
     let (kept, other) = (Kept::new(), tempfile::tempdir().unwrap());
     let other = other.path().join("kept");
-    let args =
-        ["demo", "loan-scoring", "--preprocessing", "dealer", "--parties", "2", "--rows", "41", "--json", "--keep"];
+    let args = [
+        "demo",
+        "loan-scoring",
+        "--preprocessing",
+        "dealer",
+        "--parties",
+        "2",
+        "--rows",
+        "41",
+        "--json",
+        "--keep",
+    ];
     assert!(subrosa(&[&args[..], &[other.to_str().unwrap()]].concat()).status.success());
     for file in ["scorecard.sbr", "bureau.csv"] {
         std::fs::copy(other.join("bureau").join(file), kept.path("bureau").join(file)).unwrap();

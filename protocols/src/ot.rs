@@ -5,6 +5,7 @@
 //! own ([`lane::OtLane`]).
 
 pub mod base;
+pub mod choice;
 pub mod extension;
 pub mod ferret;
 mod ggm;

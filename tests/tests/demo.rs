@@ -87,7 +87,9 @@ fn made_up_data_is_the_same_every_time_and_as_documented() {
     let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
     for dir in &folders {
         let keep = dir.path().to_str().unwrap();
-        let report = demo(&["--json", "--preprocessing", "dealer", "--rows", "3000", "--keep", keep]).succeeded().json();
+        let report = demo(&["--json", "--preprocessing", "dealer", "--rows", "3000", "--keep", keep])
+            .succeeded()
+            .json();
         check_report(&report, 3, 3000);
         let bad = figure(&report, "bad_rate");
         assert!((0.20..=0.25).contains(&bad), "bad rate of 20 to 25 %, got {bad}");

@@ -78,7 +78,11 @@ fn the_extension_is_chosen_for_the_network() {
 #[test]
 fn parties_that_make_it_in_other_ways_refuse_each_other() {
     let cluster = Cluster::without_dealer(SUBROSA, 2, 40);
-    cluster.replace("bureau/bureau.toml", "preprocessing = \"ot\"", "preprocessing = \"ot\"\not = \"ferret\"");
+    cluster.replace(
+        "bureau/bureau.toml",
+        "preprocessing = \"ot\"",
+        "preprocessing = \"ot\"\not = \"ferret\"",
+    );
     for ended in run_all(&cluster) {
         let refusal = ended.refusal();
         assert_eq!((refusal.exit, refusal.code.as_str()), (1, "parameters_differ"), "{refusal:?}");
@@ -95,13 +99,18 @@ fn configurations_that_contradict_themselves() {
     };
     with_dealer.replace("bank/bank.toml", "preprocessing = \"dealer\"", "preprocessing = \"ot\"");
     check(&with_dealer).says(&["with preprocessing = \"ot\" there is no [dealer]"]);
-    with_dealer.replace("bank/bank.toml", "preprocessing = \"ot\"", "preprocessing = \"dealer\"\not = \"ferret\"");
+    with_dealer.replace(
+        "bank/bank.toml",
+        "preprocessing = \"ot\"",
+        "preprocessing = \"dealer\"\not = \"ferret\"",
+    );
     check(&with_dealer).says(&["`ot` belongs to preprocessing = \"ot\""]);
     without.replace("bank/bank.toml", "preprocessing = \"ot\"", "preprocessing = \"dealer\"");
     check(&without).says(&["needs a [dealer]"]);
     without.replace("bank/bank.toml", "preprocessing = \"dealer\"", "preprocessing = \"ot\"\not = \"iknp\"");
     check(&without).says(&["softspoken-4", "ferret"]);
-    let usage = run(SUBROSA, &["bench", "mul", "--preprocessing", "dealer", "--ot", "ferret", "--json"]).refusal();
+    let usage =
+        run(SUBROSA, &["bench", "mul", "--preprocessing", "dealer", "--ot", "ferret", "--json"]).refusal();
     assert_eq!((usage.exit, usage.code.as_str()), (2, "usage"));
     usage.says(&["--ot goes with --preprocessing ot"]);
     let cots = run(SUBROSA, &["bench", "cots", "--preprocessing", "dealer", "--json"]).refusal();

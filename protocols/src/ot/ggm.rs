@@ -18,9 +18,8 @@
 //!
 //! **Cost.** Half an AES call per leaf; nothing is sent here, d blocks per tree where the sums are transferred.
 
-use std::hint::black_box;
-
 use mpc_core::fixed_key::{Block, FixedKey};
+use mpc_core::kernels::xor_at;
 
 /// Grows the sender's tree in `leaves`, a power of two of at least two of them. Level i's sum of left nodes goes to
 /// `sums[i - 1]`; that of the right ones is this ⊕ Δ.
@@ -50,22 +49,11 @@ pub(super) fn grow_punctured(hash: &FixedKey, hole: u32, sums: &[Block], leaves:
         // On the known side stands what belongs there, but for garbage next to the way.
         let way = hole & ((1 << level) - 1);
         let sibling = way | (!hole & (1 << level));
-        add_at(nodes, sibling, seen ^ known);
+        xor_at(nodes, sibling as usize, seen ^ known);
         // Children add up to their parents, garbage or not.
         total ^= seen ^ known;
     }
-    add_at(leaves, hole, total);
-}
-
-/// Adds `value` to the block at `place`, a secret: all blocks are written.
-pub(super) fn add_at(blocks: &mut [Block], place: u32, value: Block) {
-    let place = black_box(u64::from(place));
-    for (at, block) in (0..).zip(blocks) {
-        let differs: u64 = at ^ place;
-        // Zero minus one, or something minus one below 2^63: the top bit tells.
-        let mask = (differs.wrapping_sub(1) as i64 >> 63) as i128 as u128;
-        *block ^= value & mask;
-    }
+    xor_at(leaves, hole as usize, total);
 }
 
 #[track_caller]

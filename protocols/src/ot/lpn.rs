@@ -18,13 +18,13 @@
 //! **Cost.** 2.5 AES blocks and ten reads of `base` at random per output: time depends on the cache that `base` fits in.
 
 use mpc_core::fixed_key::Block;
-use mpc_core::kernels::AesCtr;
+use mpc_core::kernels::{AesCtr, xor_rows};
 
 /// Places of the base that an output is the sum of.
 pub(super) const WEIGHT: usize = 10;
 
 /// Outputs whose places are made at a time.
-const TILE: usize = 128;
+const TILE: usize = 256;
 
 /// The rows of the code that are not used yet.
 pub(super) struct Code {
@@ -43,14 +43,11 @@ impl Code {
     /// # Panics
     /// If the length of `base` is no power of two.
     pub(super) fn add(&mut self, base: &[Block], out: &mut [Block]) {
-        assert!(base.len().is_power_of_two() && base.len() <= 1 << 32, "{} places", base.len());
-        let mask = base.len() - 1;
+        assert!(base.len() <= 1 << 32, "{} places are more than a number names", base.len());
         for tile in out.chunks_mut(TILE) {
             let numbers = &mut self.numbers[..tile.len()];
             self.stream.fill(bytemuck::cast_slice_mut(numbers));
-            for (out, row) in tile.iter_mut().zip(numbers) {
-                *out = row.iter().fold(*out, |sum, &number| sum ^ base[number as usize & mask]);
-            }
+            xor_rows(base, numbers, tile);
         }
     }
 }

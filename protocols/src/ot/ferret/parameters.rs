@@ -1,7 +1,9 @@
 //! How much LPN is hard enough, and what that costs.
 
-use super::super::lane::LANE;
 use mpc_core::tag::Tag;
+
+use super::check::{ANSWER_BYTES, CHALLENGE_BYTES, CHECK_COTS};
+use crate::ot::lane::LANE;
 
 /// Bytes of a block.
 const BLOCK: u64 = 16;
@@ -101,25 +103,29 @@ pub struct Stock {
 impl Stock {
     /// Takes `count` COTs; returns how many trees are grown for it, kept ones included.
     pub fn take(&mut self, set: Parameters, count: usize) -> usize {
-        let mut grown = 0;
-        while self.spare < count {
-            if self.tree == set.given_trees() {
-                grown += set.kept_trees();
-                self.tree = 0;
-            }
-            self.tree += 1;
-            self.spare += set.leaves();
-            grown += 1;
-        }
-        self.spare -= count;
-        grown
+        let needed = count.saturating_sub(self.spare).div_ceil(set.leaves());
+        self.spare = self.spare + needed * set.leaves() - count;
+        // A batch that is used up renews itself when one more tree is needed.
+        let renewed = (self.tree + needed).saturating_sub(1) / set.given_trees();
+        let renewed = if needed == 0 { 0 } else { renewed };
+        self.tree = self.tree + needed - renewed * set.given_trees();
+        needed + renewed * set.kept_trees()
     }
 
-    /// Bytes that the sender of this direction sends when `count` COTs are taken next. One round, in which all directions and
-    /// peers share.
+    /// Whether taking `count` COTs next ends with a check, if there are any: when trees are grown.
     #[must_use]
-    pub fn bytes(mut self, set: Parameters, count: usize) -> u64 {
-        self.take(set, count) as u64 * set.tree_bytes()
+    pub const fn is_checked(self, count: usize, checks: bool) -> bool {
+        checks && count > self.spare
+    }
+
+    /// Bytes that the sender and the receiver of this direction send when `count` COTs are taken next.
+    #[must_use]
+    pub fn bytes(mut self, set: Parameters, count: usize, checks: bool) -> [u64; 2] {
+        let checked = self.is_checked(count, checks);
+        let demand = if checked { count + CHECK_COTS } else { count };
+        let corrections = self.take(set, demand) as u64 * set.tree_bytes();
+        let [answer, challenge] = [ANSWER_BYTES, CHALLENGE_BYTES].map(|n| if checked { n as u64 } else { 0 });
+        [corrections + answer, challenge]
     }
 }
 
@@ -147,7 +153,9 @@ mod tests {
         let set = Parameters::TOY; // 64 leaves, 128 + 72 COTs from 4 trees, 8 given
         assert_eq!((set.kept_trees(), set.given_trees()), (4, 8));
         let mut stock = Stock::default();
-        assert_eq!(stock.bytes(set, 65), 2 * 6 * 16);
+        assert_eq!(stock.bytes(set, 65, false), [2 * 6 * 16, 0]);
+        assert_eq!(stock.bytes(set, 65, true), [4 * 6 * 16 + 32, 16], "128 more, for the next check");
+        assert_eq!(stock.bytes(set, 0, true), [0, 0]);
         assert_eq!(stock.take(set, 0), 0);
         assert_eq!(stock.take(set, 65), 2);
         assert_eq!(stock, Stock { tree: 2, spare: 63 });
@@ -155,7 +163,14 @@ mod tests {
         assert_eq!(stock.take(set, 6 * 64), 6);
         // The batch is used up: it renews itself only now.
         assert_eq!(stock.take(set, 1), 4 + 1);
-        // Two batches and a little.
+        // Two batches and a little; then as if tree by tree.
         assert_eq!(stock.take(set, 63 + 7 * 64 + 8 * 64 + 1), 7 + (4 + 8) + (4 + 1));
+        let (mut once, mut often) = (stock, stock);
+        for count in 0..3000 {
+            assert_eq!({ once }.take(set, count), (0..count).map(|_| often.take(set, 1)).sum());
+            assert_eq!(once.take(set, count), { stock }.take(set, count));
+            assert_eq!(once, often);
+            (once, often) = (stock, stock);
+        }
     }
 }

@@ -1,8 +1,11 @@
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+//! The relation and the counts, between parties in threads; [`wire`] is about messages, [`rates`] measures.
 
-use mpc_core::channel::{Channel, ChannelError};
-use mpc_core::local::{self, LocalChannel};
+mod rates;
+mod wire;
+
+use std::collections::HashSet;
+
+use mpc_core::local;
 use mpc_core::party::PartyId;
 use mpc_core::prg::Prg;
 use mpc_core::tag::{SessionId, Tag};
@@ -108,9 +111,9 @@ fn check(sent: &SentCots, received: &ReceivedCots) -> Vec<bool> {
 fn all_pairs_and_directions_over_many_calls_of_odd_sizes() {
     // 300 COTs at most of 512 in a batch: over 40 calls, batches are renewed many times, between and within calls.
     const CALLS: usize = 40;
-    for n in [2, 3, 5] {
+    for (n, checks) in [(2, false), (3, false), (5, false), (2, true), (3, true)] {
         let all = run(n, |mut lane| {
-            let mut ferret = toy(lane.me());
+            let mut ferret = if checks { toy(lane.me()).checked() } else { toy(lane.me()) };
             (0..CALLS)
                 .map(|call| {
                     let counts = counts(call, &lane);
@@ -121,10 +124,11 @@ fn all_pairs_and_directions_over_many_calls_of_odd_sizes() {
         for (from, to) in
             PartyId::all(n).flat_map(|from| PartyId::all(n).map(move |to| (from, to))).filter(|(x, y)| x != y)
         {
-            let (mut next, mut seen, mut ones, mut delta) = (0, std::collections::HashSet::new(), 0, None);
-            for call in 0..CALLS {
-                let sent = &all[from.index()][call][to].as_ref().unwrap().sent;
-                let received = &all[to.index()][call][from].as_ref().unwrap().received;
+            let (mut next, mut seen, mut ones, mut delta) = (0, HashSet::new(), 0, None);
+            for (call, (at_sender, at_receiver)) in all[from.index()].iter().zip(&all[to.index()]).enumerate()
+            {
+                let sent = &at_sender[to].as_ref().unwrap().sent;
+                let received = &at_receiver[from].as_ref().unwrap().received;
                 assert_eq!(sent.q.len(), count(call, from, to));
                 ones += check(sent, received).iter().filter(|&&bit| bit).count();
                 assert_eq!(sent.first, next);
@@ -141,27 +145,36 @@ fn all_pairs_and_directions_over_many_calls_of_odd_sizes() {
 
 #[test]
 fn what_is_sent_is_what_the_stock_says() {
-    run(3, |mut lane| {
-        let (me, n) = (lane.me(), lane.parties());
-        let mut ferret = toy(me);
-        assert!(ferret.stock().is_none());
-        ferret.extend(&mut lane, &PerParty::from_fn(n, |_| None)).unwrap();
-        assert_eq!((lane.rounds(), lane.received_bytes()), (1, 0), "the ideal base sends nothing");
-        for call in 0..30 {
-            let (counts, stock) = (counts(call, &lane), ferret.stock().unwrap());
-            let (before, rounds) = (lane.sent_bytes().clone(), lane.rounds());
-            let came = lane.received_bytes();
-            ferret.extend(&mut lane, &counts).unwrap();
-            let mut expected = 0;
-            for peer in me.others(n) {
-                let ([to, from], count) = (stock[peer].unwrap(), counts[peer].unwrap());
-                let sent = lane.sent_bytes()[peer] - before[peer];
-                assert_eq!(sent, to.bytes(Parameters::TOY, count.sent));
-                expected += from.bytes(Parameters::TOY, count.received);
+    for checks in [false, true] {
+        run(3, |mut lane| {
+            let (me, n) = (lane.me(), lane.parties());
+            let rounds_per_call = if checks { 3 } else { 1 };
+            let mut ferret = if checks { toy(me).checked() } else { toy(me) };
+            assert!(ferret.stock().is_none());
+            ferret.extend(&mut lane, &PerParty::from_fn(n, |_| None)).unwrap();
+            assert_eq!(
+                (lane.rounds(), lane.received_bytes()),
+                (rounds_per_call, 0),
+                "the ideal base is free"
+            );
+            for call in 0..30 {
+                let (counts, stock) = (counts(call, &lane), ferret.stock().unwrap());
+                let (before, rounds) = (lane.sent_bytes().clone(), lane.rounds());
+                let came = lane.received_bytes();
+                ferret.extend(&mut lane, &counts).unwrap();
+                let mut expected = 0;
+                for peer in me.others(n) {
+                    let ([to, from], count) = (stock[peer].unwrap(), counts[peer].unwrap());
+                    let sending = to.bytes(Parameters::TOY, count.sent, checks);
+                    let receiving = from.bytes(Parameters::TOY, count.received, checks);
+                    assert_eq!(lane.sent_bytes()[peer] - before[peer], sending[0] + receiving[1]);
+                    expected += sending[1] + receiving[0];
+                }
+                let rounds = lane.rounds() - rounds;
+                assert_eq!((rounds, lane.received_bytes() - came), (rounds_per_call, expected));
             }
-            assert_eq!((lane.rounds() - rounds, lane.received_bytes() - came), (1, expected));
-        }
-    });
+        });
+    }
 }
 
 #[test]
@@ -176,128 +189,11 @@ fn layers_keep_delta() {
         let counts = PerParty::from_fn(n, |peer| (peer != me).then_some(count));
         layered(me).extend(&mut lane, &counts).unwrap()
     });
-    let [p0, p1] = [0, 1].map(|i| PartyId::new(i));
+    let [p0, p1] = [0, 1].map(PartyId::new);
     let pair = |of: PartyId, with: PartyId| all[of.index()][with].as_ref().unwrap();
     check(&pair(p0, p1).sent, &pair(p1, p0).received);
     check(&pair(p1, p0).sent, &pair(p0, p1).received);
     assert_eq!(pair(p0, p1).sent.delta, Ideal::draw(p0, p1, 0, 0).0);
-}
-
-/// A network whose messages from party 1 are changed on the way.
-struct Changed<F> {
-    channel: LocalChannel,
-    change: F,
-}
-
-impl<F: FnMut(Bytes) -> Bytes + Send> Channel for Changed<F> {
-    fn me(&self) -> PartyId {
-        self.channel.me()
-    }
-
-    fn parties(&self) -> usize {
-        self.channel.parties()
-    }
-
-    fn exchange(
-        &mut self,
-        tag: Tag,
-        mut send: PerParty<Option<Bytes>>,
-        expect: PerParty<Option<usize>>,
-    ) -> Result<PerParty<Option<Bytes>>, ChannelError> {
-        if self.me() == PartyId::new(1) {
-            let to = PartyId::new(0);
-            send[to] = send[to].take().map(&mut self.change);
-        }
-        self.channel.exchange(tag, send, expect)
-    }
-}
-
-fn hundred(me: PartyId) -> PerParty<Option<CotCount>> {
-    PerParty::from_fn(2, |peer| (peer != me).then_some(CotCount { sent: 100, received: 100 }))
-}
-
-type Made = Result<PerParty<Option<PairCots>>, PrepError>;
-
-/// What both parties get if party 1's messages are changed.
-fn run_changed(change: impl FnMut(Bytes) -> Bytes + Send + Clone + 'static) -> Vec<Made> {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = local::network(2)
-            .into_iter()
-            .map(|channel| {
-                let change = change.clone();
-                scope.spawn(move || {
-                    let mut lane = OtLane::new(Box::new(Changed { channel, change }), SESSION);
-                    let counts = hundred(lane.me());
-                    toy(lane.me()).extend(&mut lane, &counts)
-                })
-            })
-            .collect();
-        threads.into_iter().map(|t| t.join().unwrap()).collect()
-    })
-}
-
-#[test]
-fn corrections_of_another_length_are_refused() {
-    // 100 COTs take two trees of six levels.
-    for length in [1, 16, 191, 193, 4000] {
-        let results = run_changed(move |_| Bytes::from(vec![0; length]));
-        let Err(PrepError::Channel(ChannelError::WrongLength { expected, got, .. })) = &results[0] else {
-            panic!("{length} bytes were not refused");
-        };
-        assert_eq!((*expected, *got), (192, length));
-    }
-}
-
-#[test]
-fn wrong_corrections_spoil_a_tree_and_panic_nowhere() {
-    let [p0, p1] = [0, 1].map(PartyId::new);
-    for bit in (0..192 * 8).step_by(61) {
-        let results = run_changed(move |message| {
-            let mut message = message.to_vec();
-            message[bit / 8] ^= 1 << (bit % 8);
-            message.into()
-        });
-        let [zero, one] = [&results[0], &results[1]].map(|r| r.as_ref().unwrap_or_else(|e| panic!("{e}")));
-        let (sent, received) = (&one[p0].as_ref().unwrap().sent, &zero[p1].as_ref().unwrap().received);
-        let wrong = |range: std::ops::Range<usize>| {
-            range.filter(|&i| {
-                let c = Block::from(received.choices[i / 64] >> (i % 64) & 1);
-                received.t[i] != sent.q[i] ^ (sent.delta * c)
-            })
-        };
-        let (spoiled, other) = if bit < 96 * 8 { (0..64, 64..100) } else { (64..100, 0..64) };
-        assert!(wrong(spoiled).count() > 0, "bit {bit}");
-        assert_eq!(wrong(other).count(), 0, "bit {bit}");
-        check(&zero[p1].as_ref().unwrap().sent, &one[p0].as_ref().unwrap().received);
-    }
-}
-
-/// Frozen when this was written; a change breaks running with parties that did not change.
-#[test]
-fn the_wire_and_the_results_are_known() {
-    let wire = Arc::new(Mutex::new(blake3::Hasher::new()));
-    let seen = Arc::clone(&wire);
-    let results = run_changed(move |message| {
-        seen.lock().unwrap().update(&message);
-        message
-    });
-    let (mut sent, mut received) = (blake3::Hasher::new(), blake3::Hasher::new());
-    for (me, made) in results.into_iter().enumerate() {
-        let made = made.unwrap();
-        let pair = made[PartyId::new(1 - me)].as_ref().unwrap();
-        pair.sent.q.iter().for_each(|q| _ = sent.update(&q.to_le_bytes()));
-        pair.received.t.iter().for_each(|t| _ = received.update(&t.to_le_bytes()));
-    }
-    let wire = wire.lock().unwrap().clone();
-    let digests = [wire, sent, received].map(|hash| hash.finalize().to_hex()[..32].to_string());
-    assert_eq!(
-        digests,
-        [
-            "1adb51f035142315e34a86fec374795a",
-            "cec1e6a67bb58818bdab60b7f590843f",
-            "4fb5b56e66acde42b0bc258a0e0e2b51",
-        ]
-    );
 }
 
 /// Of many COTs with a set that is used, every place of q (but the lowest), of t and of c is as often 0 as 1.
@@ -335,39 +231,5 @@ fn a_real_set_gives_uniform_cots() {
         let pairs = COUNT - distance;
         let equal = (0..pairs).filter(|&i| bit(i) == bit(i + distance)).count() as f64;
         assert!((equal - pairs as f64 / 2.0).abs() < bound, "distance {distance}: {equal} of {pairs}");
-    }
-}
-
-/// Processor time of this thread, where the system tells; else the time on the wall.
-fn thread_seconds(start: Instant) -> f64 {
-    let busy = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let busy = busy.and_then(|line| line.split(' ').next()?.parse::<f64>().ok());
-    busy.map_or_else(|| start.elapsed().as_secs_f64(), |nanoseconds| nanoseconds / 1e9)
-}
-
-/// COTs per second of processor time of the sender, of the receiver, and of a party that is both.
-#[test]
-#[ignore = "a measurement"]
-fn speed() {
-    const CALLS: usize = 4;
-    let start = Instant::now();
-    for set in [Parameters::B10, Parameters::B11, Parameters::B13] {
-        let count = set.given_trees() * set.leaves() / 2;
-        for (what, ways) in [("one way", [true, false]), ("both ways", [true, true])] {
-            let rates = run(2, |mut lane| {
-                let me = lane.me();
-                let mut ferret = Ferret::new(set, seed(me), Ideal { given: 0 });
-                ferret.extend(&mut lane, &PerParty::from_fn(2, |_| None)).unwrap();
-                let [sends, receives] = if me.index() == 0 { ways } else { [ways[1], ways[0]] };
-                let [sent, received] = [sends, receives].map(|does| if does { count } else { 0 });
-                let counts = PerParty::from_fn(2, |p| (p != me).then_some(CotCount { sent, received }));
-                let before = thread_seconds(start);
-                for _ in 0..CALLS {
-                    drop(ferret.extend(&mut lane, &counts).unwrap());
-                }
-                (CALLS * (sent + received)) as f64 / (thread_seconds(start) - before) / 1e6
-            });
-            println!("{set:?}, {what}: {:.1} and {:.1} M COT/s", rates[0], rates[1]);
-        }
     }
 }

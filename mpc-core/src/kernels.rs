@@ -15,6 +15,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod bits;
+#[cfg(target_arch = "x86_64")]
+mod clmul;
 #[cfg(test)]
 mod emulated;
 mod gf128;
@@ -22,6 +24,9 @@ mod gf128;
 mod gfni;
 #[cfg(target_arch = "x86_64")]
 mod gfni128;
+mod leaves;
+#[cfg(target_arch = "x86_64")]
+mod leaves512;
 mod portable;
 #[cfg(any(test, target_arch = "x86_64"))]
 mod scratch;
@@ -38,6 +43,7 @@ mod winograd;
 pub use aes_ctr::AesCtr;
 pub use bits::{bit_slice_u8, bit_slice_u64, expand_bits_u8, expand_bits_u64};
 pub use gf128::gf128_dot;
+pub use leaves::{Leaf, LeafStreams};
 pub use portable::{Word, matmul_acc_portable};
 pub use transpose128::transpose_128;
 

@@ -7,4 +7,15 @@
 pub mod base;
 pub mod extension;
 pub mod lane;
+pub mod pads;
 pub mod softspoken;
+
+/// Overwrites all that a vector holds or held with zeros, at the speed of memory; `Zeroize` goes value by
+/// value and then byte by byte through what is spare.
+pub(crate) fn wipe<T: Copy + Default>(values: &mut Vec<T>) {
+    values.clear();
+    values.resize(values.capacity(), T::default());
+    // The barrier makes the zeros observable, so the fill cannot be dropped as a dead store.
+    zeroize::optimization_barrier(values.as_slice());
+    values.clear();
+}

@@ -141,10 +141,10 @@ fn known_answer_of_the_wire() {
         })
     });
     let expected = [
-        ["a89d088d90e5e46eb8414b47748cb480", "48e7968423a1867c9fc5f274ecfcf53d"],
-        ["56c6aacf066ea66e4b7e62c1b37a0a9b", "7eb17cc48d459c560abd250f8ecb1577"],
-        ["c1f22a6807378054c52f21e4a7acc072", "ee38925dfdbd565a88c5384a41d67076"],
-        ["758cad791ea62d77bf6f0fa89a7ccf9b", "bf7cef46f85d53abfbbee387464a8273"],
+        ["7fc6fb5426a345749401fe54663c7e92", "636e2e16435e847f5bf98e0d9ea877af"],
+        ["b283c58e55798cc3f0cd21aaf829cfb1", "42821c4ff29732097b2445b87a970fdf"],
+        ["69bc788fd170bbf57cdbeefbe2c5c934", "e12230d86454a5dbae79936664aed304"],
+        ["5a010caa8b0a0d7f26f29c50d8479210", "c34326ca170bd24b9865847c53a4d477"],
     ];
     assert_eq!(digests, expected);
 }

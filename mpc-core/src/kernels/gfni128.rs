@@ -70,15 +70,13 @@ fn gather(rows: &[u64], stride: usize, first: usize, words: usize, groups: &mut 
     let units = _mm512_set1_epi64(0x8040_2010_0804_0201_u64 as i64);
     let mask = ((1u16 << words) - 1) as __mmask8;
     for (g, group) in groups.0.iter_mut().enumerate() {
-        let mut r: [__m512i; 8] = std::array::from_fn(|i| {
+        let r: [__m512i; 8] = std::array::from_fn(|i| {
             // The affine instruction counts the rows of its matrix from the last byte.
             let from = &rows[(8 * g + 7 - i) * stride + first..][..words];
             // SAFETY: the mask covers the words of `from` only; masked words are not accessed.
             unsafe { _mm512_maskz_loadu_epi64(mask, from.as_ptr().cast()) }
         });
-        for _ in 0..3 {
-            r = turn_8(r);
-        }
+        let r = turn_8(turn_8(turn_8(r)));
         for (place, bytes) in group.iter_mut().zip(r) {
             let bits = _mm512_gf2p8affine_epi64_epi8::<0>(units, bytes);
             // SAFETY: `place` has 64 bytes; the store is unaligned.
@@ -91,13 +89,11 @@ fn gather(rows: &[u64], stride: usize, first: usize, words: usize, groups: &mut 
 #[target_feature(enable = "gfni,avx512f,avx512bw")]
 fn scatter(groups: &Groups, out: &mut [u128; TILE]) {
     for s in 0..8 {
-        let mut r: [__m512i; 16] = std::array::from_fn(|g| {
+        let r: [__m512i; 16] = std::array::from_fn(|g| {
             // SAFETY: 64 bytes are read; the load is unaligned.
             unsafe { _mm512_loadu_si512(groups.0[g][s].as_ptr().cast()) }
         });
-        for _ in 0..4 {
-            r = turn_16(r);
-        }
+        let r = turn_16(turn_16(turn_16(turn_16(r))));
         // Part p of register i is the block of column 128·p + 16·s + i.
         for i in (0..16).step_by(4) {
             let quad = transpose_parts([r[i], r[i + 1], r[i + 2], r[i + 3]]);
@@ -110,6 +106,7 @@ fn scatter(groups: &Groups, out: &mut [u128; TILE]) {
     }
 }
 
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn turn_8(r: [__m512i; 8]) -> [__m512i; 8] {
     let mut out = r;
@@ -120,6 +117,7 @@ fn turn_8(r: [__m512i; 8]) -> [__m512i; 8] {
     out
 }
 
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn turn_16(r: [__m512i; 16]) -> [__m512i; 16] {
     let mut out = r;
@@ -131,6 +129,7 @@ fn turn_16(r: [__m512i; 16]) -> [__m512i; 16] {
 }
 
 /// Transposes a 4×4 matrix of 128-bit parts.
+#[inline]
 #[target_feature(enable = "avx512f")]
 fn transpose_parts([a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {
     let (ab_low, ab_high) = (_mm512_shuffle_i64x2::<0x44>(a, b), _mm512_shuffle_i64x2::<0xee>(a, b));

@@ -5,10 +5,10 @@ use mpc_core::party::PerParty;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::lane::OtLane;
+use super::wipe;
 use crate::error::PrepError;
 
 /// Correlated OTs of a batch as the sender holds them. Used once; wiped on drop.
-#[derive(Zeroize, ZeroizeOnDrop)]
 pub struct SentCots {
     /// Δ: the same for all COTs with this receiver; uniform, but its lowest bit is 1.
     pub delta: Block,
@@ -19,7 +19,6 @@ pub struct SentCots {
 }
 
 /// Correlated OTs of a batch as the receiver holds them. Used once; wiped on drop.
-#[derive(Zeroize, ZeroizeOnDrop)]
 pub struct ReceivedCots {
     /// c, uniform: bit i of word i/64 belongs to COT i. Bits past the last are zero.
     pub choices: Vec<u64>,
@@ -36,6 +35,35 @@ pub struct PairCots {
     /// Where this party is the receiver.
     pub received: ReceivedCots,
 }
+
+impl Zeroize for SentCots {
+    fn zeroize(&mut self) {
+        self.delta.zeroize();
+        wipe(&mut self.q);
+    }
+}
+
+impl Zeroize for ReceivedCots {
+    fn zeroize(&mut self) {
+        wipe(&mut self.choices);
+        wipe(&mut self.t);
+    }
+}
+
+impl Drop for SentCots {
+    fn drop(&mut self) {
+        self.zeroize();
+    }
+}
+
+impl Drop for ReceivedCots {
+    fn drop(&mut self) {
+        self.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for SentCots {}
+impl ZeroizeOnDrop for ReceivedCots {}
 
 mpc_core::secret_types!(SentCots, ReceivedCots, PairCots);
 

@@ -148,7 +148,7 @@ impl SoftSpoken {
     /// randomness comes from it.
     #[must_use]
     pub fn new(field: FieldBits, security: Security, seed: Seed) -> Self {
-        Self { field, security, seed, tile: Tile::new(field), pairs: None, failed: None }
+        Self { field, security, seed, tile: Tile::new(), pairs: None, failed: None }
     }
 
     fn forest(&self, lane: &OtLane, planter: PartyId, holder: PartyId) -> Forest {

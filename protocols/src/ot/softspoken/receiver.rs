@@ -24,7 +24,7 @@ impl Receiver {
     /// Plants the trees; the message is for their holder.
     pub(super) fn new(forest: &Forest, base: &[[Block; 2]]) -> (Self, Vec<u8>) {
         let (leaves, message) = forest.plant(base);
-        let streams = Streams::all(forest.field, &leaves);
+        let streams = Streams::new(forest.field, &leaves, false);
         (Self { field: forest.field, streams, next: 0, setup: forest.digest(&message) }, message)
     }
 
@@ -49,8 +49,12 @@ impl Receiver {
                 if tree == 0 {
                     choices.copy_from_slice(total);
                 } else {
-                    let corrections = total.iter().zip(&*choices).map(|(x, u)| x ^ u);
-                    message.extend(corrections.flat_map(u64::to_le_bytes));
+                    let at = message.len();
+                    message.resize(at + 8 * words, 0);
+                    let places = message[at..].as_chunks_mut().0;
+                    for ((place, x), u) in places.iter_mut().zip(total).zip(&*choices) {
+                        *place = (x ^ u).to_le_bytes();
+                    }
                 }
             }
             if let Some(check) = &mut check {

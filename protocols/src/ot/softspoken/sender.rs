@@ -31,7 +31,7 @@ impl Sender {
     /// From the planter's message; `None` if the planter is caught.
     pub(super) fn new(forest: &Forest, delta: Block, base: &[Block], message: &[u8]) -> Option<Self> {
         let leaves = forest.puncture(delta, base, message)?;
-        let streams = Streams::punctured(forest.field, &leaves);
+        let streams = Streams::new(forest.field, &leaves, true);
         Some(Self { field: forest.field, delta, streams, next: 0, setup: forest.digest(message) })
     }
 

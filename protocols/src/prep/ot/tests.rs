@@ -17,7 +17,10 @@ use crate::prep::{Demand, Item};
 
 mod costs;
 mod items;
+mod orders;
 mod rates;
+mod uniform;
+mod wire;
 
 const SESSION: SessionId = SessionId([7; 32]);
 

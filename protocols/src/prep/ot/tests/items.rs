@@ -124,3 +124,28 @@ fn every_tree_has_its_products() {
         check::<Z8>(3, 6, &comparisons(65, tree, 5));
     }
 }
+
+#[test]
+fn a_hundred_thousand_of_every_kind() {
+    let bundles = comparisons(100_000, TreeChoice::new(2, 4).unwrap(), 16);
+    // Both at once, shares of the quotient, several thresholds, payloads: together all that there is in a bundle.
+    let bundles = [2, 7, 9, 12].map(|i| bundles[i]);
+    for item in kinds(100_000).into_iter().chain(bundles) {
+        // With its mask, if it takes one.
+        let items = if matches!(item, Item::GivenMatmul { .. }) { &kinds(1)[..] } else { &[item] };
+        check::<Z64>(2, 7, items);
+    }
+    let (m, k, n) = (70, 45, 33);
+    check::<Z64>(3, 8, &[Item::Matmul { m, k, n }, Item::Matmul { m: n, k, n: m }]);
+}
+
+#[test]
+fn chunks_of_all_kinds_join() {
+    // More than the COTs that are made at a time, and not a multiple of them.
+    let (sign, len) = (Comparison::in_ring(Question::Sign, 140_001, TreeChoice::DEFAULT), 140_001);
+    let bundle = Item::Comparison(Comparison { product: true, ..sign });
+    check::<Z8>(2, 9, &[Item::DaBits { len }, bundle]);
+    let sign = Comparison { len: 50_000, ..sign };
+    let bundle = Item::Comparison(Comparison { thresholds: 3, truncation: 3, ..sign });
+    check::<Z8>(3, 10, &[bundle, Item::Triple { len: 40_000 }, Item::Square { len: 40_000 }]);
+}

@@ -1,0 +1,100 @@
+//! What is sent, to the bit: a change of any message shows here.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use mpc_core::channel::{Channel, ChannelError};
+use mpc_core::local::{self, LocalChannel};
+use mpc_core::party::{PartyId, PerParty};
+use mpc_core::prg::Seed;
+use mpc_core::ring::Z64;
+use mpc_core::tag::Tag;
+
+use super::{Ideal, SESSION, run};
+use crate::ot::lane::OtLane;
+use crate::prep::components::Components;
+use crate::prep::ot::OtPrep;
+use crate::prep::{Comparison, Item, MaskPart, Question};
+use crate::tree::TreeChoice;
+
+/// Hashes what a party sends.
+struct Hashing {
+    inner: LocalChannel,
+    sent: Arc<Mutex<blake3::Hasher>>,
+}
+
+impl Channel for Hashing {
+    fn me(&self) -> PartyId {
+        self.inner.me()
+    }
+
+    fn parties(&self) -> usize {
+        self.inner.parties()
+    }
+
+    fn exchange(
+        &mut self,
+        tag: Tag,
+        send: PerParty<Option<Bytes>>,
+        expect: PerParty<Option<usize>>,
+    ) -> Result<PerParty<Option<Bytes>>, ChannelError> {
+        let mut sent = self.sent.lock().unwrap();
+        for (to, message) in send.iter() {
+            let message = message.as_deref().unwrap_or_default();
+            sent.update(&tag.to_bytes())
+                .update(&[to.index() as u8])
+                .update(&(message.len() as u64).to_le_bytes());
+            sent.update(message);
+        }
+        drop(sent);
+        self.inner.exchange(tag, send, expect)
+    }
+}
+
+/// The first bytes of the hash of all that the parties send, one after the other.
+fn digest(n: usize, items: &[Item]) -> String {
+    let hashers: Vec<_> = (0..n).map(|_| Arc::new(Mutex::new(blake3::Hasher::new()))).collect();
+    let source = |(inner, sent): (LocalChannel, &Arc<Mutex<blake3::Hasher>>)| {
+        let own = Seed::new([inner.me().index() as u8; 32]);
+        let lane = OtLane::new(Box::new(Hashing { inner, sent: Arc::clone(sent) }), SESSION);
+        OtPrep::<Z64>::new(lane, Box::new(Ideal::new(21, n)), own, None)
+    };
+    let sources = local::network(n).into_iter().zip(&hashers).map(source).collect();
+    run(sources, |mut source| items.iter().for_each(|item| drop(source.draw(*item).unwrap())));
+    let all = hashers.iter().fold(blake3::Hasher::new(), |mut all, party| {
+        all.update(party.lock().unwrap().finalize().as_bytes());
+        all
+    });
+    all.finalize().to_hex()[..16].to_owned()
+}
+
+#[test]
+fn messages_are_those_that_were_written_down() {
+    let sign = Comparison::in_ring(Question::Sign, 20, TreeChoice::DEFAULT);
+    let part = MaskPart { mask: 0, width: 4, rows: [1, 3], columns: [0, 4], transposed: true };
+    let cases: [(&[Item], [&str; 2]); 8] = [
+        (&[Item::Triple { len: 20 }], ["243747582fc159e4", "74987a08c0a6eef7"]),
+        (&[Item::Square { len: 20 }], ["67feee7afbc840e9", "d6bef195153916ab"]),
+        (&[Item::Dot { len: 20, terms: 2 }], ["d177cf00c09b47f5", "5a0830feacf11749"]),
+        (
+            &[Item::Matmul { m: 2, k: 3, n: 4 }, Item::Matmul { m: 4, k: 3, n: 2 }],
+            ["5224d4a1bc663032", "14911ba19f7ae1c2"],
+        ),
+        (
+            &[Item::Mask { rows: 3, columns: 4 }, Item::GivenMatmul { part, n: 5 }],
+            ["713d3e7e5da7a75d", "8e9af3358cd6c94a"],
+        ),
+        (&[Item::Truncation { len: 20, bits: 16 }], ["dc1c441c0f5b7652", "7937d040138a031d"]),
+        (&[Item::DaBits { len: 20 }], ["1019d78b658afa23", "d609dc53deac9a0c"]),
+        (
+            &[
+                Item::Comparison(Comparison { thresholds: 2, truncation: 16, powers: true, ..sign }),
+                Item::Comparison(Comparison { payloads: 1, product: true, ..sign }),
+                Item::Comparison(Comparison { question: Question::Quotient { bits: 16 }, ..sign }),
+            ],
+            ["36db901693ed0bbd", "ef05b729abdc3aa4"],
+        ),
+    ];
+    let all = cases.map(|(items, want)| ([2, 3].map(|n| digest(n, items)), want));
+    assert!(all.iter().all(|(got, want)| got == want), "{:#?}", all.map(|(got, _)| got));
+}

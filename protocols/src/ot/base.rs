@@ -253,3 +253,35 @@ impl Oracle {
         Block::from_le_bytes(*key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ME: PartyId = PartyId::new(0);
+    const PEER: PartyId = PartyId::new(1);
+    const SESSION: SessionId = SessionId([1; 32]);
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// One element in place of a right one gives keys or the peer's name, and never a panic.
+        #[test]
+        fn any_element_is_decoded_or_refused(bytes: [u8; 32], at in 0..=2 * COUNT) {
+            let started = |me, peer| Started::new(&SESSION, me, peer, 77, &Seed::new([me.index() as u8; 32]));
+            let (own, theirs) = (started(ME, PEER), started(PEER, ME));
+            let mut message = theirs.message.to_vec();
+            message[POINT * at..][..POINT].copy_from_slice(&bytes);
+            let is_point = CompressedRistretto(bytes).decompress().is_some_and(|p| !p.is_identity());
+            match own.finish(&SESSION, ME, PEER, &message) {
+                Ok(keys) => prop_assert!(is_point && keys.sent.len() == COUNT),
+                Err(PrepError::NotAPoint { peer, at: seen }) => {
+                    prop_assert!(!is_point && peer == PEER && seen == at);
+                }
+                Err(other) => prop_assert!(false, "{}", other),
+            }
+        }
+    }
+}

@@ -4,7 +4,10 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use mpc_core::kernels::{AesCtr, bit_slice_u64, expand_bits_u64, matmul_acc_portable, matmul_acc_u64};
+use mpc_core::kernels::{
+    AesCtr, LeafStreams, bit_slice_u64, expand_bits_u64, gf128_dot, matmul_acc_portable, matmul_acc_u64,
+    transpose_128,
+};
 
 /// Odd, well mixed words; the kernels take the same time for all values.
 fn words(len: usize) -> Vec<u64> {
@@ -54,6 +57,35 @@ fn bits(c: &mut Criterion) {
     group.finish();
 }
 
+/// A tile of correlated OTs: what the streams of one tree add up to, 128 rows to blocks, the hash of a row.
+fn extension(c: &mut Criterion) {
+    const COLUMNS: usize = 8192;
+    const STRIDE: usize = COLUMNS / 64 + 8;
+    let (mut rows, mut scratch) = (words(128 * STRIDE), vec![]);
+    let mut group = c.benchmark_group("OT extension, 8192 columns");
+    group.throughput(Throughput::Elements(COLUMNS as u64));
+    let mut blocks = vec![0; COLUMNS];
+    group.bench_function("transpose", |bencher| {
+        bencher.iter(|| transpose_128(black_box(&rows), STRIDE, &mut blocks));
+    });
+    group.bench_function("hash one row", |bencher| {
+        bencher.iter(|| gf128_dot(black_box(&blocks[..COLUMNS / 128]), &rows[..COLUMNS / 64]));
+    });
+    for bits in [1, 2, 4, 8] {
+        let leaves: Vec<_> = (0..1 << bits).map(|y| [y as u8; 32]).collect();
+        let mut streams = LeafStreams::new(bits, &leaves, false);
+        let mut total = words(COLUMNS / 64);
+        group.bench_function(format!("all trees of {bits} bits"), |bencher| {
+            bencher.iter(|| {
+                for _ in 0..128 / bits {
+                    streams.next(&mut scratch, &mut rows, STRIDE, &mut total);
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
 fn randomness(c: &mut Criterion) {
     let mut group = c.benchmark_group("keystream");
     for kib in [64, 65_536] {
@@ -67,5 +99,5 @@ fn randomness(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, matmul, bits, randomness);
+criterion_group!(benches, extension, matmul, bits, randomness);
 criterion_main!(benches);

@@ -91,6 +91,28 @@ impl ProgramBuilder {
         self
     }
 
+    /// Computes the rows of the data `rows` at a time, for as many as there are: memory is that of one window. All data must have
+    /// the same number of rows along its first axis, no operation may mix them, and every output has them too. Unless this is
+    /// called, all rows are computed at once, in fewer rounds. Called before the operations, it lifts the limit of 2^21 elements
+    /// that one of them compares.
+    ///
+    /// ```
+    /// use ml_ops::{Owner, Program};
+    /// use mpc_core::fixed::FracBits;
+    /// let mut p = Program::builder("many rows", FracBits::DEFAULT, &["a", "b"]);
+    /// p.window_rows(1000);
+    /// let x = p.input("x", Owner(0), [2500, 3], 8.0)?;
+    /// let y = p.relu(x)?;
+    /// p.output("y", y, &[1])?;
+    /// // Three windows of four rounds each; two for the outputs.
+    /// assert_eq!(p.build()?.plan().rounds, 3 * 4 + 2);
+    /// # Ok::<(), ml_ops::ProgramError>(())
+    /// ```
+    pub const fn window_rows(&mut self, rows: u32) -> &mut Self {
+        self.program.settings.window_rows = Some(rows);
+        self
+    }
+
     /// A value that one party brings: rows of data. The owner's encoder refuses magnitudes above `max_abs`.
     ///
     /// # Errors

@@ -4,8 +4,8 @@
 //! as valid as a built one, and there is exactly one encoding of each program.
 //!
 //! Layout, little endian: magic, `u16` version, name, `u8` fraction bits, `u8` rounding, the shape of trees (`u8` 0 with block
-//! and fan-in, or 1 with a link's round trip in µs as `u32` and bytes per second as `u64`), `u8` number of parties and their
-//! names, `u32` number of nodes, each an opcode and its fields (`op`), `u32` number of outputs, each a name, a node and a
+//! and fan-in, or 1 with a link's round trip in µs as `u32` and bytes per second as `u64`), `u32` rows of a window or 0, `u8` number of parties and
+//! their names, `u32` number of nodes, each an opcode and its fields (`op`), `u32` number of outputs, each a name, a node and a
 //! recipient bit mask.
 
 use mpc_core::fixed::FracBits;
@@ -24,7 +24,7 @@ use op::{decode_op, encode_op};
 /// First bytes of every program file.
 const MAGIC: [u8; 8] = *b"SUBROSAP";
 /// Version of the format.
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 /// Largest program file: room for eight million constants.
 pub(crate) const MAX_BYTES: usize = 64 << 20;
 
@@ -111,6 +111,7 @@ fn encode_settings(e: &mut Encoder, settings: Settings) {
             e.u64(link.bytes_per_second());
         }
     }
+    e.u32(settings.window_rows.unwrap_or(0));
 }
 
 fn decode_settings(d: &mut Decoder<'_>) -> Result<Settings, WireError> {
@@ -124,7 +125,9 @@ fn decode_settings(d: &mut Decoder<'_>) -> Result<Settings, WireError> {
         1 => Link::new(d.u32()?, d.u64()?).map(Trees::For),
         _ => None,
     };
-    Ok(Settings { rounding, trees: trees.ok_or(WireError::Invalid("shape of trees"))? })
+    let trees = trees.ok_or(WireError::Invalid("shape of trees"))?;
+    let window_rows = Some(d.u32()?).filter(|&rows| rows > 0);
+    Ok(Settings { rounding, trees, window_rows })
 }
 
 fn count(d: &mut Decoder<'_>) -> Result<u32, ProgramError> {

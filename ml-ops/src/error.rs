@@ -64,6 +64,16 @@ pub enum ProgramError {
         /// The operand.
         operand: NodeId,
     },
+    /// An operation that a program with a window cannot have.
+    #[error("node {node} ({op}): rows are computed in windows, and {what}")]
+    NotRowWise {
+        /// The node.
+        node: NodeId,
+        /// Its operation.
+        op: &'static str,
+        /// What is expected.
+        what: &'static str,
+    },
     /// A tensor beyond the limits.
     #[error(
         "node {node} ({op}): shape {shape} is not allowed; a tensor has at most {max_rank} axes, none empty, and at most {max} elements",

@@ -4,9 +4,11 @@
 //! (two products per party and one at the dealer) and bytes of correlated randomness expanded. Offline and online time
 //! are given apart; a streaming dealer overlaps them.
 
+use mpc_core::party::PerParty;
 use mpc_core::ring::Z64;
 use protocols::cost::Cost;
-use protocols::prep::Item;
+use protocols::prep::provider::OfflineCost;
+use protocols::prep::{CotExtension, Item, Provider};
 use protocols::tree::Link;
 use serde::Serialize;
 
@@ -38,11 +40,15 @@ pub struct Estimates {
     pub wan: Estimate,
 }
 
-pub(crate) fn estimates(program: &Program, total: &Cost, offline_bytes: u64) -> Estimates {
+pub(crate) fn estimates(
+    program: &Program,
+    total: &Cost,
+    provider: Provider,
+    made: &OfflineCost,
+) -> Estimates {
     let on = |link: Link| {
-        let (round_ms, bytes_per_second) =
-            (f64::from(link.round_trip_us()) / 1e3, link.bytes_per_second() as f64);
-        estimate(program, total, offline_bytes, round_ms, bytes_per_second)
+        let network = (f64::from(link.round_trip_us()) / 1e3, link.bytes_per_second() as f64);
+        estimate(program, total, provider, made, network)
     };
     Estimates { loopback: on(Link::LOOPBACK), lan: on(Link::LAN), wan: on(Link::WAN) }
 }
@@ -51,9 +57,9 @@ pub(crate) fn estimates(program: &Program, total: &Cost, offline_bytes: u64) -> 
 pub(crate) fn estimate(
     program: &Program,
     total: &Cost,
-    offline_bytes: u64,
-    round_ms: f64,
-    bytes_per_second: f64,
+    provider: Provider,
+    made: &OfflineCost,
+    (round_ms, bytes_per_second): (f64, f64),
 ) -> Estimate {
     let macs: f64 = total
         .items
@@ -70,17 +76,28 @@ pub(crate) fn estimate(
     let expanded: f64 = total.items.iter().map(|i| item_bytes(i) as f64).sum();
     let elements: f64 = program.nodes().iter().map(|n| n.fact.shape.elements() as f64).sum();
     let parties = program.parties().len() as f64;
+    let busiest = |of: &PerParty<u64>| of.iter().map(|(_, &v)| v).max().unwrap_or(0) as f64;
+    let making = match provider.extension() {
+        None => macs / MACS_PER_SECOND + parties * expanded / LOCAL_BYTES_PER_SECOND,
+        Some(extension) => busiest(&made.cots) / cots_per_second(extension),
+    };
     Estimate {
-        offline_ms: round_ms
-            + 1e3
-                * (offline_bytes as f64 / bytes_per_second
-                    + macs / MACS_PER_SECOND
-                    + parties * expanded / LOCAL_BYTES_PER_SECOND),
+        offline_ms: (1 + made.rounds) as f64 * round_ms
+            + 1e3 * (busiest(&made.bytes) / bytes_per_second + making),
         online_ms: total.rounds as f64 * round_ms
             + 1e3
                 * (total.max_sent_bytes() as f64 / bytes_per_second
                     + 2.0 * macs / MACS_PER_SECOND
                     + (expanded + 16.0 * elements) / LOCAL_BYTES_PER_SECOND),
+    }
+}
+
+/// COTs, made and used, per second of one core.
+const fn cots_per_second(extension: CotExtension) -> f64 {
+    match extension {
+        CotExtension::SoftSpoken4 => 50e6,
+        CotExtension::SoftSpoken8 => 30e6,
+        CotExtension::Ferret => 30e6,
     }
 }
 

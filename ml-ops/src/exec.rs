@@ -25,7 +25,7 @@ use protocols::error::ProtocolError;
 use protocols::output::{confirm_cost, output};
 use protocols::session::Session;
 
-pub use inputs::{EncodedInputs, InputError, Place, encode_inputs};
+pub use inputs::{EncodedInputs, InputError, Place, RowSource, encode_inputs};
 
 use crate::op::NodeId;
 use crate::program::Program;
@@ -73,8 +73,18 @@ pub enum RunError {
         /// As in the session.
         got: usize,
     },
+    /// Rows of an own input could not be read.
+    #[error("input \"{name}\", from row {} on: {what}", first + 1)]
+    Rows {
+        /// Name of the input.
+        name: String,
+        /// First row of the window, from 0.
+        first: usize,
+        /// What happened.
+        what: String,
+    },
     /// A protocol failed.
-    #[error("{op}{}: {source}", if *node < node::CONFIRM { format!(" at node %{node}") } else { String::new() })]
+    #[error("{op}{}: {source}", if *node < node::START { format!(" at node %{node}") } else { String::new() })]
     Protocol {
         /// Number of the node; reserved numbers are those of the confirmation and the outputs.
         node: u32,
@@ -88,19 +98,21 @@ pub enum RunError {
 /// How far a run is.
 #[derive(Copy, Clone, Debug)]
 pub struct Progress<'a> {
-    /// Steps done; the last two are the confirmation and the outputs.
+    /// Steps done in all windows; the last two are the confirmation and the outputs.
     pub done: usize,
     /// Steps in all.
     pub total: usize,
     /// The operation that was done last.
     pub op: &'a str,
+    /// The operation that comes next.
+    pub next: &'static str,
     /// Rounds so far.
     pub rounds: u64,
     /// Bytes that this party has sent so far.
     pub sent_bytes: u64,
 }
 
-/// What one step took, as the session counted it.
+/// What one step took in all windows together, as the session counted it.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct StepCost {
     /// Number of the node, or the reserved number of the confirmation or the outputs.
@@ -151,36 +163,82 @@ pub fn run<S: Shareable>(
 pub fn run_encoded<S: Shareable>(
     cx: &mut Session<S>,
     program: &Program,
+    inputs: EncodedInputs,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Execution, RunError> {
+    run_windows(cx, program, inputs, &mut |_, _| Ok(()), progress)
+}
+
+/// What is done before a window, given the number of items of correlated randomness that it consumes.
+pub type Ahead<'a, S> = &'a mut dyn FnMut(&mut Session<S>, usize) -> Result<(), ProtocolError>;
+
+/// As [`run_encoded`]; `ahead` is called before every window with the number of items of correlated randomness that the
+/// window consumes.
+///
+/// # Errors
+/// As [`run`], and what `ahead` fails with.
+pub fn run_windows<S: Shareable>(
+    cx: &mut Session<S>,
+    program: &Program,
     mut inputs: EncodedInputs,
+    ahead: Ahead<'_, S>,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Execution, RunError> {
     if cx.parties() != program.parties().len() {
         return Err(RunError::Parties { expected: program.parties().len(), got: cx.parties() });
     }
-    let total = program.nodes().len() + 2;
-    let mut measured = Vec::with_capacity(total);
+    let windows = program.windows();
+    let nodes = program.nodes().len();
+    let total = windows.iter().map(|(_, count)| count).sum::<usize>() * nodes + 2;
+    let nothing = |id| StepCost { id, rounds: 0, sent_bytes: 0, prep_bytes: 0 };
+    let mut measured: Vec<StepCost> = (0..nodes).map(|id| nothing(id as u32)).collect();
     let mut seen = Counters::of(cx);
-    let lowered = program.lowered();
-    let mut masked = Masked::none();
-    let opens = |node: NodeId| lowered[node as usize].opens();
-    let values = walk(program, opens, |node, operands: &[&Value<S>]| {
-        let op = program.nodes()[node as usize].op.name();
-        let value = cx
-            .enter(node, 0)
-            .and_then(|()| {
-                let kept = step::Kept { inputs: &mut inputs, masked: &mut masked };
-                step::evaluate(cx, program, node, &lowered[node as usize], operands, kept)
-            })
-            .map_err(|source| RunError::Protocol { node, op, source })?;
-        measured.push(seen.advance(cx, node));
-        let (rounds, sent_bytes) = (cx.rounds(), cx.sent_bytes());
-        progress(Progress { done: measured.len(), total, op, rounds, sent_bytes });
-        Ok::<_, RunError>(value)
-    })?;
+    let name = |node: usize| program.nodes()[node].op.name();
+    let mut collected: Vec<Vec<S>> = program.outputs().iter().map(|_| vec![]).collect();
+    let (mut iteration, mut first_row) = (0, 0);
+    for (window, count) in windows {
+        let lowered = window.lowered();
+        let items = lowered.iter().map(|node| node.cost.items.len()).sum();
+        let opens = |node: NodeId| lowered[node as usize].opens();
+        for _ in 0..count {
+            let rows =
+                window.rows().filter(|_| !program.windows.is_empty()).map(|n| first_row..first_row + n);
+            first_row += rows.as_ref().map_or(0, std::ops::Range::len);
+            let mut own = inputs.of_window(program, rows)?;
+            ahead(cx, items).map_err(|source| RunError::Protocol {
+                node: node::START,
+                op: "preprocessing",
+                source,
+            })?;
+            // What was made ahead is of no step.
+            let _made = seen.advance(cx, node::START);
+            let mut masked = Masked::none();
+            let values = walk(window, opens, |node, operands: &[&Value<S>]| {
+                let at = node as usize;
+                let value = cx
+                    .enter(node, iteration)
+                    .and_then(|()| {
+                        let kept = step::Kept { inputs: &mut own, masked: &mut masked };
+                        step::evaluate(cx, window, node, &lowered[at], operands, kept)
+                    })
+                    .map_err(|source| RunError::Protocol { node, op: name(at), source })?;
+                measured[at].add(&seen.advance(cx, node));
+                let done = iteration as usize * nodes + at + 1;
+                let next = if done == total - 2 { "confirm" } else { name((at + 1) % nodes) };
+                let (rounds, sent_bytes) = (cx.rounds(), cx.sent_bytes());
+                progress(Progress { done, total, op: name(at), next, rounds, sent_bytes });
+                Ok::<_, RunError>(value)
+            })?;
+            for (all, value) in collected.iter_mut().zip(&values) {
+                all.push(value.secret().clone());
+            }
+            iteration += 1;
+        }
+    }
 
-    let shares: Vec<&S> = values.iter().map(Value::secret).collect();
+    let shares: Vec<S> = collected.into_iter().map(joined).collect();
     let recipients = program.outputs().iter().map(|o| o.recipients.as_slice());
-    let outputs: Vec<_> = shares.into_iter().zip(recipients).collect();
+    let outputs: Vec<_> = shares.iter().zip(recipients).collect();
     let failed = |source| match source {
         ProtocolError::OpeningsDiffer { .. } => {
             RunError::Protocol { node: node::CONFIRM, op: "confirm", source }
@@ -197,7 +255,8 @@ pub fn run_encoded<S: Shareable>(
         sent_bytes: both.sent_bytes.saturating_sub(confirm_bytes),
         ..both
     });
-    progress(Progress { done: total, total, op: "output", rounds: cx.rounds(), sent_bytes: cx.sent_bytes() });
+    let (rounds, sent_bytes) = (cx.rounds(), cx.sent_bytes());
+    progress(Progress { done: total, total, op: "output", next: "output", rounds, sent_bytes });
 
     let outputs = program
         .outputs()
@@ -206,6 +265,22 @@ pub fn run_encoded<S: Shareable>(
         .filter_map(|(o, r)| Some((o.name.clone(), decode(r.as_ref()?.tensor(), program.fact(o.node).scale))))
         .collect();
     Ok(Execution { outputs, measured })
+}
+
+/// The shares of all windows' rows, one after the other.
+fn joined<S: Shareable>(mut parts: Vec<S>) -> S {
+    match parts.len() {
+        1 => parts.remove(0),
+        _ => S::combine(&parts.iter().collect::<Vec<_>>(), |p| Tensor::concat(0, p)),
+    }
+}
+
+impl StepCost {
+    fn add(&mut self, other: &Self) {
+        self.rounds += other.rounds;
+        self.sent_bytes += other.sent_bytes;
+        self.prep_bytes += other.prep_bytes;
+    }
 }
 
 /// The session's counters at the end of the last step.

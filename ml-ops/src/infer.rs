@@ -32,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) parties: usize,
     /// Number that the node will have.
     pub(crate) node: NodeId,
+    /// Whether a window of rows is computed at a time: then a node has no more elements than in one of them.
+    pub(crate) windowed: bool,
 }
 
 /// Facts of `op` from those of its operands, which are in the order of [`Op::operands`].
@@ -216,9 +218,9 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
     };
     at.allowed(&fact.shape)?;
     let largest = operands.iter().map(|x| x.shape.elements()).chain([fact.shape.elements()]).max();
-    if compares(op) && largest.is_some_and(|elements| elements > MAX_COMPARED) {
+    if compares(op) && !cx.windowed && largest.is_some_and(|elements| elements > MAX_COMPARED) {
         return Err(
-            at.parameter("one node compares at most 2^21 elements; slice the rows and join the results")
+            at.parameter("one node compares at most 2^21 elements; compute a window of rows at a time")
         );
     }
     Ok(fact)

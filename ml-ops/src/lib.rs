@@ -9,9 +9,10 @@
 //! | module | job |
 //! |---|---|
 //! | `builder`, `infer`, `factor`, `op`, `fact`, `shape` | the graph and what is known about it |
-//! | `settings` | how a program's truncations round, and the shape of its comparisons |
+//! | `settings` | how a program's truncations round, the shape of its comparisons, its window |
 //! | `codec`, `text` | canonical bytes and readable text |
 //! | `lower`, `plan`, `estimate` | protocol steps of every node, their exact cost, memory and time |
+//! | `window` | running a program a window of rows at a time |
 //! | `exec`, `local`, `walk` | running a program on shares |
 //! | [`reference`](mod@reference) | floating point and exact fixed point, as oracles |
 //! | [`models`] | ready-made programs |
@@ -35,13 +36,14 @@ mod settings;
 mod shape;
 mod text;
 mod walk;
+mod window;
 
 pub use builder::{Owner, ProgramBuilder, Value};
 pub use error::ProgramError;
 pub use estimate::{Estimate, Estimates};
 pub use exec::{
-    EncodedInputs, Execution, InputError, Place, Progress, RunError, Shareable, StepCost, encode_inputs, run,
-    run_encoded,
+    Ahead, EncodedInputs, Execution, InputError, Place, Progress, RowSource, RunError, Shareable, StepCost,
+    encode_inputs, run, run_encoded, run_windows,
 };
 pub use fact::{Fact, Visibility};
 pub use local::run_local;

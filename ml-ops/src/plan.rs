@@ -1,8 +1,9 @@
 //! What a program costs, before anything connects: exact rounds, bytes and correlated randomness; estimated memory and
 //! time.
 //!
-//! A round is one exchange. Online bytes are message payloads sent; offline bytes are what the dealer sends, all of it to
-//! party 0. They are added up per party, and the largest party counts. A run measures the same numbers, and
+//! A round is one exchange. Online bytes are message payloads sent; offline bytes are what a party receives from the dealer, all
+//! of it at party 0, or sends to the others where the parties make correlated randomness themselves. They are added up per
+//! party, and the largest party counts. A run measures the same numbers, and
 //! [`Plan::check`] compares.
 
 use std::collections::BTreeMap;
@@ -13,12 +14,12 @@ use mpc_core::share::Additive;
 use mpc_core::tag::node;
 use protocols::cost::Cost;
 use protocols::output;
-use protocols::prep::{Demand, Item};
+use protocols::prep::provider::OfflineCost;
+use protocols::prep::{CotExtension, Demand, Item, Provider};
 use serde::Serialize;
 
 use crate::estimate::{Estimate, Estimates, estimate, estimates, memory_bytes};
 use crate::exec::StepCost;
-use crate::lower::Lowered;
 use crate::program::Program;
 
 /// The sharing that is planned for.
@@ -31,7 +32,7 @@ pub struct Correlation {
     pub kind: &'static str,
     /// How many: elements, or 1 for a matrix triple.
     pub count: usize,
-    /// Bytes of corrections from the dealer.
+    /// Bytes that the busiest party receives from the dealer for it, or sends to make it.
     pub offline_bytes: u64,
 }
 
@@ -46,7 +47,7 @@ pub struct PlannedOp {
     pub rounds: u64,
     /// Bytes that the busiest party sends.
     pub online_bytes_per_party: u64,
-    /// Bytes that party 0 receives from the dealer.
+    /// Bytes that the busiest party receives from the dealer, or sends to make correlated randomness.
     pub offline_bytes_per_party: u64,
     /// Correlated randomness, in order.
     pub correlations: Vec<Correlation>,
@@ -61,6 +62,9 @@ pub struct PlannedOp {
     /// Bytes that each party sends.
     #[serde(skip)]
     pub sent_bytes: PerParty<u64>,
+    /// Bytes of each party that [`Self::offline_bytes_per_party`] is the largest of.
+    #[serde(skip)]
+    pub offline_bytes: PerParty<u64>,
 }
 
 /// Cost of a program.
@@ -76,8 +80,16 @@ pub struct Plan {
     pub rounds: u64,
     /// Bytes that the busiest party sends in all.
     pub online_bytes_per_party: u64,
-    /// Bytes that party 0 receives from the dealer in all.
+    /// Bytes that the busiest party receives from the dealer in all, or sends to make correlated randomness.
     pub offline_bytes_per_party: u64,
+    /// Who makes correlated randomness: `dealer` or `ot`.
+    pub preprocessing: &'static str,
+    /// Which extension makes the correlated oblivious transfers.
+    pub cot_extension: Option<&'static str>,
+    /// Exchanges that making correlated randomness takes.
+    pub offline_rounds: u64,
+    /// Correlated oblivious transfers of the busiest party, with all others and in both directions.
+    pub cots_per_party: u64,
     /// Estimated peak of a party's tensors and messages.
     pub memory_bytes: u64,
     /// Estimated time on three kinds of network.
@@ -106,53 +118,114 @@ pub struct PlanMismatch {
 }
 
 impl Program {
-    /// Cost of the program: exact rounds, bytes and correlated randomness.
+    /// Cost of the program with a dealer: exact rounds, bytes and correlated randomness.
     #[must_use]
     pub fn plan(&self) -> Plan {
-        let lowered = self.lowered();
-        let (ends, mut ops) = (self.end_costs(), Vec::with_capacity(lowered.len() + 2));
-        let total = self.total(&lowered, &ends);
-        for (id, (node, lowered)) in (0..).zip(self.nodes.iter().zip(&lowered)) {
+        self.plan_for(Provider::Dealer)
+    }
+
+    /// Cost of the program with correlated randomness of this provider.
+    #[must_use]
+    pub fn plan_for(&self, provider: Provider) -> Plan {
+        let windows: Vec<_> = self.windows().into_iter().map(|(w, count)| (w.lowered(), count)).collect();
+        let (ends, mut ops) = (self.end_costs(), Vec::with_capacity(self.nodes.len() + 2));
+        let (total, n) = (self.total(), self.parties.len());
+        let offline = provider.costs(n, &self.demand().items);
+        let mut of_nodes: Vec<Vec<OfflineCost>> = vec![vec![]; self.nodes.len()];
+        let mut rest = offline.iter();
+        for (lowered, count) in &windows {
+            for _ in 0..*count {
+                for (node, of_node) in lowered.iter().zip(&mut of_nodes) {
+                    of_node.extend(rest.by_ref().take(node.cost.items.len()).cloned());
+                }
+            }
+        }
+        for ((id, node), of_node) in (0..).zip(&self.nodes).zip(&of_nodes) {
+            let mut cost = Cost::none(n);
+            let mut trees = vec![];
+            for (lowered, count) in &windows {
+                let lowered = &lowered[id as usize];
+                trees.extend(lowered.trees().map(|tree| [tree.block(), tree.fan_in()]));
+                cost = cost.then(lowered.cost.times(*count));
+            }
+            let first = &windows[0].0[id as usize];
             ops.push(PlannedOp {
-                trees: lowered.trees().map(|tree| [tree.block(), tree.fan_in()]).collect(),
-                fused_truncation_bits: lowered.fused,
-                reused_factor: lowered.reuse.map(|r| r.root),
-                opens_reused_factor: lowered.opens().is_some(),
-                ..planned(id, node.op.name(), &lowered.cost)
+                trees,
+                fused_truncation_bits: first.fused,
+                reused_factor: first.reuse.map(|r| r.root),
+                opens_reused_factor: first.opens().is_some(),
+                ..planned(id, node.op.name(), &cost, of_node)
             });
         }
-        ops.extend(ends.iter().map(|(id, op, cost)| planned(*id, op, cost)));
-        let offline = largest(&total.dealer_bytes::<Z64>());
+        ops.extend(ends.iter().map(|(id, op, cost)| planned(*id, op, cost, &[])));
+        let made = OfflineCost::sum(n, &offline);
         Plan {
             program: self.name.clone(),
             digest: self.digest_hex(),
-            parties: self.parties.len(),
+            parties: n,
             rounds: total.rounds,
             online_bytes_per_party: total.max_sent_bytes(),
-            offline_bytes_per_party: offline,
-            memory_bytes: memory_bytes(self, &lowered),
-            estimates: estimates(self, &total, offline),
+            offline_bytes_per_party: largest(&made.bytes),
+            preprocessing: provider.name(),
+            cot_extension: provider.extension().map(CotExtension::name),
+            offline_rounds: made.rounds,
+            cots_per_party: largest(&made.cots),
+            memory_bytes: self.memory_bytes(),
+            estimates: estimates(self, &total, provider, &made),
             ops,
             sent_bytes: total.sent_bytes,
         }
     }
 
-    /// Estimated time on a network whose rounds take `round_ms` milliseconds and that carries so many bytes per second.
+    /// Estimated time with this provider, on a network whose rounds take `round_ms` milliseconds and that carries so many bytes
+    /// per second.
     #[must_use]
-    pub fn estimate(&self, round_ms: f64, bytes_per_second: f64) -> Estimate {
-        let total = self.total(&self.lowered(), &self.end_costs());
-        estimate(self, &total, largest(&total.dealer_bytes::<Z64>()), round_ms, bytes_per_second)
+    pub fn estimate(&self, provider: Provider, round_ms: f64, bytes_per_second: f64) -> Estimate {
+        let made =
+            OfflineCost::sum(self.parties.len(), &provider.costs(self.parties.len(), &self.demand().items));
+        estimate(self, &self.total(), provider, &made, (round_ms, bytes_per_second))
     }
 
-    fn total(&self, lowered: &[Lowered], ends: &[(u32, &'static str, Cost)]) -> Cost {
-        let costs = lowered.iter().map(|node| &node.cost).chain(ends.iter().map(|(_, _, cost)| cost));
-        costs.fold(Cost::none(self.parties.len()), |sum, cost| sum.then(cost.clone()))
+    /// The extension with which the parties make this program's correlated randomness in least time, on such a network.
+    #[must_use]
+    pub fn cot_extension(&self, (round_ms, bytes_per_second): (f64, f64)) -> CotExtension {
+        let time = |extension: &CotExtension| {
+            let estimate = self.estimate(Provider::Ot(*extension), round_ms, bytes_per_second);
+            (estimate.offline_ms * 1e3) as u64
+        };
+        CotExtension::ALL.into_iter().min_by_key(time).unwrap_or(CotExtension::SoftSpoken4)
+    }
+
+    fn total(&self) -> Cost {
+        let none = || Cost::none(self.parties.len());
+        let windows = self.windows().into_iter().map(|(window, count)| {
+            let nodes = window.lowered().into_iter().map(|node| node.cost);
+            nodes.fold(none(), Cost::then).times(count)
+        });
+        let ends = self.end_costs().into_iter().map(|(_, _, cost)| cost);
+        windows.chain(ends).fold(none(), Cost::then)
+    }
+
+    /// Of one party: what the largest window takes, and the shares of outputs that wait for the end.
+    fn memory_bytes(&self) -> u64 {
+        let windows = self.windows.iter().map(|w| &w.program).chain(self.windows.is_empty().then_some(self));
+        let outputs = self.outputs.iter().map(|o| self.fact(o.node).shape.elements() as u64 * 8).sum::<u64>();
+        let waiting = if self.windows.is_empty() { 0 } else { outputs };
+        windows.map(|w| memory_bytes(w, &w.lowered())).max().unwrap_or(0) + waiting
     }
 
     /// The correlated randomness that a run consumes, in order: what the parties ask the dealer for.
     #[must_use]
     pub fn demand(&self) -> Demand {
-        Demand { items: self.lowered().into_iter().flat_map(|node| node.cost.items).collect() }
+        let mut items: Vec<Item> = vec![];
+        for (window, count) in self.windows() {
+            let of_one: Vec<Item> = window.lowered().into_iter().flat_map(|node| node.cost.items).collect();
+            for _ in 0..count {
+                let earlier = items.len() as u32;
+                items.extend(of_one.iter().map(|item| item.after(earlier)));
+            }
+        }
+        Demand { items }
     }
 
     /// Confirmation and outputs.
@@ -180,7 +253,7 @@ impl Plan {
             id: op.id,
             rounds: op.rounds,
             sent_bytes: op.sent_bytes[me],
-            prep_bytes: if me.index() == 0 { op.offline_bytes_per_party } else { 0 },
+            prep_bytes: op.offline_bytes[me],
         };
         for i in 0..self.ops.len().max(measured.len()) {
             let (op, measured) = (self.ops.get(i), measured.get(i).copied());
@@ -200,24 +273,26 @@ impl Plan {
     }
 }
 
-fn planned(id: u32, op: &'static str, cost: &Cost) -> PlannedOp {
-    let correlation = |item: &Item| Correlation {
+fn planned(id: u32, op: &'static str, cost: &Cost, offline: &[OfflineCost]) -> PlannedOp {
+    let correlation = |(item, made): (&Item, &OfflineCost)| Correlation {
         kind: item.name(),
         count: item.count(),
-        offline_bytes: item.correction_bytes::<Z64>(),
+        offline_bytes: largest(&made.bytes),
     };
+    let made = OfflineCost::sum(cost.sent_bytes.parties(), offline);
     PlannedOp {
         id,
         op,
         rounds: cost.rounds,
         online_bytes_per_party: cost.max_sent_bytes(),
-        offline_bytes_per_party: largest(&cost.dealer_bytes::<Z64>()),
-        correlations: cost.items.iter().map(correlation).collect(),
+        offline_bytes_per_party: largest(&made.bytes),
+        correlations: cost.items.iter().zip(offline).map(correlation).collect(),
         trees: vec![],
         fused_truncation_bits: 0,
         reused_factor: None,
         opens_reused_factor: false,
         sent_bytes: cost.sent_bytes.clone(),
+        offline_bytes: made.bytes,
     }
 }
 
@@ -259,6 +334,13 @@ impl std::fmt::Display for Plan {
         let (rounds, online, offline) =
             (self.rounds, self.online_bytes_per_party, self.offline_bytes_per_party);
         writeln!(f, "{:>6}  {:14} {rounds:>7} {online:>15} {offline:>15}", "", "total")?;
+        if let Some(extension) = self.cot_extension {
+            let (rounds, cots) = (self.offline_rounds, self.cots_per_party);
+            writeln!(
+                f,
+                "correlated randomness by {extension}: {cots} transfers per party in {rounds} rounds"
+            )?;
+        }
         writeln!(f, "memory per party: about {:.1} MB", self.memory_bytes as f64 / 1e6)?;
         for (name, e) in
             [("loopback", self.estimates.loopback), ("lan", self.estimates.lan), ("wan", self.estimates.wan)]

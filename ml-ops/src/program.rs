@@ -7,6 +7,7 @@ use mpc_core::fixed::FracBits;
 use mpc_core::hex::hex;
 use mpc_core::party::{MAX_PARTIES, PartyId};
 use mpc_core::text::is_plain;
+use protocols::prep::demand::MAX_ITEMS;
 use protocols::tree::TreeChoice;
 use sha2::{Digest, Sha256};
 
@@ -18,6 +19,7 @@ use crate::lower::Lowered;
 use crate::op::{InputKind, NodeId, Op};
 use crate::settings::{Rounding, Settings, Trees};
 use crate::shape::Shape;
+use crate::window::Windows;
 
 /// Most nodes, and most outputs, of a program.
 pub const MAX_NODES: usize = 65_536;
@@ -77,6 +79,12 @@ pub struct Program {
     pub(crate) outputs: Vec<Output>,
     /// What bounds the work of laying out sorts and extremes.
     ranked: Ranked,
+    /// Rows of the data, in a program with a window.
+    pub(crate) rows: Option<usize>,
+    /// Of every node whether it has a row for each of them.
+    pub(crate) row_wise: Vec<bool>,
+    /// What is run, if the rows do not fit one window.
+    pub(crate) windows: Vec<Windows>,
 }
 
 impl Program {
@@ -115,6 +123,16 @@ impl Program {
     #[must_use]
     pub fn parties(&self) -> &[String] {
         &self.parties
+    }
+
+    /// The same program with another choice of trees.
+    ///
+    /// # Errors
+    /// [`ProgramError`] if a dealer would not make what those take.
+    pub fn with_trees(mut self, trees: Trees) -> Result<Self, ProgramError> {
+        self.settings.trees = trees;
+        self.windows.clear();
+        self.checked()
     }
 
     /// The nodes, operands before users.
@@ -191,7 +209,11 @@ impl Program {
 
     /// An empty program: the start of building and of decoding.
     pub(crate) const fn empty(name: String, frac: FracBits, parties: Vec<String>) -> Self {
-        let settings = Settings { rounding: Rounding::Dithered, trees: Trees::Fixed(TreeChoice::DEFAULT) };
+        let settings = Settings {
+            rounding: Rounding::Dithered,
+            trees: Trees::Fixed(TreeChoice::DEFAULT),
+            window_rows: None,
+        };
         Self {
             name,
             frac,
@@ -200,6 +222,9 @@ impl Program {
             nodes: vec![],
             outputs: vec![],
             ranked: Ranked { comparators: 0, stages: 0 },
+            rows: None,
+            row_wise: vec![],
+            windows: vec![],
         }
     }
 
@@ -222,7 +247,8 @@ impl Program {
                 None => Err(ProgramError::NoSuchNode { node, op: op.name(), operand }),
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let cx = Context { frac: self.frac.bits(), parties: self.party_limit(), node };
+        let windowed = self.settings.window_rows.is_some();
+        let cx = Context { frac: self.frac.bits(), parties: self.party_limit(), node, windowed };
         let fact = infer(&op, &operands, cx)?;
         self.ranked = self.ranked.with(&op, &operands, node)?;
         self.nodes.push(Node { op, fact });
@@ -268,17 +294,32 @@ impl Program {
         if self.outputs.is_empty() {
             return Err(ProgramError::NoOutput { name: self.name });
         }
+        let cut = self.cut()?;
         let too_large = |l: &Lowered| l.cost.items.iter().any(|item| !item.is_sane());
-        if let Some(node) = self.lowered().iter().position(too_large) {
-            let what = "a dealer makes bundles for at most 2^22 elements and of at most 2 GiB at once; slice the rows \
-                        and join the results, or take narrower trees";
-            return Err(ProgramError::Parameter {
-                node: node as NodeId,
-                op: self.nodes[node].op.name(),
-                what,
-            });
+        let refused = |node: usize, what| {
+            let (node, op) = (node as NodeId, cut.nodes[node].op.name());
+            Err(ProgramError::Parameter { node, op, what })
+        };
+        let mut items = 0usize;
+        for (window, count) in cut.windows() {
+            let lowered = window.lowered();
+            if let Some(node) = lowered.iter().position(too_large) {
+                return refused(
+                    node,
+                    "a dealer makes bundles for at most 2^22 elements and of at most 2 GiB at once; compute a window \
+                     of rows at a time, or take narrower trees",
+                );
+            }
+            let of_one: usize = lowered.iter().map(|l| l.cost.items.len()).sum();
+            items = items.saturating_add(of_one.saturating_mul(count));
         }
-        Ok(self)
+        if items > MAX_ITEMS {
+            return refused(
+                0,
+                "all windows together take at most 2^20 items of correlated randomness; take longer ones",
+            );
+        }
+        Ok(cut)
     }
 }
 

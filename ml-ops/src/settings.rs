@@ -1,4 +1,5 @@
-//! What holds for a whole program: how truncations round, and which shapes comparisons take. Parts of the program's digest,
+//! What holds for a whole program: how truncations round, which shapes comparisons take, and how many rows are computed at a
+//! time. Parts of the program's digest,
 //! because all parties and the dealer must do the same.
 
 pub use protocols::truncate::Rounding;
@@ -36,9 +37,11 @@ impl std::fmt::Display for Trees {
     }
 }
 
-/// Both.
+/// All of them.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Settings {
     pub(crate) rounding: Rounding,
     pub(crate) trees: Trees,
+    /// Rows of a window; `None` for a program whose rows are computed all at once.
+    pub(crate) window_rows: Option<u32>,
 }

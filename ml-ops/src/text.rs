@@ -31,6 +31,9 @@ impl fmt::Display for Program {
         };
         writeln!(f, "rounding {rounding}")?;
         writeln!(f, "trees {}", self.trees())?;
+        if let Some(rows) = self.window_rows() {
+            writeln!(f, "window {rows} rows")?;
+        }
         writeln!(f, "sha256 {}", self.digest_hex())?;
         let left: Vec<_> =
             (0..self.nodes.len()).map(|i| format!("%{i} = {}", self.describe(&self.nodes[i].op))).collect();

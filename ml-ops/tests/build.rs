@@ -242,7 +242,7 @@ fn whatever_builds_is_within_the_limits_of_a_dealer() {
     let e = p.relu(x).unwrap_err().to_string();
     assert_eq!(
         e,
-        "node 1 (relu): one node compares at most 2^21 elements; slice the rows and join the results"
+        "node 1 (relu): one node compares at most 2^21 elements; compute a window of rows at a time"
     );
 }
 
@@ -300,8 +300,8 @@ fn exact_rounding_has_a_limit_of_its_own() {
     assert!(build(Rounding::Dithered, most + 1).is_ok());
     assert_eq!(
         build(Rounding::Exact, most + 1).unwrap_err().to_string(),
-        "node 1 (square): a dealer makes bundles for at most 2^22 elements and of at most 2 GiB at once; slice the rows and \
-         join the results, or take narrower trees"
+        "node 1 (square): a dealer makes bundles for at most 2^22 elements and of at most 2 GiB at once; compute a window of \
+         rows at a time, or take narrower trees"
     );
 }
 

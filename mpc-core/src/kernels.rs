@@ -19,6 +19,7 @@ mod bits;
 mod clmul;
 #[cfg(test)]
 mod emulated;
+mod gather;
 mod gf128;
 #[cfg(target_arch = "x86_64")]
 mod gfni;
@@ -30,6 +31,7 @@ mod leaves512;
 mod portable;
 #[cfg(any(test, target_arch = "x86_64"))]
 mod scratch;
+mod select;
 #[cfg(any(test, target_arch = "x86_64"))]
 mod simd;
 #[cfg(any(test, target_arch = "x86_64"))]
@@ -37,15 +39,21 @@ mod thin;
 mod transpose128;
 #[cfg(target_arch = "x86_64")]
 mod vaes;
+#[cfg(target_arch = "x86_64")]
+mod vaes_hash;
 #[cfg(any(test, target_arch = "x86_64"))]
 mod winograd;
 
 pub use aes_ctr::AesCtr;
 pub use bits::{bit_slice_u8, bit_slice_u64, expand_bits_u8, expand_bits_u64};
+pub use gather::xor_rows;
 pub use gf128::gf128_dot;
 pub use leaves::{Leaf, LeafStreams};
 pub use portable::{Word, matmul_acc_portable};
+pub use select::xor_at;
 pub use transpose128::transpose_128;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use vaes_hash::VaesHash;
 
 /// `out += a·b` in Z_2^64, row-major: `a` is m×k, `b` is k×n, `out` is m×n.
 ///

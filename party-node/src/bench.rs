@@ -20,6 +20,8 @@ pub use report::{BenchReport, Figures};
 use spec::{DEALER, Spec};
 use workload::{Task, Workload};
 
+use protocols::prep::{CotExtension, Provider};
+
 use crate::cli::make_key;
 use crate::config::Net;
 use crate::demo::layout::free_addresses;
@@ -34,12 +36,21 @@ use crate::job::report::Expected;
 pub fn run(task: Task, repeat: usize, net: Net) -> Result<BenchReport, CliError> {
     // Whatever is wrong with the sizes is better said before processes start.
     let program = task.program().map_err(|e| CliError::setup("bad_program", e))?;
-    let estimate = (!task.raw && task.workload != Workload::Link).then(|| Expected::of(&program, net));
+    let provider = task.offline.provider(&program, net);
+    let computes = !task.raw && task.workload.computes();
+    let estimate = computes.then(|| Expected::of(&program, provider, net));
     drop(program);
+    if task.workload == Workload::Cots && provider == Provider::Dealer {
+        return Err(CliError::setup(
+            "usage",
+            "a dealer makes no transfers; `cots` goes with --preprocessing ot",
+        ));
+    }
     let dir = temporary_folder("subrosa-bench-")?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| CliError::outcome("no_randomness", e))?;
-    let names: Vec<String> = task.names().into_iter().chain([DEALER.to_owned()]).collect();
+    let dealer = (provider == Provider::Dealer).then(|| DEALER.to_owned());
+    let names: Vec<String> = task.names().into_iter().chain(dealer).collect();
     let nodes = names
         .iter()
         .zip(free_addresses(names.len())?)
@@ -71,7 +82,8 @@ pub fn run(task: Task, repeat: usize, net: Net) -> Result<BenchReport, CliError>
     Ok(BenchReport {
         workload: spec.task.workload.name(),
         parties: spec.task.parties,
-        preprocessing: "dealer",
+        preprocessing: provider.name(),
+        cot_extension: provider.extension().map(CotExtension::name),
         security: "semi-honest",
         net: net.to_string(),
         shape: spec.task.shape(),

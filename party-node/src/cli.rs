@@ -21,7 +21,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use crate::bench::workload::Workload;
-use crate::config::Net;
+use crate::config::{Net, OfflineArgs};
 use crate::error::CliError;
 use crate::identity::{is_marked_private, may_hold_key};
 use crate::output::{Format, write_stdout};
@@ -84,6 +84,11 @@ enum Command {
         /// Print the program as text too
         #[arg(long)]
         text: bool,
+        #[command(flatten)]
+        offline: OfflineArgs,
+        /// The network that is planned for, as for `run`; it decides how transfers are extended
+        #[arg(long)]
+        net: Option<Net>,
     },
     /// Check and read nodes' logs offline
     Log {
@@ -145,6 +150,8 @@ struct DemoArgs {
     /// Use the files in DIR (one CSV per party, weights, demo.toml) instead of made-up applicants
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    offline: OfflineArgs,
     /// The network between them: loopback, lan (0.5ms/1gbit), wan (40ms/100mbit), or DELAY/RATE; DELAY is one way
     #[arg(long, default_value = "loopback")]
     net: Net,
@@ -170,9 +177,8 @@ struct BenchArgs {
     /// Computing parties
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=5))]
     parties: u8,
-    /// Where correlated randomness comes from
-    #[arg(long, value_enum, default_value = "dealer")]
-    preprocessing: Dealer,
+    #[command(flatten)]
+    offline: OfflineArgs,
     /// Security model
     #[arg(long, value_enum, default_value = "semi-honest")]
     security: SemiHonest,
@@ -182,12 +188,6 @@ struct BenchArgs {
     /// Counted repetitions
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
-}
-
-/// The one provider that there is.
-#[derive(Copy, Clone, clap::ValueEnum)]
-enum Dealer {
-    Dealer,
 }
 
 /// The one security model that there is.
@@ -235,8 +235,8 @@ fn run(args: &[OsString], format: Format) -> ExitCode {
         Command::Check { config } => check::run(&config, format),
         Command::Run { config, net } => run::party(&config, net, format),
         Command::Node { config, once, net } => run::dealer(&config, once, net, format),
-        Command::Plan { program, config, text } => {
-            plan::run(program.as_deref(), config.as_deref(), text, format)
+        Command::Plan { program, config, text, offline, net } => {
+            plan::run(program.as_deref(), config.as_deref(), text, (offline, net), format)
         }
         // What is wrong with logs is the result, not an error: it is printed like one that holds.
         Command::Log { command: LogCommand::Verify(args) } => {

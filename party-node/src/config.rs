@@ -6,6 +6,7 @@
 
 mod file;
 mod network;
+mod offline;
 pub(crate) mod one_hot;
 pub(crate) mod place;
 pub(crate) mod roster;
@@ -18,8 +19,9 @@ use std::path::{Path, PathBuf};
 use mpc_core::party::PartyId;
 use toml::Spanned;
 
-pub use file::{Link, Preprocessing};
+pub use file::Link;
 pub use network::Net;
+pub use offline::{Extension, Offline, OfflineArgs, Preprocessing};
 pub use roster::{Peer, Roster};
 pub use sources::{InputSource, OutcomesSource, ScorecardConfig};
 
@@ -58,12 +60,12 @@ pub struct Config {
     pub node: NodeConfig,
     /// This party's place in the roster.
     pub me: PartyId,
-    /// The dealer of correlated randomness.
-    pub dealer: Peer,
     /// The program to run.
     pub program: PathBuf,
     /// Where correlated randomness comes from.
-    pub preprocessing: Preprocessing,
+    pub offline: Offline,
+    /// The dealer, where it comes from one.
+    pub dealer: Option<Peer>,
     /// This party's inputs, by the program's names.
     pub inputs: BTreeMap<String, InputSource>,
     /// Files for the outputs that this party learns, by the program's names.
@@ -117,13 +119,24 @@ impl Config {
             let message = format!("`{name}` is not among the [[party]] entries ({names})");
             source.error("not_in_roster", Some(file.name.span()), message)
         })?;
-        let dealer = match (file.job.preprocessing, dealer) {
-            (Preprocessing::Dealer, Some(dealer)) => dealer,
-            (Preprocessing::Dealer, None) => {
-                let message = "preprocessing = \"dealer\" needs a [dealer] with name, address and public key";
-                return Err(source.error("config_value", dealer_span, message));
+        let (mode, at) = (*file.job.preprocessing.get_ref(), file.job.preprocessing.span());
+        let wrong = |span, message| Err(source.error("config_value", Some(span), message));
+        match (mode, &dealer, &file.job.ot) {
+            (Preprocessing::Dealer, Some(_), Some(ot)) => {
+                return wrong(ot.span(), "`ot` belongs to preprocessing = \"ot\"");
             }
-        };
+            (Preprocessing::Dealer, None, _) => {
+                return wrong(
+                    at,
+                    "preprocessing = \"dealer\" needs a [dealer] with name, address and public key",
+                );
+            }
+            (Preprocessing::Ot, Some(_), _) => {
+                return wrong(dealer_span.unwrap_or(at), "with preprocessing = \"ot\" there is no [dealer]");
+            }
+            (Preprocessing::Dealer, Some(_), None) | (Preprocessing::Ot, None, _) => {}
+        }
+        let offline = Offline { preprocessing: mode, ot: file.job.ot.map(Spanned::into_inner) };
         let inputs = file
             .inputs
             .into_iter()
@@ -134,9 +147,9 @@ impl Config {
         let scorecard = file.scorecard.map(|s| sources::scorecard(source, s, &outputs)).transpose()?;
         Ok(Self {
             me,
-            dealer,
             program: source.resolve(&file.job.program),
-            preprocessing: file.job.preprocessing,
+            offline,
+            dealer,
             inputs,
             outputs,
             scorecard,

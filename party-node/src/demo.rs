@@ -20,9 +20,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::config::Net;
+use crate::config::{Net, Offline};
 use crate::error::CliError;
-use crate::job::report::security_line;
 use crate::log::verify;
 use crate::private_file::create_private_folder;
 use check::Applicant;
@@ -65,6 +64,7 @@ const TOLERANCE: f64 = 1e-3;
 /// scores that differ from the plaintext model, or logs that do not verify.
 pub fn run(
     subject: &Subject,
+    offline: Offline,
     net: Net,
     keep: Option<&Path>,
     say: &mut dyn FnMut(&str),
@@ -88,9 +88,12 @@ pub fn run(
         }
         Subject::Files(data) => custom::load(data)?,
     };
-    let layout = lay_out(&scenario, &dir)?;
+    let layout = lay_out(&scenario, &dir, offline)?;
 
-    say("parties and dealer are running as separate processes");
+    say(match layout.dealer {
+        Some(_) => "parties and dealer are running as separate processes",
+        None => "parties are running as separate processes",
+    });
     let began = Instant::now();
     let results = run_all(&executable()?, &nodes(&layout, net))?;
     let seconds = began.elapsed().as_secs_f64();
@@ -111,7 +114,9 @@ pub fn run(
         size: log.size,
         root: log.root.clone(),
     });
-    let mut report = from_first_party(&results[1], &scenario, net)?;
+    let first = results.get(usize::from(layout.dealer.is_some()));
+    let first = first.ok_or_else(|| CliError::outcome("internal", "the first party gave no result"))?;
+    let mut report = from_first_party(first, &scenario, net)?;
     report.logs = logs.collect();
     report.verified = verified.ok;
     report.max_abs_error = max_abs_error;
@@ -150,13 +155,15 @@ fn nodes(layout: &Layout, net: Net) -> Vec<Node> {
         let net = ["--net".into(), net.to_string().into()];
         words.iter().map(OsString::from).chain([config.as_os_str().to_owned()]).chain(net).collect()
     };
-    let dealer =
-        Node { name: DEALER.into(), args: arguments(&["node", "--once", "--config"], &layout.dealer) };
+    let dealer = layout
+        .dealer
+        .as_ref()
+        .map(|config| Node { name: DEALER.into(), args: arguments(&["node", "--once", "--config"], config) });
     let parties = layout
         .parties
         .iter()
         .map(|(name, config)| Node { name: name.clone(), args: arguments(&["run", "--config"], config) });
-    [dealer].into_iter().chain(parties).collect()
+    dealer.into_iter().chain(parties).collect()
 }
 
 /// What the first party's process reported, as the demo's figures.
@@ -167,6 +174,7 @@ fn from_first_party(
 ) -> Result<DemoReport, CliError> {
     let broken =
         |what: &str| CliError::outcome("process", format_args!("the first party's result has no {what}"));
+    let text = |name: &str| result[name].as_str().map(str::to_owned).ok_or_else(|| broken(name));
     let number = |name: &str| result[name].as_u64().ok_or_else(|| broken(name));
     let estimate = |name: &str| result["estimate"][name].as_f64().ok_or_else(|| broken("estimate"));
     let card = &result["scorecard"];
@@ -182,8 +190,8 @@ fn from_first_party(
     let mut report = DemoReport {
         parties: scenario.parties.len(),
         rows: scenario.rows,
-        preprocessing: "dealer".into(),
-        security: security_line(scenario.parties.len()),
+        preprocessing: text("preprocessing")?,
+        security: text("security")?,
         auc: None,
         ks: None,
         max_abs_error: f64::INFINITY,

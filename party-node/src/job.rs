@@ -31,9 +31,10 @@ pub use party::run_party;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ml_ops::Program;
+use protocols::prep::Provider;
 use sha2::{Digest, Sha256};
 
-use crate::config::{Config, Link, NodeConfig, Preprocessing};
+use crate::config::{Config, Link, NodeConfig};
 use crate::error::CliError;
 use crate::identity::Identity;
 use crate::log::LogWriter;
@@ -120,12 +121,14 @@ pub fn distance_from_cause(code: &str) -> u8 {
 }
 
 /// Digest of everything besides program and roster that all parties of a session must have chosen alike.
-pub(crate) fn parameters_digest(preprocessing: Preprocessing) -> [u8; 32] {
-    let preprocessing = match preprocessing {
-        Preprocessing::Dealer => "dealer",
+pub(crate) fn parameters_digest(provider: Provider) -> [u8; 32] {
+    let extension = match provider {
+        Provider::Dealer => None,
+        Provider::Ot(extension) => Some(extension.name()),
     };
     let mut hash = Sha256::new();
-    for part in ["subrosa/parameters/1", "semi-honest", "additive/Z_2^64", preprocessing] {
+    let fixed = ["subrosa/parameters/1", "semi-honest", "additive/Z_2^64", provider.name()];
+    for part in fixed.into_iter().chain(extension) {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     }

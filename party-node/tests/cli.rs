@@ -34,7 +34,18 @@ impl Kept {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let kept = dir.path().join("kept");
-        let args = ["demo", "loan-scoring", "--parties", "2", "--rows", "40", "--json", "--keep"];
+        let args = [
+            "demo",
+            "loan-scoring",
+            "--preprocessing",
+            "dealer",
+            "--parties",
+            "2",
+            "--rows",
+            "40",
+            "--json",
+            "--keep",
+        ];
         let (code, report) = json(&subrosa(&[&args[..], &[kept.to_str().unwrap()]].concat()));
         assert_eq!(code, 0, "{report}");
         Self { dir }
@@ -84,13 +95,20 @@ fn error(output: &Output) -> (i32, String, String) {
 
 #[test]
 fn demo_prints_the_object_that_scripts_rely_on() {
-    for parties in ["2", "3", "5"] {
-        let (code, report) =
-            json(&subrosa(&["demo", "loan-scoring", "--parties", parties, "--rows", "60", "--json"]));
+    for (parties, more, by, helper, nodes) in [
+        ("2", &["--preprocessing", "dealer"][..], "dealer", "trusted dealer (sees no data", 3),
+        ("5", &["--preprocessing", "dealer"], "dealer", "trusted dealer (sees no data", 6),
+        ("2", &[], "ot", "no trusted dealer", 2),
+        ("3", &["--ot", "softspoken-8"], "ot", "no trusted dealer", 3),
+        ("3", &["--preprocessing", "ot"], "ot", "no trusted dealer", 3),
+    ] {
+        let args = [&["demo", "loan-scoring", "--parties", parties, "--rows", "60", "--json"], more].concat();
+        let (code, report) = json(&subrosa(&args));
         assert_eq!(code, 0, "{report}");
         assert_eq!(report["parties"].to_string(), parties);
-        assert_eq!((report["rows"].as_u64(), report["preprocessing"].as_str()), (Some(60), Some("dealer")));
-        assert!(report["security"].as_str().unwrap().starts_with("semi-honest"));
+        assert_eq!((report["rows"].as_u64(), report["preprocessing"].as_str()), (Some(60), Some(by)));
+        let security = report["security"].as_str().unwrap();
+        assert!(security.starts_with("semi-honest") && security.contains(helper), "{security}");
         for figure in ["auc", "ks", "max_abs_error", "seconds"] {
             assert!(report[figure].as_f64().is_some_and(|x| x > 0.0), "{figure} in {report}");
         }
@@ -99,7 +117,7 @@ fn demo_prints_the_object_that_scripts_rely_on() {
             assert!(report[figure].as_u64().is_some_and(|x| x > 0), "{figure} in {report}");
         }
         let logs = report["logs"].as_array().unwrap();
-        assert_eq!(logs.len().to_string(), (parties.parse::<usize>().unwrap() + 1).to_string());
+        assert_eq!(logs.len(), nodes);
         assert!(logs.iter().all(|l| l["party"].is_string()
             && l["path"].is_string()
             && l["size"].as_u64() > Some(2)
@@ -343,7 +361,18 @@ fn swapped_keys_stop_both() {
 fn other_programs_stop_both() {
     let (kept, other) = (Kept::new(), tempfile::tempdir().unwrap());
     let other = other.path().join("kept");
-    let args = ["demo", "loan-scoring", "--parties", "2", "--rows", "41", "--json", "--keep"];
+    let args = [
+        "demo",
+        "loan-scoring",
+        "--preprocessing",
+        "dealer",
+        "--parties",
+        "2",
+        "--rows",
+        "41",
+        "--json",
+        "--keep",
+    ];
     assert!(subrosa(&[&args[..], &[other.to_str().unwrap()]].concat()).status.success());
     for file in ["scorecard.sbr", "bureau.csv"] {
         std::fs::copy(other.join("bureau").join(file), kept.path("bureau").join(file)).unwrap();

@@ -51,6 +51,16 @@ impl Cost {
         self
     }
 
+    /// This cost so many times. Items that name masks name those of the first time.
+    #[must_use]
+    pub fn times(&self, count: usize) -> Self {
+        Self {
+            rounds: self.rounds * count as u64,
+            sent_bytes: PerParty::from_fn(self.sent_bytes.parties(), |p| self.sent_bytes[p] * count as u64),
+            items: self.items.repeat(count),
+        }
+    }
+
     /// Bytes that each party receives from the dealer: the corrections, all at party 0.
     #[must_use]
     pub fn dealer_bytes<R: Ring>(&self) -> PerParty<u64> {

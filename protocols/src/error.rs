@@ -72,6 +72,9 @@ pub enum PrepError {
     /// The dealer failed.
     #[error(transparent)]
     Channel(#[from] ChannelError),
+    /// An extension of oblivious transfers failed earlier, and has no base to go on from.
+    #[error("the oblivious transfers failed earlier: no more can be made")]
+    Spent,
     /// Party 0 was given no stream of corrections, without which its shares would be wrong.
     #[error("party 0 has no connection to receive the dealer's corrections from")]
     NoCorrections,

@@ -5,8 +5,12 @@
 //! own ([`lane::OtLane`]).
 
 pub mod base;
+pub mod choice;
 pub mod extension;
+pub mod ferret;
+mod ggm;
 pub mod lane;
+mod lpn;
 pub mod pads;
 pub mod softspoken;
 

@@ -11,12 +11,14 @@ pub mod demand;
 pub mod item;
 pub(crate) mod ledger;
 pub mod ot;
+pub mod provider;
 pub(crate) mod relation;
 
 pub use comparison::{Comparison, Question};
 pub use demand::{Demand, DemandError};
 pub use item::{Item, MaskPart};
 use mpc_core::share::Sharing;
+pub use provider::{CotExtension, Provider};
 
 use crate::correlation::{
     ComparisonBundle, DaBits, DotTriple, GivenTriple, MatmulTriple, ReusableMask, SquarePair, Triple,
@@ -54,6 +56,6 @@ pub trait Preprocessing<S: Sharing>: Send {
     /// # Errors
     /// [`PrepError`].
     fn prepare(&mut self, items: usize) -> Result<(), PrepError>;
-    /// Bytes received from the provider so far.
-    fn received_bytes(&self) -> u64;
+    /// Payload bytes so far that count as this party's offline bytes: received from a dealer, or sent to the other parties.
+    fn offline_bytes(&self) -> u64;
 }

@@ -115,10 +115,10 @@ impl<S: Sharing> Session<S> {
         self.sent_bytes
     }
 
-    /// Payload bytes received from the provider of correlated randomness so far.
+    /// Payload bytes for correlated randomness so far: received from a dealer, or sent to the other parties to make it.
     #[must_use]
     pub fn prep_bytes(&self) -> u64 {
-        self.prep.received_bytes()
+        self.prep.offline_bytes()
     }
 
     /// The provider of correlated randomness.

@@ -17,6 +17,7 @@ pub struct Cluster {
     program: &'static str,
     dir: TempDir,
     parties: Vec<String>,
+    has_dealer: bool,
 }
 
 impl Cluster {
@@ -24,15 +25,25 @@ impl Cluster {
     #[must_use]
     pub fn new(program: &'static str, parties: usize, rows: usize) -> Self {
         let (n, rows) = (parties.to_string(), rows.to_string());
-        let cluster = Self::of_demo(program, &["--parties", &n, "--rows", &rows]);
+        let args = ["--parties", &n, "--rows", &rows, "--preprocessing", "dealer"];
+        let cluster = Self::of_demo(program, &args);
         assert_eq!(cluster.parties.len(), parties);
+        cluster
+    }
+
+    /// As [`Self::new`], without a dealer: the parties make their correlated randomness.
+    #[must_use]
+    pub fn without_dealer(program: &'static str, parties: usize, rows: usize) -> Self {
+        let (n, rows) = (parties.to_string(), rows.to_string());
+        let cluster = Self::of_demo(program, &["--parties", &n, "--rows", &rows, "--preprocessing", "ot"]);
+        assert!(cluster.parties.len() == parties && !cluster.has_dealer);
         cluster
     }
 
     /// The same with the files in `data`, which stay where they are, for the demo's `--data`.
     #[must_use]
     pub fn of_files(program: &'static str, data: &Path) -> Self {
-        Self::of_demo(program, &["--data", data.to_str().unwrap()])
+        Self::of_demo(program, &["--data", data.to_str().unwrap(), "--preprocessing", "dealer"])
     }
 
     fn of_demo(program: &'static str, what: &[&str]) -> Self {
@@ -41,8 +52,10 @@ impl Cluster {
         let args = [&["demo", "loan-scoring", "--json", "--keep", root], what].concat();
         let report = run(program, &args).succeeded().json();
         let logs = report["logs"].as_array().unwrap();
-        let names = logs.iter().map(|l| l["party"].as_str().unwrap().to_owned());
-        let cluster = Self { program, parties: names.filter(|n| n != DEALER).collect(), dir };
+        let names: Vec<String> = logs.iter().map(|l| l["party"].as_str().unwrap().to_owned()).collect();
+        let has_dealer = names.iter().any(|n| n == DEALER);
+        let parties = names.into_iter().filter(|n| n != DEALER).collect();
+        let cluster = Self { program, parties, has_dealer, dir };
         for node in cluster.nodes() {
             for results in ["log", "log-openings", "log-witness"] {
                 let folder = cluster.path(&format!("{node}/{results}"));
@@ -63,10 +76,10 @@ impl Cluster {
         self.parties.iter().map(String::as_str).collect()
     }
 
-    /// Parties in order, then the dealer.
+    /// Parties in order, then the dealer if there is one.
     #[must_use]
     pub fn nodes(&self) -> Vec<&str> {
-        self.parties().into_iter().chain([DEALER]).collect()
+        self.parties().into_iter().chain(self.has_dealer.then_some(DEALER)).collect()
     }
 
     /// The folder of everything.

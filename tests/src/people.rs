@@ -76,7 +76,17 @@ impl People {
         keep: &Path,
     ) -> f64 {
         let [data, keep_text] = [data, keep].map(|p| p.to_str().unwrap());
-        let args = ["demo", "loan-scoring", "--json", "--data", data, "--keep", keep_text];
+        let args = [
+            "demo",
+            "loan-scoring",
+            "--json",
+            "--preprocessing",
+            "dealer",
+            "--data",
+            data,
+            "--keep",
+            keep_text,
+        ];
         let report = run(program, &args).succeeded().json();
         let counts = (report["parties"].as_u64(), report["rows"].as_u64());
         assert_eq!(counts, (Some(parties.len() as u64), Some(self.rows.len() as u64)));

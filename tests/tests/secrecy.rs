@@ -132,7 +132,8 @@ fn a_demo_on_own_files_keeps_each_partys_in_its_folder() {
     for format in [&["--json"][..], &[]] {
         let kept = tempfile::tempdir().unwrap();
         let folders = [data.path().to_str().unwrap(), kept.path().to_str().unwrap()];
-        let args = ["demo", "loan-scoring", "--data", folders[0], "--keep", folders[1]];
+        let args =
+            ["demo", "loan-scoring", "--preprocessing", "dealer", "--data", folders[0], "--keep", folders[1]];
         let said = run(SUBROSA, &[&args[..], format].concat()).succeeded();
         // The marked customer is among the first ten, whose scores the demo shows to people.
         assert_eq!(said.stdout.contains(MARKED_ID), format.is_empty());
@@ -179,7 +180,16 @@ fn files_are_made_for_their_owner_alone() {
     };
     let dir = tempfile::tempdir().unwrap();
     let kept = dir.path().join("kept");
-    finish(vec![open(&["demo", "loan-scoring", "--rows", "40", "--keep", kept.to_str().unwrap()])]);
+    finish(vec![open(&[
+        "demo",
+        "loan-scoring",
+        "--preprocessing",
+        "dealer",
+        "--rows",
+        "40",
+        "--keep",
+        kept.to_str().unwrap(),
+    ])]);
     let keys = dir.path().join("keys");
     finish(vec![open(&["keygen", keys.join("new.key").to_str().unwrap()])]);
     assert_eq!([mode(&keys.join("new.key")), mode(&keys.join("new.pub"))], [0o600, 0o644]);

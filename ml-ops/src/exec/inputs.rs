@@ -1,6 +1,7 @@
 //! A party's own inputs: checked and encoded before anything is sent.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use mpc_core::fixed::{FixedError, encode};
 use mpc_core::party::PartyId;
@@ -8,6 +9,7 @@ use mpc_core::ring::Z64;
 use mpc_core::tensor::Tensor;
 use ndarray::ArrayD;
 
+use super::RunError;
 use crate::op::NodeId;
 use crate::program::Program;
 use crate::shape::Shape;
@@ -103,22 +105,106 @@ impl InputError {
     }
 }
 
-/// One party's inputs on the ring, ready to be shared. Wiped on drop, as all tensors are; without `Debug`.
-pub struct EncodedInputs {
-    values: BTreeMap<NodeId, Tensor<Z64>>,
+/// Where the rows of an input are read from, a window at a time, where they are not all held in memory.
+pub trait RowSource: Send {
+    /// Rows `start..end`, encoded.
+    ///
+    /// # Errors
+    /// Whatever reading fails with.
+    fn rows(&mut self, rows: Range<usize>) -> std::io::Result<Tensor<Z64>>;
 }
 
-mpc_core::secret_types!(serde::Serialize; EncodedInputs);
+/// One party's inputs on the ring, ready to be shared. Wiped on drop, as all tensors are; without `Debug`.
+#[derive(Default)]
+pub struct EncodedInputs {
+    values: BTreeMap<NodeId, Encoded>,
+}
+
+enum Encoded {
+    Whole(Tensor<Z64>),
+    Rows(Box<dyn RowSource>),
+}
+
+mpc_core::secret_types!(serde::Serialize; EncodedInputs, Encoded);
 
 impl EncodedInputs {
-    /// The value of an input node, if this party owns it. It is taken out: every input is shared once.
-    pub(crate) fn take(&mut self, node: NodeId) -> Option<Tensor<Z64>> {
-        self.values.remove(&node)
+    /// Adds an input that is held as a whole.
+    pub fn insert(&mut self, node: NodeId, value: Tensor<Z64>) {
+        self.values.insert(node, Encoded::Whole(value));
     }
 
-    /// The encoded values in node order, for commitments.
-    pub fn iter(&self) -> impl Iterator<Item = (NodeId, &Tensor<Z64>)> {
-        self.values.iter().map(|(&node, t)| (node, t))
+    /// Adds an input of which a window of rows is read at a time.
+    pub fn insert_rows(&mut self, node: NodeId, rows: Box<dyn RowSource>) {
+        self.values.insert(node, Encoded::Rows(rows));
+    }
+
+    /// Calls `part` with an input's encoded values in order, at most a window of the program's rows at a time: for commitments.
+    ///
+    /// # Errors
+    /// What reading or `part` fails with.
+    pub fn read<E: From<std::io::Error>>(
+        &mut self,
+        program: &Program,
+        node: NodeId,
+        mut part: impl FnMut(&Tensor<Z64>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self.values.get_mut(&node) {
+            None => Ok(()),
+            Some(Encoded::Whole(value)) => part(value),
+            Some(Encoded::Rows(source)) => {
+                let rows = program.fact(node).shape.dims()[0];
+                let window = program.window_rows().unwrap_or(rows).clamp(1, rows.max(1));
+                (0..rows)
+                    .step_by(window)
+                    .try_for_each(|first| part(&source.rows(first..rows.min(first + window))?))
+            }
+        }
+    }
+
+    /// The values of this party's inputs for the rows of a window; all of them for a program of one window, which takes them out.
+    pub(super) fn of_window(
+        &mut self,
+        program: &Program,
+        rows: Option<Range<usize>>,
+    ) -> Result<BTreeMap<NodeId, Tensor<Z64>>, RunError> {
+        let Some(rows) = rows else {
+            let all = std::mem::take(&mut self.values);
+            return all.into_iter().map(|(node, value)| Ok((node, value.whole(program, node)?))).collect();
+        };
+        let part = |(&node, value): (&NodeId, &mut Encoded)| {
+            let value = match value {
+                Encoded::Whole(t) if program.has_rows(node) => t.slice(0, rows.start, rows.end),
+                Encoded::Whole(t) => t.clone(),
+                Encoded::Rows(source) => source.read(program, node, rows.clone())?,
+            };
+            Ok((node, value))
+        };
+        self.values.iter_mut().map(part).collect()
+    }
+}
+
+impl Encoded {
+    fn whole(self, program: &Program, node: NodeId) -> Result<Tensor<Z64>, RunError> {
+        match self {
+            Self::Whole(value) => Ok(value),
+            Self::Rows(mut source) => source.read(program, node, 0..program.fact(node).shape.dims()[0]),
+        }
+    }
+}
+
+impl dyn RowSource {
+    /// Reads rows of the input that `node` is and checks their shape.
+    fn read(&mut self, program: &Program, node: NodeId, rows: Range<usize>) -> Result<Tensor<Z64>, RunError> {
+        let expected = program.fact(node).shape.with_axis(0, rows.len());
+        let failed = |what: String| {
+            let name = program.inputs().find(|i| i.node == node).map_or("", |i| i.name).to_owned();
+            RunError::Rows { name, first: rows.start, what }
+        };
+        let value = self.rows(rows.clone()).map_err(|e| failed(e.to_string()))?;
+        if value.shape() != expected.dims() {
+            return Err(failed(format!("expected shape {expected}, got {:?}", value.shape())));
+        }
+        Ok(value)
     }
 }
 
@@ -138,7 +224,7 @@ pub fn encode_inputs(
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         return Err(InputError::Unknown { name: name.clone(), party: me.index(), known });
     }
-    let mut encoded = EncodedInputs { values: BTreeMap::new() };
+    let mut encoded = EncodedInputs::default();
     for spec in own {
         let name = || spec.name.to_owned();
         let value = inputs.get(spec.name).ok_or_else(|| InputError::Missing { name: name() })?;
@@ -149,7 +235,7 @@ pub fn encode_inputs(
         let scale = program.fact(spec.node).scale;
         let tensor = encode(value, scale, spec.max_abs)
             .map_err(|e| InputError::encoding(spec.name, spec.shape.dims(), e))?;
-        encoded.values.insert(spec.node, tensor);
+        encoded.insert(spec.node, tensor);
     }
     Ok(encoded)
 }

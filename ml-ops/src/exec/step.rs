@@ -1,5 +1,7 @@
 //! One node on shares. The interactive calls are those of `lower`, in the same order.
 
+use std::collections::BTreeMap;
+
 use mpc_core::party::PartyId;
 use mpc_core::ring::{Ring, Z64};
 use mpc_core::tensor::Tensor;
@@ -9,8 +11,8 @@ use protocols::session::Session;
 use protocols::tree::TreeChoice;
 use protocols::{convert, mul, order, relu, sigmoid, sort, tournament, truncate};
 
+use super::Shareable;
 use super::product::Masked;
-use super::{EncodedInputs, Shareable};
 use crate::lower::Lowered;
 use crate::op::{Extreme, NodeId, Op};
 use crate::program::Program;
@@ -118,7 +120,7 @@ fn moved_back(rank: usize, axis: usize) -> Vec<usize> {
 /// What a run keeps beside the values of nodes.
 pub(super) struct Kept<'a, S: Shareable> {
     /// Own inputs that are still to come.
-    pub(super) inputs: &'a mut EncodedInputs,
+    pub(super) inputs: &'a mut BTreeMap<NodeId, Tensor<Z64>>,
     /// Matrices that are opened once.
     pub(super) masked: &'a mut Masked<S>,
 }
@@ -168,7 +170,8 @@ pub(super) fn evaluate<S: Shareable>(
         |v: Value<S>, cx: &mut Session<S>| v.truncate(program.factor(node).first, (rounding, tree), cx);
     let value = match op {
         Op::Input { owner, .. } => {
-            let own = kept.inputs.take(node);
+            // Taken out: every input is shared once in a window.
+            let own = kept.inputs.remove(&node);
             Value::Secret(S::input(cx, PartyId::new(*owner), shape, own.as_ref())?)
         }
         Op::Constant { values, .. } => Value::Public(values.clone()),

@@ -24,6 +24,9 @@ pub fn features(party: &str) -> String {
     format!("{party}.features")
 }
 
+/// Rows that are computed at a time.
+pub const WINDOW_ROWS: u32 = 1 << 16;
+
 /// A party that brings columns.
 #[derive(Copy, Clone, PartialEq, Debug)]
 pub struct Member<'a> {
@@ -35,7 +38,7 @@ pub struct Member<'a> {
     pub max_abs: f64,
 }
 
-/// probability = σ(features · weights + bias) for every row. Three interactive operations: 1 opening and 1 truncation
+/// probability = σ(features · weights + bias) for every row, [`WINDOW_ROWS`] rows at a time. Three interactive operations: 1 opening and 1 truncation
 /// for the product, then the sigmoid.
 ///
 /// # Errors
@@ -61,6 +64,7 @@ pub fn scorecard(
 ) -> Result<Program, ProgramError> {
     let names: Vec<&str> = members.iter().map(|m| m.name).collect();
     let mut p = Program::builder(name, frac, &names);
+    p.window_rows(WINDOW_ROWS);
     let mut parts = vec![];
     for (i, m) in members.iter().enumerate().filter(|(_, m)| m.columns > 0) {
         parts.push(p.input(&features(m.name), Owner(i), [rows, m.columns], m.max_abs)?);

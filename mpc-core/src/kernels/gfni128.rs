@@ -95,37 +95,47 @@ fn scatter(groups: &Groups, out: &mut [u128; TILE]) {
         });
         let r = turn_16(turn_16(turn_16(turn_16(r))));
         // Part p of register i is the block of column 128·p + 16·s + i.
-        for i in (0..16).step_by(4) {
-            let quad = transpose_parts([r[i], r[i + 1], r[i + 2], r[i + 3]]);
-            for (p, blocks) in quad.into_iter().enumerate() {
-                let place = &mut out[128 * p + 16 * s + i..][..4];
-                // SAFETY: `place` has 64 bytes; the store is unaligned.
-                unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), blocks) };
-            }
-        }
+        let [r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12, r13, r14, r15] = r;
+        write_four(out, 16 * s, [r0, r1, r2, r3]);
+        write_four(out, 16 * s + 4, [r4, r5, r6, r7]);
+        write_four(out, 16 * s + 8, [r8, r9, r10, r11]);
+        write_four(out, 16 * s + 12, [r12, r13, r14, r15]);
     }
 }
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn turn_8(r: [__m512i; 8]) -> [__m512i; 8] {
-    let mut out = r;
-    for i in 0..4 {
-        out[2 * i] = _mm512_unpacklo_epi8(r[i], r[i + 4]);
-        out[2 * i + 1] = _mm512_unpackhi_epi8(r[i], r[i + 4]);
+#[target_feature(enable = "avx512f")]
+fn write_four(out: &mut [u128; TILE], first: usize, registers: [__m512i; 4]) {
+    for (p, blocks) in transpose_parts(registers).into_iter().enumerate() {
+        let place = &mut out[128 * p + first..][..4];
+        // SAFETY: `place` has 64 bytes; the store is unaligned.
+        unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), blocks) };
     }
-    out
+}
+
+/// Interleaves the bytes of two registers.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn interleave(a: __m512i, b: __m512i) -> [__m512i; 2] {
+    [_mm512_unpacklo_epi8(a, b), _mm512_unpackhi_epi8(a, b)]
+}
+
+// Written out: arrays in loops would live in memory.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn turn_8([a0, a1, a2, a3, b0, b1, b2, b3]: [__m512i; 8]) -> [__m512i; 8] {
+    let ([r0, r1], [r2, r3]) = (interleave(a0, b0), interleave(a1, b1));
+    let ([r4, r5], [r6, r7]) = (interleave(a2, b2), interleave(a3, b3));
+    [r0, r1, r2, r3, r4, r5, r6, r7]
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn turn_16(r: [__m512i; 16]) -> [__m512i; 16] {
-    let mut out = r;
-    for i in 0..8 {
-        out[2 * i] = _mm512_unpacklo_epi8(r[i], r[i + 8]);
-        out[2 * i + 1] = _mm512_unpackhi_epi8(r[i], r[i + 8]);
-    }
-    out
+    let [a0, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3, b4, b5, b6, b7] = r;
+    let [r0, r1, r2, r3, r4, r5, r6, r7] = turn_8([a0, a1, a2, a3, b0, b1, b2, b3]);
+    let [r8, r9, r10, r11, r12, r13, r14, r15] = turn_8([a4, a5, a6, a7, b4, b5, b6, b7]);
+    [r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12, r13, r14, r15]
 }
 
 /// Transposes a 4×4 matrix of 128-bit parts.

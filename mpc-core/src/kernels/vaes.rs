@@ -24,6 +24,11 @@ impl Vaes {
         any.then_some(Self { wide })
     }
 
+    /// Whether there are 512-bit registers.
+    pub(super) const fn is_wide(self) -> bool {
+        self.wide
+    }
+
     /// Without 512-bit registers, to test that path.
     #[cfg(test)]
     pub(super) const fn narrow(self) -> Self {

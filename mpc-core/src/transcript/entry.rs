@@ -131,6 +131,24 @@ impl Commitment {
     /// outside the log, and is shown together with the value to whoever is to check it with [`Commitment::opens`].
     #[must_use]
     pub fn new(session: SessionId, kind: CommitmentKind, name: &str, blind: &[u8; 32], value: &[u8]) -> Self {
+        let whole = Self::over(session, kind, name, blind, |part| {
+            part(value);
+            Ok::<_, std::convert::Infallible>(())
+        });
+        whole.unwrap_or_else(|never| match never {})
+    }
+
+    /// As [`Commitment::new`], for a value that is given in parts: `value` passes them on in order.
+    ///
+    /// # Errors
+    /// What `value` fails with.
+    pub fn over<E>(
+        session: SessionId,
+        kind: CommitmentKind,
+        name: &str,
+        blind: &[u8; 32],
+        value: impl FnOnce(&mut dyn FnMut(&[u8])) -> Result<(), E>,
+    ) -> Result<Self, E> {
         let mut head = Encoder::new();
         head.str(COMMITMENT_DOMAIN);
         head.array(&session.0);
@@ -138,8 +156,9 @@ impl Commitment {
         head.str(name);
         head.array(blind);
         // All before the value is fixed in length or carries its length, so no two inputs are hashed alike.
-        let blinded = Sha256::new().chain_update(head.finish()).chain_update(value).finalize().into();
-        Self { session, kind, name: name.to_owned(), blinded }
+        let mut hash = Sha256::new_with_prefix(head.finish());
+        value(&mut |part| hash.update(part))?;
+        Ok(Self { session, kind, name: name.to_owned(), blinded: hash.finalize().into() })
     }
 
     /// Whether `blind` and `value` open this commitment.

@@ -14,6 +14,8 @@ use mpc_core::tag::SessionId;
 use mpc_core::transcript::{
     Close, CorrectionRecorder, Entry, LogKey, Member as LogMember, Outcome, SessionOpen,
 };
+use protocols::error::PrepError;
+use protocols::prep::Provider;
 use serde::{Deserialize, Serialize};
 
 use super::link::{self, LinkFigures};
@@ -22,7 +24,7 @@ use super::spec::{DEALER, Spec};
 use super::workload::{Values, Workload, max_abs_error};
 use crate::error::CliError;
 use crate::identity::Identity;
-use crate::job::wiring::{Recorders, Secrets};
+use crate::job::wiring::{Randomness, Recorders, Secrets};
 use crate::job::{link_profile, serve};
 use crate::log::{LogHandle, LogWriter};
 use crate::net::{
@@ -40,7 +42,9 @@ const BARRIER: Duration = Duration::from_secs(600);
 pub(super) struct Measured {
     pub(super) offline_ms: f64,
     pub(super) online_ms: f64,
+    pub(super) is_party: bool,
     pub(super) rounds: u64,
+    pub(super) offline_rounds: u64,
     /// Payload bytes sent.
     pub(super) online_bytes: u64,
     /// Payload bytes of corrections received.
@@ -111,16 +115,25 @@ impl Node<'_> {
             .filter(|i| i.owner == me)
             .filter_map(|i| Some((i.name.to_owned(), inputs.get(i.name)?.clone())))
             .collect();
-        let encoded = encode_inputs(program, me, &own).map_err(|e| CliError::outcome("internal", e))?;
+        let mut encoded = encode_inputs(program, me, &own).map_err(|e| CliError::outcome("internal", e))?;
+        let mut vector = None;
+        if let Some(input) = program.inputs().find(|i| i.owner == me && task.raw) {
+            let copy = encoded.read(program, input.node, |values| {
+                vector = Some(values.clone());
+                Ok::<_, std::io::Error>(())
+            });
+            copy.map_err(|e| CliError::outcome("internal", e))?;
+        }
         let demand = match task.workload {
-            Workload::Link => raw::demand(1),
+            Workload::Link | Workload::Cots => raw::demand(1),
+            Workload::Triples => raw::demand(task.n),
             _ if task.raw => raw::demand(task.n),
             _ => program.demand(),
         };
 
         let listener = Listener::bind(self.address()?).map_err(net_failed)?.behind(self.spec.net.shape);
         let mut options = ConnectOptions::new(me, self.parties().to_vec());
-        options.dealer = Some(self.members[task.parties].clone());
+        options.dealer = self.members.get(task.parties).cloned();
         options.link = link_profile(self.spec.net.link);
         options.program_digest = program.digest();
         options.demand = demand.encode();
@@ -130,32 +143,53 @@ impl Node<'_> {
         let nonces = connected.nonces.clone().into_vec();
         let Connected { session_id: id, keys, channel, dealer, handle, .. } = connected;
         self.open(id, Peer::Party(me), program.digest(), nonces)?;
-        let dealer = dealer.ok_or_else(|| CliError::outcome("internal", "a bench has a dealer"))?;
         if task.workload == Workload::Link {
             return self.link(channel, &handle, id);
         }
-        let mut secrets = Secrets { id, keys, dealer };
-        let recorders = Recorders::new(me, channel, &mut secrets, &self.log);
-        let mut session = recorders.session(me, &secrets, demand);
-        drop(secrets);
-
-        let mut measured = Measured::default();
-        let began = Instant::now();
-        session.prep().prepare(usize::MAX).map_err(|e| CliError::outcome("preprocessing", e))?;
-        barrier(&handle)?;
-        measured.offline_ms = milliseconds(began);
-        let began = Instant::now();
-        let result = if task.raw {
-            raw::run(&mut session, task.n, encoded).map_err(|e| CliError::outcome("protocol_failed", e))?
-        } else {
-            let run = run_encoded(&mut session, program, encoded, &mut |_| ());
-            run.map_err(|e| CliError::outcome("run_failed", e))?.outputs
+        let randomness = match (task.offline.provider(program, self.spec.net), dealer) {
+            (Provider::Ot(extension), _) => Randomness::ot(extension)?,
+            (Provider::Dealer, Some(dealer)) => Randomness::Dealer(dealer),
+            (Provider::Dealer, None) => {
+                return Err(CliError::outcome("internal", "the session has no dealer"));
+            }
         };
-        measured.online_ms = milliseconds(began);
-        measured.rounds = session.rounds();
-        measured.online_bytes = session.sent_bytes();
-        measured.offline_bytes = session.prep_bytes();
-        if self.index == 0 {
+        let mut secrets = Secrets { id, keys, randomness };
+        let recorders = Recorders::new(me, channel, &mut secrets, &self.log);
+        let mut measured = Measured { is_party: true, ..Measured::default() };
+        let failed = |e: PrepError| CliError::outcome("preprocessing", e);
+        let result = if let (Workload::Cots, Randomness::Ot(extension, seed)) =
+            (task.workload, &secrets.randomness)
+        {
+            let began = Instant::now();
+            let made = raw::cots(recorders.channel(), id, (*extension, seed), task.n).map_err(failed)?;
+            barrier(&handle)?;
+            measured.offline_ms = milliseconds(began);
+            (measured.offline_rounds, measured.offline_bytes) = made;
+            Values::new()
+        } else {
+            let mut session = recorders.session(me, &secrets, demand);
+            let began = Instant::now();
+            session.prep().prepare(usize::MAX).map_err(failed)?;
+            barrier(&handle)?;
+            measured.offline_ms = milliseconds(began);
+            measured.offline_rounds = recorders.rounds();
+            let began = Instant::now();
+            let result = if task.raw {
+                raw::run(&mut session, task.n, vector).map_err(|e| CliError::outcome("protocol_failed", e))?
+            } else if task.workload.computes() {
+                let run = run_encoded(&mut session, program, encoded, &mut |_| ());
+                run.map_err(|e| CliError::outcome("run_failed", e))?.outputs
+            } else {
+                Values::new()
+            };
+            measured.online_ms = milliseconds(began);
+            measured.rounds = session.rounds();
+            measured.online_bytes = session.sent_bytes();
+            measured.offline_bytes = session.prep_bytes();
+            result
+        };
+        drop(secrets);
+        if self.index == 0 && task.workload.computes() {
             let expected = task.expected(program, &inputs).map_err(|e| CliError::outcome("internal", e))?;
             measured.max_abs_error = Some(max_abs_error(&result, &expected));
         }
@@ -184,7 +218,7 @@ impl Node<'_> {
         handle.leave();
         self.close(session, 0, 0)?;
         let (link, wire_bytes) = (Some(link), sent + received);
-        Ok(Measured { online_ms, rounds: 1, wire_bytes, link, ..Measured::default() })
+        Ok(Measured { is_party: true, online_ms, rounds: 1, wire_bytes, link, ..Measured::default() })
     }
 
     fn dealer(&self) -> Result<Vec<Measured>, CliError> {

@@ -1,20 +1,46 @@
-//! Products in the plain ring, without a program: what `--raw` measures.
+//! What is measured without a program: products in the plain ring (`--raw`), and correlated OTs.
 
 use std::collections::BTreeMap;
 
-use ml_ops::EncodedInputs;
+use mpc_core::channel::Channel;
 use mpc_core::fixed::{FracBits, decode};
-use mpc_core::party::PartyId;
+use mpc_core::party::{PartyId, PerParty};
+use mpc_core::prg::Seed;
 use mpc_core::ring::Z64;
 use mpc_core::share::Additive;
-use protocols::error::ProtocolError;
+use mpc_core::tag::SessionId;
+use mpc_core::tensor::Tensor;
+use protocols::error::{PrepError, ProtocolError};
 use protocols::input::input;
 use protocols::mul::mul;
+use protocols::ot::extension::CotCount;
+use protocols::ot::lane::OtLane;
 use protocols::output::output;
-use protocols::prep::{Demand, Item};
+use protocols::prep::{CotExtension, Demand, Item};
 use protocols::session::Session;
 
 use super::workload::Values;
+
+/// Makes `n` COTs in either direction with every other party, and uses none. Gives the payload bytes that this party sent.
+pub(super) fn cots(
+    channel: Box<dyn Channel>,
+    session: SessionId,
+    (extension, seed): (CotExtension, &Seed),
+    n: usize,
+) -> Result<(u64, u64), PrepError> {
+    let (me, parties) = (channel.me(), channel.parties());
+    let mut lane = OtLane::new(channel, session);
+    let mut made = extension.build(&session, seed);
+    for start in (0..n).step_by(COTS_AT_A_TIME) {
+        let count = COTS_AT_A_TIME.min(n - start);
+        let count = CotCount { sent: count, received: count };
+        drop(made.extend(&mut lane, &PerParty::from_fn(parties, |p| (p != me).then_some(count)))?);
+    }
+    Ok((lane.rounds(), lane.sent_bytes().iter().map(|(_, bytes)| bytes).sum()))
+}
+
+/// As items do.
+const COTS_AT_A_TIME: usize = 1 << 17;
 
 /// Correlated randomness for `n` products.
 pub(super) fn demand(n: usize) -> Demand {
@@ -25,9 +51,8 @@ pub(super) fn demand(n: usize) -> Demand {
 pub(super) fn run(
     cx: &mut Session<Additive<Z64>>,
     n: usize,
-    own: EncodedInputs,
+    own: Option<Tensor<Z64>>,
 ) -> Result<Values, ProtocolError> {
-    let own = own.iter().next().map(|(_, values)| values.clone());
     let me = cx.me().index();
     let mut share = |owner: usize| {
         let value = own.as_ref().filter(|_| me == owner);

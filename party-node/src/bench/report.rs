@@ -18,6 +18,8 @@ pub struct BenchReport {
     pub parties: usize,
     /// Where correlated randomness came from.
     pub preprocessing: &'static str,
+    /// How correlated oblivious transfers were made, if they were.
+    pub cot_extension: Option<&'static str>,
     /// Security model.
     pub security: &'static str,
     /// Kind of network.
@@ -43,9 +45,12 @@ pub struct Figures {
     pub total_ms: f64,
     /// Exchanges.
     pub rounds: u64,
+    /// Exchanges for correlated randomness.
+    pub offline_rounds: u64,
     /// Payload bytes sent by the party that sends most.
     pub online_bytes_per_party: u64,
-    /// Payload bytes of corrections at the party that receives most.
+    /// Payload bytes of corrections at the party that receives most, or of messages for correlated randomness at the party that
+    /// sends most.
     pub offline_bytes_per_party: u64,
     /// Bytes on the wire at the party with most, both directions, framing and encryption included.
     pub wire_bytes: u64,
@@ -65,7 +70,7 @@ impl Figures {
         let most = |f: fn(&super::node::Measured) -> u64| each().map(f).max().unwrap_or(0);
         let slowest = |f: fn(&super::node::Measured) -> f64| each().map(f).fold(0.0, f64::max);
         // The dealer's own time ends with the session, so the parties say when the randomness is there.
-        let parties = || each().filter(|m| m.rounds > 0);
+        let parties = || each().filter(|m| m.is_party);
         let offline_ms = parties().map(|m| m.offline_ms).fold(0.0, f64::max);
         let online_ms = slowest(|m| m.online_ms);
         Self {
@@ -73,6 +78,7 @@ impl Figures {
             offline_ms,
             total_ms: online_ms + offline_ms,
             rounds: most(|m| m.rounds),
+            offline_rounds: most(|m| m.offline_rounds),
             online_bytes_per_party: most(|m| m.online_bytes),
             offline_bytes_per_party: most(|m| m.offline_bytes),
             wire_bytes: most(|m| m.wire_bytes),
@@ -100,6 +106,7 @@ impl Figures {
             offline_ms: float(|f| f.offline_ms),
             total_ms: float(|f| f.total_ms),
             rounds: whole(|f| f.rounds),
+            offline_rounds: whole(|f| f.offline_rounds),
             online_bytes_per_party: whole(|f| f.online_bytes_per_party),
             offline_bytes_per_party: whole(|f| f.offline_bytes_per_party),
             wire_bytes: whole(|f| f.wire_bytes),
@@ -125,7 +132,12 @@ impl BenchReport {
     pub fn render(&self) -> String {
         let mut out = format!(
             "{} {}: {} parties, {} preprocessing, {}, {}\n",
-            self.workload, self.shape, self.parties, self.preprocessing, self.security, self.net
+            self.workload,
+            self.shape,
+            self.parties,
+            self.cot_extension.unwrap_or(self.preprocessing),
+            self.security,
+            self.net
         );
         let mut table = Table::new(&[
             "",

@@ -24,7 +24,7 @@ pub(super) struct Spec {
     /// Of the inputs of every repetition.
     pub(super) seed: [u8; 32],
     pub(super) net: Net,
-    /// Name, address and public key of the parties, then of the dealer.
+    /// Name, address and public key of the parties, then of the dealer if there is one.
     pub(super) nodes: Vec<(String, String, String)>,
 }
 
@@ -50,7 +50,7 @@ impl Spec {
         dir.join(format!("{name}-log"))
     }
 
-    /// All nodes as the network knows them, the dealer last.
+    /// All nodes as the network knows them, a dealer last.
     pub(super) fn members(&self) -> Result<Vec<Member>, CliError> {
         let member = |(name, address, key): &(String, String, String)| {
             let key: PublicKey = key.parse().map_err(crate::cli::from_identity)?;

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use ml_ops::models::scorecard::{Member, scorecard};
 use ml_ops::reference;
-use ml_ops::{Owner, Program, ProgramBuilder, ProgramError};
+use ml_ops::{Owner, Program, ProgramBuilder, ProgramError, Trees};
 use mpc_core::fixed::FracBits;
 use ndarray::ArrayD;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
+
+use crate::config::Offline;
 
 /// Inputs or outputs by name.
 pub type Values = BTreeMap<String, ArrayD<f64>>;
@@ -32,6 +34,10 @@ pub enum Workload {
     LrInfer,
     /// A 784-128-128-10 network with ReLU and secret weights.
     Mlp,
+    /// No computation: multiplication triples alone.
+    Triples,
+    /// No computation: correlated oblivious transfers alone, as many in either direction between any two parties.
+    Cots,
     /// No computation: rounds of 64 bytes, then of `n` bytes, between all parties.
     Link,
 }
@@ -49,6 +55,8 @@ pub struct Task {
     pub raw: bool,
     /// Computing parties.
     pub parties: usize,
+    /// Who makes correlated randomness.
+    pub offline: Offline,
 }
 
 /// Magnitude of inputs.
@@ -57,6 +65,12 @@ const MAX: f64 = 8.0;
 const LAYERS: [usize; 4] = [784, 128, 128, 10];
 
 impl Workload {
+    /// Whether a program is computed.
+    #[must_use]
+    pub const fn computes(self) -> bool {
+        !matches!(self, Self::Link | Self::Triples | Self::Cots)
+    }
+
     /// The size where none is given.
     #[must_use]
     pub const fn default_n(self) -> usize {
@@ -67,6 +81,8 @@ impl Workload {
             Self::LrInfer => 10_000,
             Self::Mlp => 128,
             Self::Link => 8 << 20,
+            Self::Triples => 1_000_000,
+            Self::Cots => 20_000_000,
         }
     }
 
@@ -82,6 +98,8 @@ impl Workload {
             Self::LrInfer => "lr-infer",
             Self::Mlp => "mlp",
             Self::Link => "link",
+            Self::Triples => "triples",
+            Self::Cots => "cots",
         }
     }
 }
@@ -112,6 +130,10 @@ impl Task {
     /// # Errors
     /// [`ProgramError`] for sizes that make none.
     pub fn program(&self) -> Result<Program, ProgramError> {
+        self.computation()?.with_trees(Trees::Fixed(self.offline.tree()))
+    }
+
+    fn computation(&self) -> Result<Program, ProgramError> {
         let names = self.names();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let n = self.n;
@@ -145,7 +167,7 @@ impl Task {
                 p.matmul(x, y)?
             }
             // The parties agree on some program, though they run none.
-            Workload::Link => p.input("x", Owner(0), [1], MAX)?,
+            Workload::Link | Workload::Triples | Workload::Cots => p.input("x", Owner(0), [1], MAX)?,
             Workload::Mlp | Workload::LrInfer => network(&mut p, n)?,
         };
         p.output("result", result, &[0])?;

@@ -1,6 +1,7 @@
 //! `subrosa demo loan-scoring`.
 
 use super::DemoArgs;
+use crate::config::Offline;
 use crate::demo::{self, Subject};
 use crate::error::CliError;
 use crate::output::Format;
@@ -18,7 +19,8 @@ pub(super) fn loan_scoring(args: DemoArgs, format: Format) -> Result<(), CliErro
         },
     };
     let mut progress = progress::for_stderr();
-    let done = demo::run(&subject, args.net, args.keep.as_deref(), &mut |step| progress.phase(step));
+    let offline = args.offline.or(Offline::OT)?;
+    let done = demo::run(&subject, offline, args.net, args.keep.as_deref(), &mut |step| progress.phase(step));
     progress.end();
     let done = done?;
     format.print(&done.report, || done.report.render(&done.scenario, &done.applicants))

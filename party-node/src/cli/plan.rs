@@ -5,7 +5,9 @@ use std::path::Path;
 
 use ml_ops::{Estimate, Plan};
 
-use crate::config::Config;
+use protocols::prep::Provider;
+
+use crate::config::{Config, Link, Net, Offline, OfflineArgs};
 use crate::error::CliError;
 use crate::job::inputs::{load_program, read_program};
 use crate::job::report::security_line;
@@ -15,24 +17,31 @@ pub(super) fn run(
     program: Option<&Path>,
     config: Option<&Path>,
     text: bool,
+    (args, net): (OfflineArgs, Option<Net>),
     format: Format,
 ) -> Result<(), CliError> {
-    let program = match (program, config) {
-        (Some(path), _) => read_program(path)?,
-        (None, Some(path)) => load_program(&Config::load(path)?)?,
+    let (program, otherwise, its_net) = match (program, config) {
+        (Some(path), _) => (read_program(path)?, Offline::DEALER, Net::from(Link::Loopback)),
+        (None, Some(path)) => {
+            let config = Config::load(path)?;
+            (load_program(&config)?, config.offline, config.node.net)
+        }
         (None, None) => return Err(CliError::setup("usage", "expected a program file or --config FILE")),
     };
-    let plan = program.plan();
+    let provider = args.or(otherwise)?.provider(&program, net.unwrap_or(its_net));
+    let plan = program.plan_for(provider);
     format.print(&plan, || {
         let listing = if text { format!("{program}\n") } else { String::new() };
-        listing + &render(&plan)
+        listing + &render(&plan, provider)
     })
 }
 
+/// More than this, and a plan without a dealer warns.
+const MANY_OFFLINE_BYTES: u64 = 2_000_000_000;
 /// Above this id stand the steps at a program's end, which are no nodes of it.
 const FIRST_RESERVED_ID: u32 = 0xffff_fff0;
 
-fn render(plan: &Plan) -> String {
+fn render(plan: &Plan, provider: Provider) -> String {
     let mut out = format!("`{}` for {} parties, digest {}\n\n", plan.program, plan.parties, plan.digest);
     let mut table =
         Table::new(&[">node", "op", ">rounds", ">online bytes", ">offline bytes", "correlated randomness"]);
@@ -57,6 +66,18 @@ fn render(plan: &Plan) -> String {
         count(plan.offline_bytes_per_party),
     ]);
     out.push_str(&table.render(2));
+    if let Some(extension) = plan.cot_extension {
+        let (cots, rounds) = (count(plan.cots_per_party), plan.offline_rounds);
+        let _infallible = write!(
+            out,
+            "\n  offline, by oblivious transfer: {cots} transfers per party by {extension}, {rounds} rounds"
+        );
+        if plan.offline_bytes_per_party > MANY_OFFLINE_BYTES {
+            let _infallible =
+                write!(out, "\n  that is much: products of large matrices are dear without a dealer");
+        }
+        out.push('\n');
+    }
     let time =
         |e: Estimate| format!("{:.2} s online, {:.2} s offline", e.online_ms / 1e3, e.offline_ms / 1e3);
     let _infallible = write!(
@@ -67,7 +88,7 @@ fn render(plan: &Plan) -> String {
         time(plan.estimates.loopback),
         time(plan.estimates.lan),
         time(plan.estimates.wan),
-        security_line(plan.parties)
+        security_line(plan.parties, provider)
     );
     out
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::offline::{Extension, Preprocessing};
 use super::one_hot::OneHotEntry;
 
 /// A computing party's file.
@@ -80,14 +81,6 @@ impl Link {
     }
 }
 
-/// Where correlated randomness comes from.
-#[derive(Deserialize, serde::Serialize, Copy, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum Preprocessing {
-    /// A helper node that sees no data and must collude with nobody.
-    Dealer,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Log {
@@ -98,7 +91,8 @@ pub(super) struct Log {
 #[serde(deny_unknown_fields)]
 pub(super) struct Job {
     pub(super) program: String,
-    pub(super) preprocessing: Preprocessing,
+    pub(super) preprocessing: Spanned<Preprocessing>,
+    pub(super) ot: Option<Spanned<Extension>>,
 }
 
 /// One of the program's inputs that this party owns. Which fields belong together depends on `kind`, and is checked

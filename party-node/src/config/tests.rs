@@ -104,7 +104,7 @@ fn a_valid_configuration_is_read_whole() {
     assert_eq!((config.node.connect_timeout_ms, config.node.receive_timeout_ms), (5_000, 30_000));
     assert_eq!(config.node.net, Link::Loopback.into());
     assert_eq!(config.node.roster.names(), ["bank", "bureau"]);
-    assert_eq!(config.dealer.name, "dealer");
+    assert_eq!(config.dealer.unwrap().name, "dealer");
     let Some(InputSource::Table(table)) = config.inputs.get("bank.features") else { panic!("no table") };
     assert_eq!(table.columns, ["income", "debt"]);
     assert_eq!(table.missing, crate::data::Missing::Mean);

@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 
 use ml_ops::models::scorecard::{self, PROBABILITY, features};
+use protocols::prep::CotExtension;
 
 use super::layout::{DEALER, Surroundings};
 use super::scenario::{BIAS, Member, Scenario};
+use crate::config::Preprocessing;
 use crate::data::{Missing, OutcomeCoding, Standardise};
 
 /// The configuration of the party at `index`.
@@ -19,18 +21,24 @@ pub(super) fn party_config(scenario: &Scenario, index: usize, around: &Surroundi
     out.push_str(&node_head(&member.name, index, around));
     roster(&mut out, scenario, around, true);
     let dealer = scenario.parties.len();
+    let preprocessing = match around.offline.preprocessing {
+        Preprocessing::Dealer => {
+            let (address, pin) = (quoted(&around.addresses[dealer]), &around.pins[dealer]);
+            let _infallible = write!(out, "[dealer]\nname = \"{DEALER}\"\naddress = {address}\n{pin}\n\n");
+            "dealer"
+        }
+        Preprocessing::Ot => "ot",
+    };
     let _infallible = write!(
         out,
-        "[dealer]\nname = \"{DEALER}\"\naddress = {}\n{}\n\n",
-        quoted(&around.addresses[dealer]),
-        around.pins[dealer]
-    );
-    let _infallible = write!(
-        out,
-        "[log]\ndir = {}\n\n[job]\nprogram = {}\npreprocessing = \"dealer\"\n\n",
+        "[log]\ndir = {}\n\n[job]\nprogram = {}\npreprocessing = \"{preprocessing}\"\n",
         quoted(&around.arrangement.log(&member.name)),
         quoted(around.arrangement.program())
     );
+    if let Some(extension) = around.offline.ot {
+        let _infallible = writeln!(out, "ot = \"{}\"", CotExtension::from(extension).name());
+    }
+    out.push('\n');
     table_input(&mut out, member, around);
     if index == 0 {
         scorer_sections(&mut out, scenario, around);
@@ -176,7 +184,7 @@ mod tests {
 
     use super::*;
     use crate::cli::make_key;
-    use crate::config::{AnyConfig, Config, InputSource};
+    use crate::config::{AnyConfig, Config, InputSource, Offline};
     use crate::data::OneHot;
     use crate::demo::layout::Arrangement;
     use crate::demo::scenario::Label;
@@ -193,6 +201,7 @@ mod tests {
         let around = Surroundings {
             addresses: [7401, 7402, 7403, 7409].map(|port| format!("127.0.0.1:{port}")).into(),
             pins: names.iter().map(|n| format!("public_key_file = \"keys/{n}.pub\"")).collect(),
+            offline: Offline::DEALER,
             arrangement: Arrangement::Beside,
             connect_timeout_ms: 120_000,
         };
@@ -270,7 +279,7 @@ mod tests {
         table.one_hot = OneHot::new([(odd, codes.into())].into(), &table.columns).unwrap();
         let coding = OutcomeCoding::Texts { good: "\"".into(), bad: "=".into() };
         scenario.label = Some(Label { column: "class".into(), coding: coding.clone() });
-        let layout = crate::demo::layout::lay_out(&scenario, dir.path()).unwrap();
+        let layout = crate::demo::layout::lay_out(&scenario, dir.path(), Offline::DEALER).unwrap();
         let config = Config::load(&layout.parties[0].1).unwrap();
         let InputSource::Table(read) = &config.inputs["bank.features"] else { panic!("no table") };
         let written = &scenario.parties[0].table;

@@ -3,9 +3,11 @@
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 
+use ml_ops::Trees;
 use mpc_core::transcript::Member;
 
 use crate::cli::make_key;
+use crate::config::{Offline, Preprocessing};
 use crate::error::CliError;
 use crate::identity::PublicKey;
 
@@ -26,6 +28,8 @@ pub struct Surroundings<'a> {
     pub addresses: Vec<String>,
     /// `public_key = "…"` or `public_key_file = "…"` of the parties, then of the dealer.
     pub pins: Vec<String>,
+    /// Who makes correlated randomness.
+    pub offline: Offline,
     /// Where a node's own files lie.
     pub arrangement: Arrangement<'a>,
     /// How long nodes wait for each other.
@@ -83,8 +87,8 @@ impl Arrangement<'_> {
 pub struct Layout {
     /// Configurations of the parties, in order.
     pub parties: Vec<(String, PathBuf)>,
-    /// Configuration of the dealer.
-    pub dealer: PathBuf,
+    /// Configuration of the dealer, if there is one.
+    pub dealer: Option<PathBuf>,
     /// Log folders: the parties' in order, then the dealer's.
     pub logs: Vec<(String, PathBuf)>,
     /// Keys of the parties in order, then the dealer's.
@@ -106,9 +110,13 @@ impl Layout {
 ///
 /// # Errors
 /// A file that cannot be written, no free port, or a program that cannot be built.
-pub fn lay_out(scenario: &Scenario, dir: &Path) -> Result<Layout, CliError> {
-    let program = build(scenario).map_err(|e| CliError::setup("bad_program", e))?;
-    let names: Vec<&str> = scenario.parties.iter().map(|m| m.name.as_str()).chain([DEALER]).collect();
+pub fn lay_out(scenario: &Scenario, dir: &Path, offline: Offline) -> Result<Layout, CliError> {
+    let program = build(scenario)
+        .and_then(|program| program.with_trees(Trees::Fixed(offline.tree())))
+        .map_err(|e| CliError::setup("bad_program", e))?;
+    let has_dealer = offline.preprocessing == Preprocessing::Dealer;
+    let dealer = has_dealer.then_some(DEALER);
+    let names: Vec<&str> = scenario.parties.iter().map(|m| m.name.as_str()).chain(dealer).collect();
     let arrangement = Arrangement::FolderPerNode(dir);
     let keys: Vec<PublicKey> = names
         .iter()
@@ -116,7 +124,8 @@ pub fn lay_out(scenario: &Scenario, dir: &Path) -> Result<Layout, CliError> {
         .collect::<Result<_, _>>()?;
     let pins = keys.iter().map(|key| format!("public_key = {}", quoted(&key.to_string()))).collect();
     let addresses = free_addresses(names.len())?;
-    let around = Surroundings { addresses, pins, arrangement, connect_timeout_ms: CONNECT_TIMEOUT_MS };
+    let around =
+        Surroundings { addresses, pins, arrangement, offline, connect_timeout_ms: CONNECT_TIMEOUT_MS };
     let mut parties = Vec::new();
     for (index, member) in scenario.parties.iter().enumerate() {
         let folder = dir.join(&member.name);
@@ -126,8 +135,10 @@ pub fn lay_out(scenario: &Scenario, dir: &Path) -> Result<Layout, CliError> {
         write(&path, &party_config(scenario, index, &around))?;
         parties.push((member.name.clone(), path));
     }
-    let dealer = dir.join(DEALER).join(format!("{DEALER}.toml"));
-    write(&dealer, &dealer_config(scenario, &around))?;
+    let dealer = has_dealer.then(|| dir.join(DEALER).join(format!("{DEALER}.toml")));
+    if let Some(dealer) = &dealer {
+        write(dealer, &dealer_config(scenario, &around))?;
+    }
     let logs = names.iter().map(|n| ((*n).to_owned(), dir.join(n).join(around.arrangement.log(n)))).collect();
     let scores = dir.join(names[0]).join(around.arrangement.scores());
     Ok(Layout { parties, dealer, logs, keys, scores })

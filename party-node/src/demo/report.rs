@@ -186,7 +186,11 @@ impl DemoReport {
         let mut table = Table::new(&["", ""]);
         table.row(["rounds", &count(self.rounds)]);
         table.row(["online, per party", &bytes(self.online_bytes_per_party)]);
-        table.row(["offline (from the dealer)", &bytes(self.offline_bytes_per_party)]);
+        let offline = match self.preprocessing.as_str() {
+            "dealer" => "offline (from the dealer)",
+            _ => "offline, per party",
+        };
+        table.row([offline, &bytes(self.offline_bytes_per_party)]);
         table.row(["on the wire, QUIC included", &bytes(self.wire_bytes)]);
         let phases: Vec<String> = self.phases.iter().map(|(n, s)| format!("{n} {s:.2}")).collect();
         let estimate = format!("about {:.3} s on {}", self.estimated_seconds, self.net);
@@ -201,7 +205,8 @@ impl DemoReport {
             out,
             "  Not hidden: {bank} chooses the secret weights, and so chooses the function. With weights that are zero but\n  \
              for one it would read out a partner's column. The weights' blinded commitment is in every run's log.\n  \
-             Row and column counts, names and timing are known to all parties and the dealer.\n"
+             Row and column counts, names and timing are known to all parties{}.\n",
+            if self.preprocessing == "dealer" { " and the dealer" } else { "" }
         );
         out
     }

@@ -33,10 +33,10 @@ pub(super) fn log_member(peer: &Peer) -> LogMember {
 pub(super) fn options(config: &Config, program: &Program) -> ConnectOptions {
     let mut options =
         ConnectOptions::new(config.me, config.node.roster.parties().iter().map(member).collect());
-    options.dealer = Some(member(&config.dealer));
+    options.dealer = config.dealer.as_ref().map(member);
     options.link = link_profile(config.node.net.link);
     options.program_digest = program.digest();
-    options.parameters_digest = parameters_digest(config.preprocessing);
+    options.parameters_digest = parameters_digest(config.offline.provider(program, config.node.net));
     options.demand = program.demand().encode();
     options.connect_timeout_ms = config.node.connect_timeout_ms;
     options.receive_timeout_ms = config.node.receive_timeout_ms;
@@ -54,7 +54,8 @@ pub(super) fn agreement(
     (program, parameters): ([u8; 32], [u8; 32]),
 ) -> Agreement {
     let parties = config.node.roster.parties().iter().map(log_member).collect();
-    Agreement { session, program, parameters, parties, dealer: Some(log_member(&config.dealer)), nonces }
+    let dealer = config.dealer.as_ref().map(log_member);
+    Agreement { session, program, parameters, parties, dealer, nonces }
 }
 
 /// HMAC-SHA256 over the row keys in order, each with its length.

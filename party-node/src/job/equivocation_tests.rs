@@ -23,7 +23,7 @@ use super::agreement::{agreement, options, row_order};
 use super::heads::Heads;
 use super::transcript::Transcript;
 use super::{Prepared, load_identity, places::open_of_party, prepare, run_dealer, run_party};
-use crate::config::{Config, DealerConfig};
+use crate::config::{Config, DealerConfig, Offline};
 use crate::demo::layout::{Layout, lay_out};
 use crate::demo::scenario::made_up;
 use crate::error::CliError;
@@ -126,7 +126,7 @@ impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let scenario = made_up(3, ROWS, &|party, file| dir.path().join(party).join(file)).unwrap();
-        let layout = lay_out(&scenario, dir.path()).unwrap();
+        let layout = lay_out(&scenario, dir.path(), Offline::DEALER).unwrap();
         Self { _dir: dir, layout }
     }
 
@@ -137,7 +137,7 @@ impl World {
             let config = Config::load(path).unwrap();
             thread::spawn(move || run_party(&config, &mut Silent).map(drop))
         };
-        let dealer = DealerConfig::load(&self.layout.dealer).unwrap();
+        let dealer = DealerConfig::load(self.layout.dealer.as_ref().unwrap()).unwrap();
         let mut nodes = vec![thread::spawn(move || run_dealer(&dealer, true, &mut |_| Ok(())))];
         nodes.extend(self.layout.parties[..2].iter().map(|(_, path)| party(path)));
         let config = Config::load(&self.layout.parties[2].1).unwrap();

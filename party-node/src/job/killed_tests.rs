@@ -18,7 +18,7 @@ use std::{env, fs, thread};
 use ed25519_dalek::VerifyingKey;
 use mpc_core::checkpoint::SignedCheckpoint;
 
-use crate::config::{Config, DealerConfig};
+use crate::config::{Config, DealerConfig, Offline};
 use crate::demo::layout::{DEALER, Layout, lay_out};
 use crate::demo::scenario::made_up;
 use crate::error::CliError;
@@ -104,7 +104,7 @@ impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let scenario = made_up(2, ROWS, &|party, file| dir.path().join(party).join(file)).unwrap();
-        let layout = lay_out(&scenario, dir.path()).unwrap();
+        let layout = lay_out(&scenario, dir.path(), Offline::DEALER).unwrap();
         let world = Self { _dir: dir, layout };
         for (_, config) in world.nodes() {
             let text = fs::read_to_string(&config).unwrap();
@@ -117,8 +117,8 @@ impl World {
     }
 
     fn nodes(&self) -> Vec<(String, PathBuf)> {
-        let dealer = (DEALER.to_owned(), self.layout.dealer.clone());
-        self.layout.parties.iter().cloned().chain([dealer]).collect()
+        let dealer = self.layout.dealer.clone().map(|config| (DEALER.to_owned(), config));
+        self.layout.parties.iter().cloned().chain(dealer).collect()
     }
 
     /// Runs a session in which `victim`, if there is one, dies as told; gives everyone's end in the order of `nodes`.

@@ -116,13 +116,10 @@ fn start_lane(
 ) -> std::io::Result<()> {
     let lane = std::thread::Builder::new().name("lane 0".into());
     lane.spawn(move || {
-        // Nobody listens when the run has ended for another reason.
-        let ops: Vec<&'static str> =
-            program.nodes().iter().map(|n| n.op.name()).chain(["confirm", "output"]).collect();
         let steps = tell.clone();
         let mut progress = |p: ml_ops::Progress<'_>| {
-            let op = ops.get(p.done).copied().unwrap_or("output");
-            let _over = steps.send(Event::Step { op, rounds: p.rounds, bytes: p.sent_bytes });
+            // Nobody listens when the run has ended for another reason.
+            let _over = steps.send(Event::Step { op: p.next, rounds: p.rounds, bytes: p.sent_bytes });
         };
         let body =
             std::panic::AssertUnwindSafe(|| run_encoded(&mut session, &program, encoded, &mut progress));

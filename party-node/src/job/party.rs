@@ -14,6 +14,7 @@ use ml_ops::{EncodedInputs, Execution, InputKind, Plan, Program, encode_inputs};
 use mpc_core::channel::Peer;
 use mpc_core::hex::hex;
 use mpc_core::transcript::{CommitmentKind, Outcome};
+use protocols::prep::Provider;
 use zeroize::Zeroizing;
 
 use super::agreement::{agreement, options, row_order};
@@ -25,7 +26,7 @@ use super::outputs::{ReservedOutputs, reserve_outputs, write_outputs};
 use super::places::open_of_party;
 use super::report::{Expected, RunReport, Seconds, security_line};
 use super::transcript::{Agreement, Transcript};
-use super::wiring::{Recorders, Secrets};
+use super::wiring::{Randomness, Recorders, Secrets};
 use super::{Prepared, check_clock, check_own_key, close_log, load_identity, prepare};
 use crate::config::Config;
 use crate::error::CliError;
@@ -56,7 +57,8 @@ pub fn run_party(config: &Config, progress: &mut dyn Progress) -> Result<RunRepo
     let log = open_of_party(config, &identity)?;
     // After the log, whose lock keeps a second run of this configuration away from the same files.
     let reserved = reserve_outputs(config, &program, &inputs)?;
-    let plan = program.plan();
+    let provider = config.offline.provider(&program, config.node.net);
+    let plan = program.plan_for(provider);
     clock.seconds.prepare = clock.lap();
 
     progress.phase("waiting for peers");
@@ -69,7 +71,7 @@ pub fn run_party(config: &Config, progress: &mut dyn Progress) -> Result<RunRepo
 
     progress.phase("computing");
     let agreed = agreement(config, connected.session_id, connected.nonces.clone().into_vec(), digests);
-    let run = Run { config, identity: &identity, program: Arc::new(program), plan, inputs };
+    let run = Run { config, identity: &identity, program: Arc::new(program), provider, plan, inputs };
     run.session(connected, agreed, encoded, Written { log, outputs: reserved }, clock, progress)
 }
 
@@ -78,6 +80,7 @@ struct Run<'a> {
     config: &'a Config,
     identity: &'a Identity,
     program: Arc<Program>,
+    provider: Provider,
     plan: Plan,
     inputs: LocalInputs,
 }
@@ -95,7 +98,7 @@ impl Run<'_> {
         self,
         connected: Connected,
         agreement: Agreement,
-        encoded: EncodedInputs,
+        mut encoded: EncodedInputs,
         Written { log, outputs: reserved }: Written,
         mut clock: Clock,
         progress: &mut dyn Progress,
@@ -103,12 +106,19 @@ impl Run<'_> {
         let Connected { session_id: id, keys, channel, dealer, handle, .. } = connected;
         let session = hex(&id.0);
         let me = Peer::Party(self.config.me);
-        let dealer = dealer.ok_or_else(|| {
-            CliError::outcome("internal", "the session has no dealer, though it asked for one")
-        })?;
+        let randomness = match (self.provider, dealer) {
+            (Provider::Ot(extension), _) => Randomness::ot(extension)?,
+            (Provider::Dealer, Some(dealer)) => Randomness::Dealer(dealer),
+            (Provider::Dealer, None) => {
+                return Err(CliError::outcome(
+                    "internal",
+                    "the session has no dealer, though it asked for one",
+                ));
+            }
+        };
         let opened = Transcript::open(log.handle(), &self.config.node, me, agreement);
         let mut transcript = opened.inspect_err(|e| give_up(&handle, Some(me), e.code()))?;
-        let committed = self.commit_inputs(&mut transcript, &encoded).and_then(|()| {
+        let committed = self.commit_inputs(&mut transcript, &mut encoded).and_then(|()| {
             let open = transcript.opened().clone();
             Heads::new(&self.config.node, self.identity, log.handle(), open, handle.names().clone())
         });
@@ -121,7 +131,7 @@ impl Run<'_> {
             }
         };
 
-        let mut secrets = Secrets { id, keys, dealer };
+        let mut secrets = Secrets { id, keys, randomness };
         let recorders = Recorders::new(self.config.me, channel, &mut secrets, &log.handle());
         let computed = heads
             .compare(handle.controls(), |f| handle.abort(f.accused(me), f.reason()))
@@ -163,8 +173,8 @@ impl Run<'_> {
             program: self.program.name().to_owned(),
             program_digest: self.plan.digest.clone(),
             session,
-            security: security_line(self.config.node.roster.len()),
-            preprocessing: "dealer".into(),
+            security: security_line(self.config.node.roster.len(), self.provider),
+            preprocessing: self.provider.name().into(),
             rounds: sum(|s| s.rounds),
             online_bytes_per_party: self.plan.online_bytes_per_party,
             offline_bytes_per_party: self.plan.offline_bytes_per_party,
@@ -173,7 +183,7 @@ impl Run<'_> {
             wire_bytes: wire.0 + wire.1,
             ops: self.plan.ops,
             seconds: clock.seconds,
-            estimate: Expected::of(&self.program, self.config.node.net),
+            estimate: Expected::of(&self.program, self.provider, self.config.node.net),
             outputs,
             scorecard,
             witnessed,
@@ -182,14 +192,25 @@ impl Run<'_> {
     }
 
     /// Commitments are durable before the first byte that depends on an input leaves.
-    fn commit_inputs(&self, transcript: &mut Transcript, encoded: &EncodedInputs) -> Result<(), CliError> {
-        for (node, value) in encoded.iter() {
-            let Some(spec) = self.program.inputs().find(|i| i.node == node) else { continue };
+    fn commit_inputs(
+        &self,
+        transcript: &mut Transcript,
+        encoded: &mut EncodedInputs,
+    ) -> Result<(), CliError> {
+        for spec in self.program.inputs().filter(|i| i.owner == self.config.me) {
             let kind = match spec.kind {
                 InputKind::Data => CommitmentKind::Input,
                 InputKind::Weights => CommitmentKind::Weights,
             };
-            transcript.commit(kind, spec.name, value.as_bytes())?;
+            transcript.commit(kind, spec.name, |part| {
+                let read = encoded.read(&self.program, spec.node, |rows| {
+                    part(rows.as_bytes());
+                    Ok::<_, std::io::Error>(())
+                });
+                read.map_err(|e| {
+                    CliError::outcome("input_failed", format_args!("input `{}`: {e}", spec.name))
+                })
+            })?;
         }
         transcript.flush()
     }
@@ -235,7 +256,11 @@ impl Run<'_> {
         for (name, values) in &execution.outputs {
             let mut bytes = Zeroizing::new(Vec::with_capacity(8 * values.len()));
             values.iter().for_each(|v| bytes.extend_from_slice(&v.to_bits().to_le_bytes()));
-            transcript.commit(CommitmentKind::Output, name, &bytes).map_err(Failure::own)?;
+            let whole = |part: &mut dyn FnMut(&[u8])| {
+                part(&bytes);
+                Ok(())
+            };
+            transcript.commit(CommitmentKind::Output, name, whole).map_err(Failure::own)?;
         }
         transcript.flush().map_err(Failure::own)?;
         handle.conclude().map_err(|e| from_channel(handle.names(), Some("closing the session"), &e))

@@ -60,7 +60,7 @@ fn open(node: &NodeConfig, identity: &Identity, peers: &[Member]) -> Result<LogW
 
 fn peers_of_party(config: &Config) -> Vec<Member> {
     let others = config.node.roster.parties().iter().filter(|p| p.name != config.node.name);
-    others.chain([&config.dealer]).map(log_member).collect()
+    others.chain(&config.dealer).map(log_member).collect()
 }
 
 fn peers_of_dealer(config: &DealerConfig) -> Vec<Member> {

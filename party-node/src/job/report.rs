@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use ml_ops::{PlannedOp, Program};
 use mpc_core::checkpoint::Checkpoint;
+use protocols::prep::Provider;
 use serde::Serialize;
 
 use super::heads::Witnessed;
@@ -76,9 +77,9 @@ impl Expected {
         format!("about {:.3} s on {} (online {online:.3}, offline {offline:.3})", offline + online, self.net)
     }
 
-    pub(crate) fn of(program: &Program, net: Net) -> Self {
+    pub(crate) fn of(program: &Program, provider: Provider, net: Net) -> Self {
         let (round_ms, bytes_per_second) = net.nominal();
-        let estimate = program.estimate(round_ms, bytes_per_second);
+        let estimate = program.estimate(provider, round_ms, bytes_per_second);
         Self { net: net.to_string(), offline_ms: estimate.offline_ms, online_ms: estimate.online_ms }
     }
 }
@@ -214,9 +215,10 @@ impl DealerReport {
 
 /// The security model of a run, in one line, as every command prints it.
 #[must_use]
-pub fn security_line(parties: usize) -> String {
-    format!(
-        "semi-honest, up to {} of {parties} parties may collude, trusted dealer (sees no data, must collude with nobody)",
-        parties - 1
-    )
+pub fn security_line(parties: usize, provider: Provider) -> String {
+    let helper = match provider {
+        Provider::Dealer => "trusted dealer (sees no data, must collude with nobody)",
+        Provider::Ot(_) => "no trusted dealer",
+    };
+    format!("semi-honest, up to {} of {parties} parties may collude, {helper}", parties - 1)
 }

@@ -20,6 +20,7 @@ use mpc_core::ring::Z64;
 use mpc_core::share::Additive;
 use mpc_core::tag::{SessionId, Tag, node};
 use mpc_core::tensor::Tensor;
+use protocols::prep::Provider;
 use protocols::prep::dealer::{Dealer, DealerPrep};
 use protocols::session::{PairwiseSeeds, Session};
 
@@ -29,7 +30,7 @@ use super::transcript::Transcript;
 use super::{
     Prepared, load_identity, parameters_digest, places::open_of_party, prepare, run_dealer, run_party,
 };
-use crate::config::{Config, DealerConfig};
+use crate::config::{Config, DealerConfig, Offline};
 use crate::demo::layout::{Layout, lay_out};
 use crate::demo::scenario::made_up;
 use crate::error::CliError;
@@ -56,8 +57,8 @@ impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let scenario = made_up(3, ROWS, &|party, file| dir.path().join(party).join(file)).unwrap();
-        let layout = lay_out(&scenario, dir.path()).unwrap();
-        let configs: Vec<&PathBuf> = layout.parties.iter().map(|(_, c)| c).chain([&layout.dealer]).collect();
+        let layout = lay_out(&scenario, dir.path(), Offline::DEALER).unwrap();
+        let configs: Vec<&PathBuf> = layout.parties.iter().map(|(_, c)| c).chain(&layout.dealer).collect();
         move_to_own_ports(&configs);
         Self { dir, layout }
     }
@@ -76,7 +77,7 @@ impl World {
         third: impl FnOnce(Config) -> Result<Said, CliError> + Send + 'static,
     ) -> (Vec<bool>, Said) {
         let party = |config: Config| run_party(&config, &mut Silent).map(|r| said(&r, r.render()));
-        let dealer = DealerConfig::load(&self.layout.dealer).unwrap();
+        let dealer = DealerConfig::load(self.layout.dealer.as_ref().unwrap()).unwrap();
         let serve = move |_: Config| {
             let mut reports = Vec::new();
             run_dealer(&dealer, true, &mut |r| {
@@ -158,8 +159,15 @@ impl World {
                     known.add_word(v.to_bits());
                 }
             });
-            let encoded = encode_inputs(&program, PartyId::new(party), &local.values).unwrap();
-            for (node, value) in encoded.iter() {
+            let mut encoded = encode_inputs(&program, PartyId::new(party), &local.values).unwrap();
+            for node in program.inputs().filter(|i| i.owner.index() == party).map(|i| i.node) {
+                let mut values = vec![];
+                let all = |part: &Tensor<Z64>| {
+                    values.extend_from_slice(part.as_slice());
+                    Ok::<_, std::io::Error>(())
+                };
+                encoded.read(&program, node, all).unwrap();
+                let value = &Tensor::from_vec(&[values.len()], values);
                 known.add_numbers(value);
                 let tag = Tag { lane: 0, node, iteration: 0, round: 0 };
                 let pads: Vec<_> =
@@ -291,7 +299,7 @@ fn lie(config: Config) -> Result<Said, CliError> {
     let (connected, Prepared { program, inputs }) = agreed(&config, &identity);
     let Connected { session_id, nonces, keys, channel, dealer, handle } = connected;
     let log = open_of_party(&config, &identity).unwrap();
-    let digests = (program.digest(), parameters_digest(config.preprocessing));
+    let digests = (program.digest(), parameters_digest(Provider::Dealer));
     let agreement = agreement(&config, session_id, nonces.into_vec(), digests);
     let me = Peer::Party(config.me);
     let transcript = Transcript::open(log.handle(), &config.node, me, agreement).unwrap();

@@ -115,8 +115,13 @@ impl Transcript {
         &self.open
     }
 
-    /// Commits to a private value.
-    pub(super) fn commit(&mut self, kind: CommitmentKind, name: &str, value: &[u8]) -> Result<(), CliError> {
+    /// Commits to a private value, which is given in parts.
+    pub(super) fn commit(
+        &mut self,
+        kind: CommitmentKind,
+        name: &str,
+        value: impl FnOnce(&mut dyn FnMut(&[u8])) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
         let mut blind = SecretBytes::zeros();
         let info = format!("subrosa/1/blind/{}", self.openings.len());
         Hkdf::<Sha256>::new(Some(&self.session.0), self.seed.expose())
@@ -124,7 +129,7 @@ impl Transcript {
             .expect("invariant: 32 bytes are within HKDF's limit");
         #[cfg(test)]
         crate::tape::note(&self.session, "blind", blind.expose());
-        let entry = Commitment::new(self.session, kind, name, blind.expose(), value);
+        let entry = Commitment::over(self.session, kind, name, blind.expose(), value)?;
         self.openings.push(Opening { kind: kind.as_str(), name: name.to_owned(), blind: Blind(blind) });
         // What opens a commitment is on disk before the commitment is: neither a crash nor a full disk can leave one in
         // the log that its owner cannot open.

@@ -1,17 +1,18 @@
 //! What a protocol session is made of at a node: the recorded channel, the recorded corrections, and the keys.
 
-use mpc_core::channel::Peer;
+use mpc_core::channel::{Channel, Peer};
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::prg::Seed;
 use mpc_core::ring::Z64;
 use mpc_core::share::Additive;
 use mpc_core::tag::SessionId;
 use mpc_core::transcript::{CorrectionRecorder, LogKey, RecordedCorrections, Recorder};
-use protocols::prep::Demand;
 use protocols::prep::dealer::DealerPrep;
+use protocols::prep::{CotExtension, Demand, Preprocessing, provider};
 use protocols::session::{PairwiseSeeds, Session};
 
 use super::shared::Shared;
+use crate::error::CliError;
 use crate::log::LogHandle;
 use crate::net::{DealerLink, PeerKeys, QuicChannel, QuicCorrections, SecretBytes};
 
@@ -25,10 +26,32 @@ pub(crate) struct Recorders {
 pub(crate) struct Secrets {
     pub(crate) id: SessionId,
     pub(crate) keys: PerParty<Option<PeerKeys>>,
-    pub(crate) dealer: DealerLink,
+    pub(crate) randomness: Randomness,
 }
 
-mpc_core::secret_types!(serde::Serialize; Recorders, Secrets);
+/// What correlated randomness is made of.
+pub(crate) enum Randomness {
+    /// A seed shared with the dealer, and its corrections.
+    Dealer(DealerLink),
+    /// This party's own randomness.
+    Ot(CotExtension, Seed),
+}
+
+impl Randomness {
+    /// Fresh randomness of this party.
+    ///
+    /// # Errors
+    /// If the system has none.
+    pub(crate) fn ot(extension: CotExtension) -> Result<Self, CliError> {
+        let mut seed = SecretBytes::zeros();
+        getrandom::fill(seed.expose_mut()).map_err(|e| {
+            CliError::outcome("no_randomness", format_args!("the system gave no randomness: {e}"))
+        })?;
+        Ok(Self::Ot(extension, Seed::from(seed)))
+    }
+}
+
+mpc_core::secret_types!(serde::Serialize; Recorders, Secrets, Randomness);
 
 impl Recorders {
     pub(crate) fn new(me: PartyId, channel: QuicChannel, secrets: &mut Secrets, log: &LogHandle) -> Self {
@@ -36,27 +59,49 @@ impl Recorders {
             secrets.keys[p].as_ref().map(|k| LogKey::from(k.log.clone()))
         });
         let channel = Recorder::new(channel, secrets.id, 0, keys, Box::new(log.clone()));
-        let corrections = secrets.dealer.take_source().map(|source| {
-            let key = LogKey::from(secrets.dealer.log.clone());
-            let (me, log) = (Peer::Party(me), Box::new(log.clone()));
-            let recorder = CorrectionRecorder::new(secrets.id, 0, key, me, Peer::Dealer, log);
-            Shared::new(RecordedCorrections::new(source, recorder))
-        });
+        let corrections = match &mut secrets.randomness {
+            Randomness::Ot(..) => None,
+            Randomness::Dealer(dealer) => dealer.take_source().map(|source| {
+                let key = LogKey::from(dealer.log.clone());
+                let (me, log) = (Peer::Party(me), Box::new(log.clone()));
+                let recorder = CorrectionRecorder::new(secrets.id, 0, key, me, Peer::Dealer, log);
+                Shared::new(RecordedCorrections::new(source, recorder))
+            }),
+        };
         Self { channel: Shared::new(channel), corrections }
     }
 
     /// The protocols' session over the recorded channel.
     pub(crate) fn session(&self, me: PartyId, secrets: &Secrets, demand: Demand) -> Session<Additive<Z64>> {
-        let source = self.corrections.clone().map(|s| Box::new(s) as Box<_>);
-        let seed = Seed::from(secrets.dealer.seed.clone());
-        let prep = DealerPrep::<Z64>::remote(me, secrets.id, seed, source, demand);
+        let prep: Box<dyn Preprocessing<Additive<Z64>>> = match &secrets.randomness {
+            Randomness::Dealer(dealer) => {
+                let source = self.corrections.clone().map(|s| Box::new(s) as Box<_>);
+                let seed = Seed::from(dealer.seed.clone());
+                Box::new(DealerPrep::<Z64>::remote(me, secrets.id, seed, source, demand))
+            }
+            // The lane of transfers takes turns with the program's in one thread, and shares its streams and its record.
+            Randomness::Ot(extension, seed) => {
+                let channel = self.channel();
+                Box::new(provider::without_dealer::<Z64>(*extension, channel, secrets.id, seed, Some(demand)))
+            }
+        };
         let seeds = |f: fn(&PeerKeys) -> &SecretBytes| {
             PerParty::from_fn(secrets.keys.parties(), |p| {
                 secrets.keys[p].as_ref().map(|k| Seed::from(f(k).clone()))
             })
         };
         let pairwise = PairwiseSeeds { input: seeds(|k| &k.input), zero: seeds(|k| &k.zero) };
-        Session::new(secrets.id, Box::new(self.channel.clone()), Box::new(prep), pairwise)
+        Session::new(secrets.id, self.channel(), prep, pairwise)
+    }
+
+    /// The recorded channel.
+    pub(crate) fn channel(&self) -> Box<dyn Channel> {
+        Box::new(self.channel.clone())
+    }
+
+    /// Exchanges so far.
+    pub(crate) fn rounds(&self) -> u64 {
+        self.channel.lock().rounds()
     }
 
     /// Writes the batches under way; gives rounds and payload bytes sent. A lane that is still busy keeps its channel:

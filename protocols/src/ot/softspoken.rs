@@ -35,6 +35,8 @@ mod model;
 mod receiver;
 mod sender;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::ops::Range;

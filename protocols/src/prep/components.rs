@@ -25,7 +25,7 @@ pub(crate) trait Components<R: Ring>: Send {
     /// # Errors
     /// [`PrepError`].
     fn prepare_items(&mut self, items: usize) -> Result<(), PrepError>;
-    /// See [`Preprocessing::received_bytes`].
+    /// See [`Preprocessing::offline_bytes`].
     fn bytes(&self) -> u64;
 }
 
@@ -122,7 +122,7 @@ impl<R: Ring, T: Components<R>> Preprocessing<Additive<R>> for T {
         self.prepare_items(items)
     }
 
-    fn received_bytes(&self) -> u64 {
+    fn offline_bytes(&self) -> u64 {
         self.bytes()
     }
 }

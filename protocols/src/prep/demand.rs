@@ -6,7 +6,7 @@ use mpc_core::wire::{Decoder, Encoder, WireError};
 use super::item::{Item, MaskPart};
 
 /// The most items of a demand.
-const MAX_ITEMS: usize = 1 << 20;
+pub const MAX_ITEMS: usize = 1 << 20;
 
 /// Everything a program will consume, in order.
 #[derive(Clone, Eq, PartialEq, Debug, Default)]

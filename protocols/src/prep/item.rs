@@ -187,6 +187,18 @@ impl Item {
         self.components::<R>().iter().map(|c| c.correction_bytes::<R>() as u64).sum()
     }
 
+    /// The item where it follows `earlier` others that the masks it names are not among.
+    #[must_use]
+    pub const fn after(self, earlier: u32) -> Self {
+        match self {
+            Self::GivenMatmul { mut part, n } => {
+                part.mask += earlier;
+                Self::GivenMatmul { part, n }
+            }
+            other => other,
+        }
+    }
+
     /// A short name, for plans and logs.
     #[must_use]
     pub const fn name(&self) -> &'static str {

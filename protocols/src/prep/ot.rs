@@ -50,7 +50,7 @@ mod scale;
 #[cfg(test)]
 mod tests;
 
-pub use cost::{OtCost, cost};
+pub use cost::{OtCost, cost, cost_of_each};
 use engine::Engine;
 use numbers::Numbers;
 use scale::{Factor, Scaling};
@@ -165,6 +165,6 @@ impl<R: Ring> Components<R> for OtPrep<R> {
     }
 
     fn bytes(&self) -> u64 {
-        self.engine.lane.received_bytes()
+        self.engine.lane.sent_bytes().iter().map(|(_, bytes)| bytes).sum()
     }
 }

@@ -102,10 +102,20 @@ pub fn run<T: Send>(
     channels: Vec<Box<dyn Channel>>,
     party: impl Fn(&mut OtLane) -> T + Send + Sync,
 ) -> Vec<T> {
+    let sessions = vec![SESSION; channels.len()];
+    run_sessions(channels, &sessions, party)
+}
+
+/// The same with a session for each party.
+pub fn run_sessions<T: Send>(
+    channels: Vec<Box<dyn Channel>>,
+    sessions: &[SessionId],
+    party: impl Fn(&mut OtLane) -> T + Send + Sync,
+) -> Vec<T> {
     let party = &party;
     std::thread::scope(|scope| {
-        let start = |channel| scope.spawn(move || party(&mut OtLane::new(channel, SESSION)));
-        let threads: Vec<_> = channels.into_iter().map(start).collect();
+        let start = |(channel, &session)| scope.spawn(move || party(&mut OtLane::new(channel, session)));
+        let threads: Vec<_> = channels.into_iter().zip(sessions).map(start).collect();
         threads.into_iter().map(|t| t.join().expect("the party did not panic")).collect()
     })
 }

@@ -34,11 +34,31 @@ pub fn cost<R: Ring>(
     items: &[Item],
     extension: impl Fn(PartyId) -> Box<dyn ExtensionCost>,
 ) -> OtCost {
-    let nothing = || PerParty::from_fn(n, |_| 0);
-    let cost = OtCost { rounds: 0, sent_bytes: nothing(), cots: nothing() };
-    let mut count = Count { n, extensions: PartyId::all(n).map(extension).collect(), cost };
+    let mut count = Count { n, extensions: PartyId::all(n).map(extension).collect(), cost: OtCost::none(n) };
     items.iter().for_each(|item| count.item::<R>(item));
     count.cost
+}
+
+/// As [`cost`], for every item by itself; what an extension takes once is with the item that first asks for it.
+#[must_use]
+pub fn cost_of_each<R: Ring>(
+    n: usize,
+    items: &[Item],
+    extension: impl Fn(PartyId) -> Box<dyn ExtensionCost>,
+) -> Vec<OtCost> {
+    let mut count = Count { n, extensions: PartyId::all(n).map(extension).collect(), cost: OtCost::none(n) };
+    let one = |item| {
+        count.item::<R>(item);
+        std::mem::replace(&mut count.cost, OtCost::none(n))
+    };
+    items.iter().map(one).collect()
+}
+
+impl OtCost {
+    fn none(n: usize) -> Self {
+        let nothing = || PerParty::from_fn(n, |_| 0);
+        Self { rounds: 0, sent_bytes: nothing(), cots: nothing() }
+    }
 }
 
 struct Count {

@@ -1,0 +1,155 @@
+//! Which provider makes correlated randomness. All parties agree on it before they begin.
+
+use mpc_core::channel::Channel;
+use mpc_core::party::PerParty;
+use mpc_core::prg::Seed;
+use mpc_core::ring::{Ring, Z64};
+use mpc_core::tag::SessionId;
+
+use super::ot::{self, OtCost, OtPrep};
+use super::{Demand, Item};
+use crate::ot::extension::Extension;
+use crate::ot::ferret::{Ferret, FerretCost};
+use crate::ot::lane::OtLane;
+use crate::ot::softspoken::{FieldBits, Security, SoftSpoken, SoftSpokenCost};
+
+/// How correlated OTs are made in bulk.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub enum CotExtension {
+    /// SoftSpokenOT over F_{2^4}: 31 bits each, least work.
+    SoftSpoken4,
+    /// SoftSpokenOT over F_{2^8}: 15 bits each.
+    SoftSpoken8,
+    /// Ferret: 0.21 bits each in bulk, and a base of hundreds of thousands of others.
+    Ferret,
+}
+
+impl CotExtension {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::SoftSpoken4, Self::SoftSpoken8, Self::Ferret];
+
+    /// As in a configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SoftSpoken4 => "softspoken-4",
+            Self::SoftSpoken8 => "softspoken-8",
+            Self::Ferret => "ferret",
+        }
+    }
+
+    /// What each item costs that `n` parties of a new session make in this order.
+    fn costs(self, n: usize, items: &[Item]) -> Vec<OfflineCost> {
+        let soft = |field| SoftSpokenCost::new(field, Security::SemiHonest);
+        let costs = ot::cost_of_each::<Z64>(n, items, |_| match self {
+            Self::SoftSpoken4 => Box::new(soft(FieldBits::Four)),
+            Self::SoftSpoken8 => Box::new(soft(FieldBits::Eight)),
+            Self::Ferret => Box::new(FerretCost::layered(soft(FieldBits::Eight))),
+        });
+        let offline = |c: OtCost| OfflineCost { rounds: c.rounds, bytes: c.sent_bytes, cots: c.cots };
+        costs.into_iter().map(offline).collect()
+    }
+
+    /// The extension of one party in one session, semi-honest. `seed` is this party's alone and fresh for the session.
+    #[must_use]
+    pub fn build(self, session: &SessionId, seed: &Seed) -> Box<dyn Extension> {
+        let own = |label| own(session, seed, label);
+        let soft = |field| SoftSpoken::new(field, Security::SemiHonest, own("softspoken"));
+        match self {
+            Self::SoftSpoken4 => Box::new(soft(FieldBits::Four)),
+            Self::SoftSpoken8 => Box::new(soft(FieldBits::Eight)),
+            Self::Ferret => Box::new(Ferret::layered(own("ferret"), soft(FieldBits::Eight))),
+        }
+    }
+}
+
+/// Who makes correlated randomness.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Provider {
+    /// A helper that sees no data and must collude with nobody.
+    Dealer,
+    /// The parties themselves, by oblivious transfer.
+    Ot(CotExtension),
+}
+
+/// What making one item costs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OfflineCost {
+    /// Exchanges between the parties.
+    pub rounds: u64,
+    /// Bytes that each party receives from the dealer, or sends to the others.
+    pub bytes: PerParty<u64>,
+    /// Correlated OTs of each party, as sender and as receiver, with all others.
+    pub cots: PerParty<u64>,
+}
+
+impl OfflineCost {
+    /// All of them together, for `n` parties.
+    #[must_use]
+    pub fn sum<'a>(n: usize, costs: impl IntoIterator<Item = &'a Self>) -> Self {
+        let none = || PerParty::from_fn(n, |_| 0);
+        costs.into_iter().fold(Self { rounds: 0, bytes: none(), cots: none() }, |sum, one| Self {
+            rounds: sum.rounds + one.rounds,
+            bytes: PerParty::from_fn(n, |p| sum.bytes[p] + one.bytes[p]),
+            cots: PerParty::from_fn(n, |p| sum.cots[p] + one.cots[p]),
+        })
+    }
+}
+
+impl Provider {
+    /// How correlated OTs are made, if they are.
+    #[must_use]
+    pub const fn extension(self) -> Option<CotExtension> {
+        match self {
+            Self::Dealer => None,
+            Self::Ot(extension) => Some(extension),
+        }
+    }
+
+    /// What each item costs that `n` parties of a new session ask for in this order.
+    #[must_use]
+    pub fn costs(self, n: usize, items: &[Item]) -> Vec<OfflineCost> {
+        let none = || PerParty::from_fn(n, |_| 0);
+        let corrected = |item: &Item| {
+            let bytes = item.correction_bytes::<Z64>();
+            PerParty::from_fn(n, |p| if p.index() == 0 { bytes } else { 0 })
+        };
+        let of_dealer = |item| OfflineCost { rounds: 0, bytes: corrected(item), cots: none() };
+        match self {
+            Self::Dealer => items.iter().map(of_dealer).collect(),
+            Self::Ot(extension) => extension.costs(n, items),
+        }
+    }
+
+    /// As in a configuration, without the extension.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dealer => "dealer",
+            Self::Ot(_) => "ot",
+        }
+    }
+}
+
+/// A party's source of correlated randomness by oblivious transfer, over a channel to all others. `seed` is this party's alone
+/// and fresh for the session.
+#[must_use]
+pub fn without_dealer<R: Ring>(
+    extension: CotExtension,
+    channel: Box<dyn Channel>,
+    session: SessionId,
+    seed: &Seed,
+    demand: Option<Demand>,
+) -> OtPrep<R> {
+    let lane = OtLane::new(channel, session);
+    OtPrep::new(lane, extension.build(&session, seed), own(&session, seed, "ot items"), demand)
+}
+
+/// A seed for one purpose.
+fn own(session: &SessionId, seed: &Seed, label: &'static str) -> Seed {
+    let mut h = blake3::Hasher::new_keyed(seed.expose());
+    h.update(b"subrosa/ot-seed/1\0").update(&session.0).update(label.as_bytes());
+    let derived = Seed::new(*h.finalize().as_bytes());
+    zeroize::Zeroize::zeroize(&mut h);
+    derived
+}

@@ -87,7 +87,7 @@ fn send<R: Ring>(
 ) -> Vec<u8> {
     let (k, half) = (R::BITS as usize, 64 * (vector % 2));
     let mut packer = Packer::after(message);
-    sender_pads(&engine.hash, cots, vector / 2, k, |first, zero, one| {
+    sender_pads(&engine.hash, cots, 0..cots.q.len(), vector / 2, k, |first, zero, one| {
         for ((e, zero), one) in (first..).zip(zero.chunks_exact(k)).zip(one.chunks_exact(k)) {
             let (d, mut x) = (d(e).to_u64(), 0u64);
             for (bit, (zero, one)) in (0..R::BITS).zip(zero.iter().zip(one)) {
@@ -112,7 +112,7 @@ fn receive<R: Ring>(
     let (k, half) = (R::BITS as usize, 64 * (vector % 2));
     let b: &[R] = bytemuck::cast_slice(choices);
     let mut unpacker = Unpacker::new(message);
-    receiver_pads(&engine.hash, cots, vector / 2, k, |first, pads| {
+    receiver_pads(&engine.hash, cots, 0..cots.t.len(), vector / 2, k, |first, pads| {
         for ((e, pads), &b) in (first..).zip(pads.chunks_exact(k)).zip(&b[first..]) {
             let (b, mut y) = (b.to_u64(), 0u64);
             for (bit, pad) in (0..R::BITS).zip(pads) {

@@ -16,11 +16,12 @@
 //! **Cost**: to each peer a bit per element for each factor that is chosen and for each product; a round per level.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use mpc_core::bits::{BitTensor, lane_words, packed_bytes};
 use mpc_core::fixed_key::Block;
 use mpc_core::party::{PartyId, PerParty};
-use mpc_core::ring::Z64;
+use mpc_core::ring::{Ring, Z64};
 use zeroize::Zeroizing;
 
 use super::engine::{CHUNK, Engine, counts, every_pair};
@@ -78,7 +79,7 @@ impl Circuit {
     }
 
     /// Choices and elements whose COTs are made at a time.
-    pub(super) fn chunks(&self, len: usize) -> impl Iterator<Item = [std::ops::Range<usize>; 2]> + use<> {
+    pub(super) fn chunks(&self, len: usize) -> impl Iterator<Item = [Range<usize>; 2]> + use<> {
         let lanes = self.choices.len();
         let (rows, columns) = (CHUNK.checked_div(len).unwrap_or(lanes).max(1), CHUNK.min(len));
         (0..lanes).step_by(rows).flat_map(move |row| {
@@ -118,18 +119,16 @@ pub(super) fn evaluate(
         let [e_bytes, f_bytes] = [choices, level.len()].map(|lanes| packed_bytes(lanes, len));
         let expect = PerParty::from_fn(n, |p| if p == me { 0 } else { e_bytes + f_bytes });
         let received = engine.exchange(send, &expect)?;
-        for &place in level {
-            let gate = circuit.gates[place];
-            and(lanes, gate);
-        }
+        let mut sums = vec![];
         for p in me.others(n) {
-            let Some(ots) = &mut random[p] else { continue };
             let (e, f) = received[p].split_at(e_bytes);
-            if round == 0 {
+            if let (0, Some(ots)) = (round, &mut random[p]) {
                 exchange_places(circuit, ots, &unpack(choices, len, e, p)?);
             }
-            finish(circuit, level, lanes, ots, &unpack(level.len(), len, f, p)?);
+            sums.push((p, unpack(level.len(), len, f, p)?));
         }
+        let peers: Vec<_> = sums.into_iter().filter_map(|(p, f)| Some((random[p].as_ref()?, f))).collect();
+        finish(circuit, level, lanes, &peers);
     }
     Ok(())
 }
@@ -160,14 +159,6 @@ fn xor_into(out: &mut [u64], terms: &[&[u64]]) {
     }
 }
 
-/// This party's own product of its shares.
-fn and(lanes: &mut BitTensor, gate: Gate) {
-    for w in 0..lane_words(lanes.len()) {
-        let product = lanes.lane(gate.operand)[w] & lanes.lane(gate.choice)[w];
-        lanes.lane_mut(gate.out)[w] = product;
-    }
-}
-
 /// m_0 becomes m_1 where e is set.
 fn exchange_places(circuit: &Circuit, ots: &mut Random, e: &BitTensor) {
     for (choice, products) in circuit.first.windows(2).enumerate() {
@@ -180,15 +171,19 @@ fn exchange_places(circuit: &Circuit, ots: &mut Random, e: &BitTensor) {
     }
 }
 
-/// Adds m_0 as the sender, m_c ⊕ y·f as the receiver.
-fn finish(circuit: &Circuit, level: &[usize], lanes: &mut BitTensor, ots: &Random, f: &BitTensor) {
+/// This party's own products, and with every peer m_0 as the sender and m_c ⊕ y·f as the receiver.
+fn finish(circuit: &Circuit, level: &[usize], lanes: &mut BitTensor, peers: &[(&Random, BitTensor)]) {
+    let mut share = Zeroizing::new(vec![0; lane_words(lanes.len())]);
     for (i, &place) in level.iter().enumerate() {
         let gate = circuit.gates[place];
-        let (zero, chosen, f) = (ots.zero.lane(place), ots.chosen.lane(place), f.lane(i));
-        for w in 0..f.len() {
-            let share = zero[w] ^ chosen[w] ^ (lanes.lane(gate.choice)[w] & f[w]);
-            lanes.lane_mut(gate.out)[w] ^= share;
-        }
+        // y·(x ⊕ f_1 ⊕ f_2 ⊕ …) ⊕ m_0 ⊕ m_c for every peer.
+        share.copy_from_slice(lanes.lane(gate.operand));
+        peers.iter().for_each(|(_, f)| xor_into(&mut share, &[f.lane(i)]));
+        share.iter_mut().zip(lanes.lane(gate.choice)).for_each(|(s, y)| *s &= y);
+        peers
+            .iter()
+            .for_each(|(ots, _)| xor_into(&mut share, &[ots.zero.lane(place), ots.chosen.lane(place)]));
+        lanes.lane_mut(gate.out).copy_from_slice(&share);
     }
 }
 
@@ -221,7 +216,7 @@ fn fill(
     engine: &Engine,
     circuit: &Circuit,
     cots: &PairCots,
-    (rows, columns): (&std::ops::Range<usize>, &std::ops::Range<usize>),
+    (rows, columns): (&Range<usize>, &Range<usize>),
     out: &mut Random,
 ) {
     let len = columns.len();
@@ -232,39 +227,52 @@ fn fill(
             out.choice.lane_mut(row)[words.clone()].copy_from_slice(choices.lane(i));
         }
     }
-    let most = rows.clone().map(|row| circuit.first[row + 1] - circuit.first[row]).max().unwrap_or(0);
-    let count = rows.len() * len;
-    let [mut zero, mut one, mut chosen] = [0, 1, 2].map(|_| Zeroizing::new(vec![0; count]));
-    for counter in 0..most.div_ceil(PAD_BITS) {
-        sender_pads(&engine.hash, &cots.sent, counter, 1, |at, z, o| {
-            zero[at..at + z.len()].copy_from_slice(z);
-            one[at..at + o.len()].copy_from_slice(o);
-        });
-        receiver_pads(&engine.hash, &cots.received, counter, 1, |at, c| {
-            chosen[at..at + c.len()].copy_from_slice(c);
-        });
-        zero.iter_mut().zip(one.iter_mut()).for_each(|(z, o)| *o ^= *z);
-        for (i, row) in rows.clone().enumerate() {
-            let first = circuit.first[row] + counter * PAD_BITS;
-            let bits = circuit.first[row + 1].saturating_sub(first).min(PAD_BITS);
-            let pads = i * len..(i + 1) * len;
-            slice(&zero[pads.clone()], &mut out.zero, (first, bits), words.start);
-            slice(&one[pads.clone()], &mut out.both, (first, bits), words.start);
-            slice(&chosen[pads], &mut out.chosen, (first, bits), words.start);
+    let mut tile = Tile::default();
+    for (i, row) in rows.clone().enumerate() {
+        let pads = i * len..(i + 1) * len;
+        let products = circuit.first[row]..circuit.first[row + 1];
+        for (counter, first) in products.clone().step_by(PAD_BITS).enumerate() {
+            let lanes = first..products.end.min(first + PAD_BITS);
+            sender_pads(&engine.hash, &cots.sent, pads.clone(), counter, 1, |at, zero, one| {
+                let word = words.start + at / 64;
+                tile.slice(zero.iter().copied(), &mut out.zero, &lanes, word);
+                tile.slice(zero.iter().zip(one).map(|(z, o)| z ^ o), &mut out.both, &lanes, word);
+            });
+            receiver_pads(&engine.hash, &cots.received, pads.clone(), counter, 1, |at, chosen| {
+                tile.slice(chosen.iter().copied(), &mut out.chosen, &lanes, words.start + at / 64);
+            });
         }
     }
 }
 
-/// Bit i of every pad to lane `first + i`, from a word on.
-fn slice(pads: &[Block], out: &mut BitTensor, (first, bits): (usize, usize), word: usize) {
-    for half in 0..bits.div_ceil(64) {
-        let bits = (bits - 64 * half).min(64);
-        let words =
-            Zeroizing::new(pads.iter().map(|pad| Z64((pad >> (64 * half)) as u64)).collect::<Vec<_>>());
-        let lanes = BitTensor::slice_of(&words, bits);
-        for i in 0..bits {
-            let lane = out.lane_mut(first + 64 * half + i);
-            lane[word..word + lane_words(pads.len())].copy_from_slice(lanes.lane(i));
+/// Memory to take pads apart in.
+#[derive(Default)]
+struct Tile {
+    words: Zeroizing<Vec<Z64>>,
+    lanes: Zeroizing<Vec<u64>>,
+}
+
+mpc_core::secret_types!(Tile);
+
+impl Tile {
+    /// Bit i of every pad to the i-th of these lanes, from a word on.
+    fn slice(
+        &mut self,
+        pads: impl Iterator<Item = Block> + Clone,
+        out: &mut BitTensor,
+        lanes: &Range<usize>,
+        word: usize,
+    ) {
+        for (half, lane) in lanes.clone().step_by(64).enumerate() {
+            let bits = (lanes.end - lane).min(64);
+            self.words.clear();
+            self.words.extend(pads.clone().map(|pad| Z64((pad >> (64 * half)) as u64)));
+            let width = lane_words(self.words.len());
+            self.lanes.resize(bits * width, 0);
+            Z64::bit_slice(&self.words, &mut self.lanes, width, bits);
+            for (i, bits) in self.lanes.chunks_exact(width).enumerate() {
+                out.lane_mut(lane + i)[word..word + width].copy_from_slice(bits);
+            }
         }
     }
 }

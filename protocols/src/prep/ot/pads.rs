@@ -6,6 +6,8 @@
 //! counter tells a COT's pads from each other. So no pad occurs twice, and the pad that was not chosen is uniform to the
 //! receiver.
 
+use std::ops::Range;
+
 use mpc_core::fixed_key::{Block, FixedKey};
 use zeroize::Zeroizing;
 
@@ -23,25 +25,28 @@ fn tile(per: usize) -> usize {
     (TILE / per.max(1)).max(1)
 }
 
-/// Both pads of the sender's COTs, for `per` COTs per element: tiles of elements, each with its first element.
+/// Both pads of a range of the sender's COTs, `per` of them to an element: tiles of elements, each with its first element in
+/// the range.
 pub(super) fn sender_pads(
     hash: &FixedKey,
     cots: &SentCots,
+    range: Range<usize>,
     counter: usize,
     per: usize,
     mut each: impl FnMut(usize, &[Block], &[Block]),
 ) {
     let mut zero = Zeroizing::new(Vec::with_capacity(tile(per) * per));
     let mut one = Zeroizing::new(Vec::with_capacity(tile(per) * per));
-    for (i, q) in cots.q.chunks(tile(per) * per.max(1)).enumerate() {
+    let first = cots.first + range.start as u64;
+    for (i, q) in cots.q[range].chunks(tile(per) * per.max(1)).enumerate() {
         let start = i * tile(per);
         zero.clear();
         one.clear();
         zero.extend_from_slice(q);
         one.extend(q.iter().map(|q| q ^ cots.delta));
-        let first = tweak(counter, cots.first + (start * per) as u64);
-        hash.tweakable(&mut zero, first);
-        hash.tweakable(&mut one, first);
+        let tweak = tweak(counter, first + (start * per) as u64);
+        hash.tweakable(&mut zero, tweak);
+        hash.tweakable(&mut one, tweak);
         each(start, &zero, &one);
     }
 }
@@ -50,16 +55,18 @@ pub(super) fn sender_pads(
 pub(super) fn receiver_pads(
     hash: &FixedKey,
     cots: &ReceivedCots,
+    range: Range<usize>,
     counter: usize,
     per: usize,
     mut each: impl FnMut(usize, &[Block]),
 ) {
     let mut pads = Zeroizing::new(Vec::with_capacity(tile(per) * per));
-    for (i, t) in cots.t.chunks(tile(per) * per.max(1)).enumerate() {
+    let first = cots.first + range.start as u64;
+    for (i, t) in cots.t[range].chunks(tile(per) * per.max(1)).enumerate() {
         let start = i * tile(per);
         pads.clear();
         pads.extend_from_slice(t);
-        hash.tweakable(&mut pads, tweak(counter, cots.first + (start * per) as u64));
+        hash.tweakable(&mut pads, tweak(counter, first + (start * per) as u64));
         each(start, &pads);
     }
 }

@@ -253,7 +253,7 @@ impl Place<'_> {
         packer: &mut Packer,
     ) {
         let (per, half) = (self.widths.len(), 64 * (self.vector % 2));
-        sender_pads(&engine.hash, cots, self.vector / 2, per, |first, zero, one| {
+        sender_pads(&engine.hash, cots, 0..cots.q.len(), self.vector / 2, per, |first, zero, one| {
             let mut i = first * per;
             for (zero, one) in zero.chunks_exact(per).zip(one.chunks_exact(per)) {
                 for ((zero, one), &width) in zero.iter().zip(one).zip(self.widths) {
@@ -277,7 +277,7 @@ impl Place<'_> {
     ) {
         let (per, half) = (self.widths.len(), 64 * (self.vector % 2));
         let mut unpacker = Unpacker::new(message);
-        receiver_pads(&engine.hash, cots, self.vector / 2, per, |first, pads| {
+        receiver_pads(&engine.hash, cots, 0..cots.t.len(), self.vector / 2, per, |first, pads| {
             let mut i = first * per;
             for pads in pads.chunks_exact(per) {
                 for (pad, &width) in pads.iter().zip(self.widths) {

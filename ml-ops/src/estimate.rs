@@ -92,12 +92,12 @@ pub(crate) fn estimate(
     }
 }
 
-/// COTs, made and used, per second of one core.
+/// COTs, made and used, per second of one core: 10, 40 or 30 ns to make one at either end, and 10 to use it.
 const fn cots_per_second(extension: CotExtension) -> f64 {
     match extension {
         CotExtension::SoftSpoken4 => 50e6,
-        CotExtension::SoftSpoken8 => 30e6,
-        CotExtension::Ferret => 30e6,
+        CotExtension::SoftSpoken8 => 20e6,
+        CotExtension::Ferret => 25e6,
     }
 }
 

@@ -5,7 +5,6 @@
 //! own ([`lane::OtLane`]).
 
 pub mod base;
-pub mod choice;
 pub mod extension;
 pub mod ferret;
 mod ggm;

@@ -3,15 +3,17 @@
 mod ot_common;
 
 use std::collections::HashSet;
+use std::sync::mpsc::channel;
 
 use bytes::Bytes;
 use mpc_core::fixed_key::Block;
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::tag::SessionId;
-use ot_common::{P0, P1, SESSION, channels, disturbed, run, run_sessions, seed_of};
+use ot_common::{P0, P1, SESSION, Watched, channels, disturbed, run, run_sessions, seed_of};
 use protocols::error::PrepError;
 use protocols::ot::base::{BaseKeys, COUNT, MESSAGE_BYTES, base_ots};
 use protocols::ot::lane::OtLane;
+use zeroize::Zeroizing;
 
 /// What `me` chooses with `peer` as the sender.
 fn choices(me: PartyId, peer: PartyId) -> Block {
@@ -21,7 +23,7 @@ fn choices(me: PartyId, peer: PartyId) -> Block {
 
 fn party(lane: &mut OtLane) -> Result<PerParty<Option<BaseKeys>>, PrepError> {
     let (me, n) = (lane.me(), lane.parties());
-    base_ots(lane, &PerParty::from_fn(n, |p| choices(me, p)), &seed_of(me, 1))
+    base_ots(lane, &PerParty::from_fn(n, |p| Zeroizing::new(choices(me, p))), &seed_of(me, 1))
 }
 
 #[test]
@@ -63,15 +65,23 @@ fn keys_belong_to_a_session() {
     assert!((0..COUNT).all(|i| !sent[i].contains(&received[i])), "no key in common");
 }
 
-/// A message that was made for the other direction gives nobody a key that somebody else has.
+/// Party 1 sends back what party 0 sends. Keys of party 0's two directions would be the same if they did not cover the
+/// direction.
 #[test]
 fn a_reflected_message_gives_no_common_key() {
-    // Party 0 is given the same seed and choices as party 1, so what it sends is what party 1 sends.
-    let parties: Vec<_> =
-        run(channels(2), |lane| base_ots(lane, &PerParty::from_fn(2, |_| 5), &seed_of(P0, 1)).unwrap());
-    let keys: HashSet<_> =
-        parties.iter().flat_map(|p| p.iter().filter_map(|(_, k)| k.as_ref())).flat_map(|k| &k.sent).collect();
-    assert_eq!(keys.len(), 2 * COUNT);
+    let (to_keep, kept) = channel();
+    let first = disturbed(2, move |_, _, message| {
+        to_keep.send(message.clone()).unwrap();
+        message
+    });
+    assert!(run(first, party).iter().all(Result::is_ok));
+    let own = kept.recv().unwrap();
+    let mut channels = channels(2);
+    let inner = channels.remove(1);
+    channels.push(Box::new(Watched { inner, exchanges: 0, on_send: move |_, _, _| own.clone() }));
+    let parties: Vec<_> = run(channels, party).into_iter().map(Result::unwrap).collect();
+    let keys = parties[0][P1].as_ref().unwrap();
+    assert!(keys.received.iter().all(|key| !keys.sent.as_flattened().contains(key)));
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn sender_against(
     number: u8,
     on_send: impl FnMut(usize, PartyId, Bytes) -> Bytes + Send + 'static,
 ) -> (Vec<PairCots>, Vec<PairCots>, Option<PrepError>) {
-    let mut parties = run(disturbed(2, on_send), |lane| {
+    let parties = run(disturbed(2, on_send), |lane| {
         let (me, mut batches) = (lane.me(), vec![]);
         let mut extension = SoftSpoken::new(field, security, seed_of(me, number));
         let (sent, received) = if me == P1 { (COUNT, 0) } else { (0, COUNT) };
@@ -47,7 +47,8 @@ fn sender_against(
                 Err(error) => {
                     // A second try is another guess for a cheater: there is none.
                     let rounds = lane.rounds();
-                    assert_eq!(extension.extend(lane, &counts).err().unwrap().to_string(), error.to_string());
+                    let again = extension.extend(lane, &counts).err().map(|e| e.to_string());
+                    assert_eq!(again, Some(error.to_string()));
                     assert_eq!(lane.rounds(), rounds);
                     return (batches, Some(error));
                 }
@@ -55,8 +56,8 @@ fn sender_against(
         }
         (batches, None)
     });
-    let (sender, error) = parties.pop().unwrap();
-    (sender, parties.pop().unwrap().0, error)
+    let Ok([(receiver, _), (sender, error)]) = <[_; 2]>::try_from(parties) else { panic!("two parties") };
+    (sender, receiver, error)
 }
 
 fn caught(error: &Option<PrepError>) -> bool {

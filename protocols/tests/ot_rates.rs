@@ -10,6 +10,7 @@ use ot_common::{FIELDS, P0, P1, channels, run, seed_of};
 use protocols::ot::base::base_ots;
 use protocols::ot::extension::{CotCount, Extension};
 use protocols::ot::softspoken::{Security, SoftSpoken};
+use zeroize::Zeroizing;
 
 /// Time that this thread has had on a processor.
 fn thread_time() -> Duration {
@@ -31,7 +32,7 @@ fn base_transfers() {
     const TIMES: u32 = 20;
     let times = run(channels(2), |lane| {
         let seed = seed_of(lane.me(), 1);
-        let choices = PerParty::from_fn(2, |_| 0x1234_5678_9abc_def0_u128 * 0x1_0000_0001);
+        let choices = PerParty::from_fn(2, |_| Zeroizing::new(0x1234_5678_9abc_def0_u128 * 0x1_0000_0001));
         timed(|| (0..TIMES).for_each(|_| _ = base_ots(lane, &choices, &seed).unwrap()))
     });
     for (cpu, wall, ()) in times {

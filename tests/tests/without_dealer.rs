@@ -85,7 +85,8 @@ fn parties_that_make_it_in_other_ways_refuse_each_other() {
     );
     for ended in run_all(&cluster) {
         let refusal = ended.refusal();
-        assert_eq!((refusal.exit, refusal.code.as_str()), (1, "parameters_differ"), "{refusal:?}");
+        assert_eq!((refusal.exit, refusal.code.as_str()), (1, "session_differs"), "{refusal:?}");
+        refusal.says(&["has another set of session parameters", "preprocessing"]);
     }
 }
 
@@ -121,9 +122,13 @@ fn configurations_that_contradict_themselves() {
 fn a_party_that_dies_while_transfers_are_made_ends_it_for_all() {
     let cluster = Cluster::without_dealer(SUBROSA, 3, 4000);
     let mut running: Vec<Running> = cluster.parties().iter().map(|p| cluster.start_with(p, false)).collect();
-    // Some seconds of transfers lie ahead once the log has the session.
+    // Some seconds of transfers lie ahead once the log has the session's first entries.
     let deadline = Instant::now() + DEADLINE;
-    while !cluster.path("telecom/log/checkpoint").is_file() {
+    let entries = || {
+        let checkpoint = std::fs::read_to_string(cluster.path("telecom/log/checkpoint")).unwrap_or_default();
+        checkpoint.lines().nth(1).and_then(|size| size.parse::<u64>().ok()).unwrap_or(0)
+    };
+    while entries() == 0 {
         assert!(Instant::now() < deadline, "the session did not begin");
         std::thread::sleep(Duration::from_millis(5));
     }

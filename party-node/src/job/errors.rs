@@ -58,7 +58,7 @@ pub(super) fn from_net(error: &NetError) -> CliError {
         NetError::Absent { .. } => CliError::outcome(error.code(), error)
             .with_hint("peers may start in any order within connect_timeout_ms; check addresses and firewalls (UDP)"),
         NetError::Mismatch { .. } => CliError::outcome(error.code(), error)
-            .with_hint("all parties need the same program file, the same list of parties and the same version"),
+            .with_hint("all parties need the same program file, list of parties, preprocessing (and its extension, which the configured link decides) and version"),
         NetError::RowOrder { .. } => CliError::outcome(error.code(), error)
             .with_hint("all parties must list the same ids in the same order"),
         _ => CliError::outcome(error.code(), error),
@@ -89,6 +89,17 @@ pub(super) fn from_run(names: &Names, error: &RunError) -> Failure {
             match source {
                 ProtocolError::Channel(e) | ProtocolError::Preprocessing(PrepError::Channel(e)) => {
                     from_channel(names, Some(&step), e)
+                }
+                ProtocolError::Preprocessing(
+                    e @ (PrepError::Padding { peer }
+                    | PrepError::NotAPoint { peer, .. }
+                    | PrepError::Inconsistent { peer, .. }),
+                ) => {
+                    let message = format!("{step}: {}: {e}", names.party(*peer));
+                    Failure::of_session(
+                        CliError::outcome("peer_malformed", message),
+                        Some(Peer::Party(*peer)),
+                    )
                 }
                 ProtocolError::OpeningsDiffer { peer } => {
                     // Whoever told the two of them different things, it need not be either.

@@ -3,15 +3,15 @@
 //! **Relation.** For each OT of a sender and a receiver, the sender holds two keys k_0, k_1 of 128 bits and the receiver, who
 //! put in a choice b, holds k_b.
 //!
-//! **Protocol.** Endemic OT of Masny and Rindal (*Endemic Oblivious Transfer*, CCS 2019, ePrint 2019/706, §5, the construction
-//! from a one-round key agreement, with Diffie–Hellman over Ristretto). With random oracles H_0, H_1 into the group:
+//! **Protocol.** Endemic OT of Masny and Rindal (*Endemic Oblivious Transfer*, CCS 2019, ePrint 2019/706, Fig. 8: from a
+//! one-round key agreement, here Diffie–Hellman over Ristretto). With random oracles H_0, H_1 into the group:
 //! 1. The sender takes a scalar a and sends A = a·G, one for all 128.
 //! 2. The receiver takes a scalar m and a random group element r_{1−b}, sets r_b = m·G − H_b(r_{1−b}) and sends (r_0, r_1).
 //! 3. With M_c = r_c + H_c(r_{1−c}), k_c is a hash of a·M_c, and the receiver's of m·A.
 //!
 //! Neither message depends on the other, so all of it, both ways and with every peer, is one exchange.
 //!
-//! **Departures.** Every oracle is BLAKE3 with its own context over session, sender, receiver, number of the OT and branch; a
+//! **Departures.** The sender's A is one for all OTs and branches. Every oracle is BLAKE3 with its own context over session, sender, receiver, number of the OT and branch; a
 //! key also covers A, r_0 and r_1. All points are sent as doubles of what was computed (H is twice a hashed point, a and m are
 //! twice scalars that were drawn), because the encodings of doubles come cheap in batches; the group has odd order, so nothing
 //! changes in distribution.
@@ -24,7 +24,7 @@
 //! allows. Nothing is used twice: the hash over session, direction and number keeps keys of all OTs apart, so neither replayed
 //! nor reflected messages give related keys.
 //!
-//! **Cost** of each pair: [`MESSAGE_BYTES`] each way in one round; four scalar multiplications and five maps to the group per
+//! **Cost** of each pair: [`MESSAGE_BYTES`] each way in one round; four scalar multiplications and four maps to the group per
 //! OT and pair of directions.
 
 use bytes::Bytes;
@@ -79,12 +79,12 @@ mpc_core::secret_types!(BaseKeys, Started);
 /// [`PrepError::NotAPoint`] names a peer whose message is none.
 pub fn base_ots(
     lane: &mut OtLane,
-    choices: &PerParty<Block>,
+    choices: &PerParty<Zeroizing<Block>>,
     seed: &Seed,
 ) -> Result<PerParty<Option<BaseKeys>>, PrepError> {
     let (me, n, session) = (lane.me(), lane.parties(), *lane.session());
     let started =
-        PerParty::from_fn(n, |p| (p != me).then(|| Started::new(&session, me, p, choices[p], seed)));
+        PerParty::from_fn(n, |p| (p != me).then(|| Started::new(&session, me, p, *choices[p], seed)));
     let send = PerParty::from_fn(n, |p| started[p].as_ref().map(|s| s.message.clone()));
     let expect = PerParty::from_fn(n, |p| (p != me).then_some(MESSAGE_BYTES));
     let received = lane.exchange(send, expect)?;
@@ -101,10 +101,10 @@ impl Started {
     fn new(session: &SessionId, me: PartyId, peer: PartyId, choices: Block, seed: &Seed) -> Self {
         let tag = Tag { lane: LANE, node: 0, iteration: 0, round: 0 };
         let mut prg = Prg::new(seed, session, tag, "ot/base", peer.index() as u32);
-        let mut wide = Zeroizing::new([0; 64]);
         let mut draw = || {
+            let mut wide = Zeroizing::new([0; 64]);
             prg.fill(&mut *wide);
-            *wide
+            wide
         };
         let sender = Scalar::from_bytes_mod_order_wide(&draw());
         let receiver: Vec<Scalar> = (0..COUNT).map(|_| Scalar::from_bytes_mod_order_wide(&draw())).collect();
@@ -251,5 +251,37 @@ impl Oracle {
         hasher.finalize_xof().fill(&mut *key);
         hasher.zeroize();
         Block::from_le_bytes(*key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ME: PartyId = PartyId::new(0);
+    const PEER: PartyId = PartyId::new(1);
+    const SESSION: SessionId = SessionId([1; 32]);
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// One element in place of a right one gives keys or the peer's name, and never a panic.
+        #[test]
+        fn any_element_is_decoded_or_refused(bytes: [u8; 32], at in 0..=2 * COUNT) {
+            let started = |me, peer| Started::new(&SESSION, me, peer, 77, &Seed::new([me.index() as u8; 32]));
+            let (own, theirs) = (started(ME, PEER), started(PEER, ME));
+            let mut message = theirs.message.to_vec();
+            message[POINT * at..][..POINT].copy_from_slice(&bytes);
+            let is_point = CompressedRistretto(bytes).decompress().is_some_and(|p| !p.is_identity());
+            match own.finish(&SESSION, ME, PEER, &message) {
+                Ok(keys) => prop_assert!(is_point && keys.sent.len() == COUNT),
+                Err(PrepError::NotAPoint { peer, at: seen }) => {
+                    prop_assert!(!is_point && peer == PEER && seen == at);
+                }
+                Err(other) => prop_assert!(false, "{}", other),
+            }
+        }
     }
 }

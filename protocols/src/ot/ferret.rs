@@ -3,10 +3,10 @@
 //! **Relation.** That of [`extension`](super::extension): t = q ⊕ c·Δ. Here, moreover, the lowest bit of q is 0 and that of t is c.
 //!
 //! **After** Yang, Weng, Lan, Zhang, Wang (*Ferret: Fast Extension for Correlated OT with Small Communication*, CCS 2020, ePrint
-//! 2020/924), §5 with regular noise: k COTs are stretched to N by a public [code](super::lpn), and the noise that makes them
+//! 2020/924), with regular noise: k COTs are stretched to N by a public [code](super::lpn), and the noise that makes them
 //! unpredictable comes from t punctured trees, of which each carries one noisy place over by as many COTs as it has levels. A
 //! part of every batch of N makes the next one. Trees are the correlated ones of the [half-tree](super::ggm), whose sums the
-//! COTs themselves mask (Guo et al., ePrint 2022/1431, figure 5): the sender sends one block per level, the receiver nothing.
+//! COTs themselves mask (Guo et al., ePrint 2022/1431, figure 4): the sender sends one block per level, the receiver nothing.
 //!
 //! **Departures.**
 //! - The noisy place of a tree is the complement of its COTs' bits, which are uniform already.

@@ -5,14 +5,14 @@
 //! times the unit vector of α.
 //!
 //! **After** Guo, Yang, Wang, Zhang, Xie, Liu, Zhao (*Half-Tree: Halving the Cost of Tree Expansion in COT and DPF*, EUROCRYPT
-//! 2023, ePrint 2022/1431), §4, the correlated GGM tree of figure 3: the first level is (r, r ⊕ Δ), and below a node p hang
+//! 2023, ePrint 2022/1431), the correlated GGM tree of figure 3: the first level is (r, r ⊕ Δ), and below a node p hang
 //! H(p) and p ⊕ H(p), so every level sums up to Δ and a tree costs half a hash per leaf. H is [`FixedKey::circular`].
 //!
 //! **Departures.** The left children of a level stand in its first half, the right ones in the second, so level i decides bit
 //! i − 1 of a leaf's place and a level is two straight passes. The receiver does not set nodes of its path to zero but lets
 //! them run on as garbage, which drops out of the sums: what it corrects is one node per level by an XOR.
 //!
-//! **Security.** In the ideal cipher model (theorem 3): whoever does not know Δ sees, in the sums that it gets, nothing of the
+//! **Security.** In the random permutation model, in which H is circular correlation robust: whoever does not know Δ sees, in the sums that it gets, nothing of the
 //! leaf at α. The place α is the receiver's secret: it enters no address and no branch, at the price of one more pass over each
 //! level. Roots must be fresh.
 //!

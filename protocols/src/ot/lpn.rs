@@ -5,7 +5,7 @@
 //! block is the receiver's bit c, so it needs no vector of its own.
 //!
 //! **After** Yang, Weng, Lan, Zhang, Wang (*Ferret: Fast Extension for Correlated OT with Small Communication*, CCS 2020,
-//! ePrint 2020/924), §5.2: a local code, ten places of `base` per output (with repetition), after Alekhnovich (FOCS 2003). Noise
+//! ePrint 2020/924): a local code, ten places of `base` per output (with repetition), after Alekhnovich (FOCS 2003). Noise
 //! is regular: one place in each stretch of an output vector.
 //!
 //! **Departures.** The length of `base` is a power of two, as in emp-ot, so a place is the low bits of a 32-bit number of the

@@ -3,8 +3,8 @@
 //! **Relation.** Sender q and Δ, receiver c and t with t = q ⊕ c·Δ, as [`Extension`] has it.
 //!
 //! **Protocol.** Roy, *SoftSpokenOT: Quieter OT Extension from Small-Field Silent VOLE in the Minicrypt Model*, CRYPTO 2022,
-//! ePrint 2022/192: small-field VOLE (§3), subspace VOLE with the repetition code (§4), over F_{2^k} for k = 1, 2, 4 or 8
-//! ([`FieldBits`]). The 128 bits of Δ are 128/k elements Δ_j of the field.
+//! ePrint 2022/192: small-field VOLE (§3.1), subspace VOLE with the repetition code (§3.2), over F_{2^k} for k = 1, 2, 4
+//! or 8 ([`FieldBits`]). The 128 bits of Δ are 128/k elements Δ_j of the field.
 //! 1. Once: [base OTs](super::base) with the complement of Δ as the sender's choices; a `tree` of 2^k leaves r_y for each
 //!    j, of which the sender misses that of y = Δ_j.
 //! 2. From the leaves as streams the receiver has u_j = Σ_y r_y and v_j = Σ_y y·r_y, the sender w_j = Σ_y (y − Δ_j)·r_y =
@@ -46,7 +46,7 @@ use mpc_core::fixed_key::Block;
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::prg::{Prg, Seed};
 use mpc_core::tag::Tag;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 pub use self::model::SoftSpokenCost;
 use self::receiver::Receiver;
@@ -162,7 +162,8 @@ impl SoftSpoken {
     fn set_up(&self, lane: &mut OtLane) -> Result<PerParty<Option<Pair>>, PrepError> {
         let (me, n) = (lane.me(), lane.parties());
         let deltas = PerParty::from_fn(n, |p| self.delta(lane, p));
-        let keys = base_ots(lane, &PerParty::from_fn(n, |p| !deltas[p]), &self.seed)?;
+        let choices = PerParty::from_fn(n, |p| Zeroizing::new(!*deltas[p]));
+        let keys = base_ots(lane, &choices, &self.seed)?;
         let (mut receivers, mut messages) = (PerParty::from_fn(n, |_| None), PerParty::from_fn(n, |_| None));
         for (p, keys) in keys.iter() {
             if let Some(keys) = keys {
@@ -177,7 +178,7 @@ impl SoftSpoken {
         for (p, receiver) in receivers.into_vec().into_iter().enumerate().map(|(i, r)| (PartyId::new(i), r)) {
             if let (Some(receiver), Some(keys), Some(message)) = (receiver, &keys[p], &theirs[p]) {
                 let sender =
-                    Sender::new(&self.forest(lane, p, me), deltas[p], &keys.received, message).ok_or(
+                    Sender::new(&self.forest(lane, p, me), *deltas[p], &keys.received, message).ok_or(
                         PrepError::Inconsistent { peer: p, what: "the leaves are not those of the hash" },
                     )?;
                 pairs[p] = Some(Pair { sender, receiver });
@@ -186,13 +187,12 @@ impl SoftSpoken {
         Ok(pairs)
     }
 
-    fn delta(&self, lane: &OtLane, peer: PartyId) -> Block {
+    /// Δ of the COTs that go to the peer.
+    fn delta(&self, lane: &OtLane, peer: PartyId) -> Zeroizing<Block> {
         let tag = Tag { lane: LANE, node: 0, iteration: 0, round: 0 };
-        let mut bytes = [0; 16];
-        Prg::new(&self.seed, lane.session(), tag, "ot/delta", peer.index() as u32).fill(&mut bytes);
-        let delta = Block::from_le_bytes(bytes) | 1;
-        bytes.zeroize();
-        delta
+        let mut bytes = Zeroizing::new([0; 16]);
+        Prg::new(&self.seed, lane.session(), tag, "ot/delta", peer.index() as u32).fill(&mut *bytes);
+        Zeroizing::new(Block::from_le_bytes(*bytes) | 1)
     }
 
     fn next_batches(

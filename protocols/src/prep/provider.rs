@@ -44,7 +44,7 @@ impl CotExtension {
         let costs = ot::cost_of_each::<Z64>(n, items, |_| match self {
             Self::SoftSpoken4 => Box::new(soft(FieldBits::Four)),
             Self::SoftSpoken8 => Box::new(soft(FieldBits::Eight)),
-            Self::Ferret => Box::new(FerretCost::layered(soft(FieldBits::Eight))),
+            Self::Ferret => Box::new(FerretCost::layered(soft(FieldBits::Four))),
         });
         let offline = |c: OtCost| OfflineCost { rounds: c.rounds, bytes: c.sent_bytes, cots: c.cots };
         costs.into_iter().map(offline).collect()
@@ -58,7 +58,7 @@ impl CotExtension {
         match self {
             Self::SoftSpoken4 => Box::new(soft(FieldBits::Four)),
             Self::SoftSpoken8 => Box::new(soft(FieldBits::Eight)),
-            Self::Ferret => Box::new(Ferret::layered(own("ferret"), soft(FieldBits::Eight))),
+            Self::Ferret => Box::new(Ferret::layered(own("ferret"), soft(FieldBits::Four))),
         }
     }
 }
@@ -152,4 +152,60 @@ fn own(session: &SessionId, seed: &Seed, label: &'static str) -> Seed {
     let derived = Seed::new(*h.finalize().as_bytes());
     zeroize::Zeroize::zeroize(&mut h);
     derived
+}
+
+#[cfg(test)]
+mod tests {
+    use mpc_core::local;
+
+    use super::*;
+    use crate::prep::components::Components;
+    use crate::prep::{Comparison, Question};
+
+    #[test]
+    fn every_extension_costs_what_is_planned_item_by_item() {
+        let sign = Comparison::in_ring(Question::Sign, 90, crate::tree::TreeChoice::NARROWEST);
+        let items = vec![
+            Item::Truncation { len: 50, bits: 16 },
+            Item::Triple { len: 5000 },
+            Item::Comparison(sign),
+            Item::Mask { rows: 3, columns: 4 },
+            Item::Matmul { m: 9, k: 4, n: 2 },
+        ];
+        for (extension, n) in
+            [(CotExtension::SoftSpoken4, 2), (CotExtension::SoftSpoken8, 3), (CotExtension::Ferret, 2)]
+        {
+            let planned = Provider::Ot(extension).costs(n, &items);
+            let measured: Vec<Vec<(u64, u64)>> = std::thread::scope(|scope| {
+                let parties: Vec<_> = (0u8..)
+                    .zip(local::network(n))
+                    .map(|(i, channel)| {
+                        let (seed, demand) = (Seed::new([i; 32]), Demand { items: items.clone() });
+                        let items = &items;
+                        scope.spawn(move || {
+                            let session = SessionId([7; 32]);
+                            let mut prep = without_dealer::<Z64>(
+                                extension,
+                                Box::new(channel),
+                                session,
+                                &seed,
+                                Some(demand),
+                            );
+                            let mut one = |item: &Item| {
+                                let before = (prep.lane().rounds(), prep.bytes());
+                                drop(prep.draw(*item).unwrap());
+                                (prep.lane().rounds() - before.0, prep.bytes() - before.1)
+                            };
+                            items.iter().map(&mut one).collect()
+                        })
+                    })
+                    .collect();
+                parties.into_iter().map(|party| party.join().unwrap()).collect()
+            });
+            for (p, of_party) in mpc_core::party::PartyId::all(n).zip(&measured) {
+                let expected: Vec<_> = planned.iter().map(|cost| (cost.rounds, cost.bytes[p])).collect();
+                assert_eq!(of_party, &expected, "{} at {p}", extension.name());
+            }
+        }
+    }
 }

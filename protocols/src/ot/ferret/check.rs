@@ -1,6 +1,6 @@
 //! The check that catches a sender whose trees are none.
 //!
-//! **After** Ferret (ePrint 2020/924), figure 7, with leaves in GF(2^128), one for all trees of a call. With random χ for every
+//! **After** the consistency check of Ferret (ePrint 2020/924), over GF(2^128), one for all trees of a call. With random χ for every
 //! leaf, the sums of both sides, W = Σ χ·w and V = Σ χ·v, must differ by Δ·X, where X is the sum of χ at the receiver's noisy
 //! places. X would tell where these are: it is masked by the bits x of 128 COTs (q, t) of their own, which are one product in
 //! the field, m(t) = m(q) + Δ·x with m(y) = Σ_j y_j·2^j. The receiver sends d = X + x; the sender answers with a digest of

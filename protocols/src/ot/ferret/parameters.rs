@@ -23,7 +23,7 @@ pub struct Parameters {
 impl Parameters {
     /// t = 1900, k = 2^19, stretches of 2^13, N = 15,564,800; ten places per output. One of emp-ot's sets (`tuning.h` of v1.0),
     /// there chosen with the LPN estimator for 128 bits against Gauss, SD-ISD, BJMM, hybrid and algebraic attacks on regular
-    /// noise (of which the hybrid one binds). The code is that of Ferret, ePrint 2020/924, §5.2.
+    /// noise (of which the hybrid one binds). The code is that of Ferret, ePrint 2020/924.
     pub const B13: Self = Self { trees: 1900, base_log: 19, depth: 13 };
 
     /// t = 850, k = 2^16, stretches of 2^10, N = 870,400, from the same source: little to begin with, more bytes per COT. Makes

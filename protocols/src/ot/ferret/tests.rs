@@ -11,6 +11,7 @@ use mpc_core::prg::Prg;
 use mpc_core::tag::{SessionId, Tag};
 
 use super::*;
+use crate::ot::choice::OtKind;
 use crate::ot::lane::LANE;
 
 const SESSION: SessionId = SessionId([6; 32]);
@@ -231,5 +232,36 @@ fn a_real_set_gives_uniform_cots() {
         let pairs = COUNT - distance;
         let equal = (0..pairs).filter(|&i| bit(i) == bit(i + distance)).count() as f64;
         assert!((equal - pairs as f64 / 2.0).abs() < bound, "distance {distance}: {equal} of {pairs}");
+    }
+}
+
+/// The sets that are used, as they are used, and what the model of costs says of them.
+#[test]
+#[cfg_attr(debug_assertions, ignore = "a million COTs are slow without optimisation")]
+fn the_large_set_on_the_small_one() {
+    const COUNT: usize = 20_000;
+    for checks in [false, true] {
+        let all = run(2, |mut lane| {
+            let me = lane.me();
+            let ideal = Ideal { given: 0 };
+            let make = if checks { Ferret::layered_checked } else { Ferret::layered };
+            let count = CotCount { sent: COUNT, received: COUNT };
+            let counts = PerParty::from_fn(2, |p| (p != me).then_some(count));
+            let made = make(seed(me), ideal).extend(&mut lane, &counts).unwrap();
+            let sent = lane.sent_bytes()[PartyId::new(1 - me.index())];
+            if checks {
+                // Two checks; the COTs that mask the next ones are from trees that are grown anyway.
+                assert_eq!((lane.rounds(), sent), (6, 537 * 160 + 3 * 208 + 2 * 48));
+            } else {
+                let softspoken = OtKind::SoftSpoken4.bytes_per_peer(Parameters::B10.seed_cots() as u64);
+                let expected = OtKind::Ferret.bytes_per_peer(COUNT as u64) - softspoken;
+                assert_eq!((lane.rounds(), sent), (OtKind::Ferret.rounds() - 1, expected));
+            }
+            made
+        });
+        let [p0, p1] = [0, 1].map(PartyId::new);
+        let [zero, one] = [&all[0][p1], &all[1][p0]].map(|pair| pair.as_ref().unwrap());
+        check(&zero.sent, &one.received);
+        check(&one.sent, &zero.received);
     }
 }

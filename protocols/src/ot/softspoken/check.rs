@@ -1,4 +1,4 @@
-//! The consistency check against a malicious receiver (Roy, §4: universal hashing of the subspace VOLE).
+//! The consistency check against a malicious receiver (Roy, §4: universal hashes of a subspace VOLE).
 //!
 //! **What is checked.** The receiver's corrections must make the trees agree on one string u. Both parties hash every row of
 //! the batch by one random function R, linear over F_2: with u and the receiver's rows v_c, the sender's are
@@ -11,7 +11,7 @@
 //! **Departures.** χ comes from the receiver's messages by Fiat–Shamir, so the check takes no round of its own: for every
 //! tile from a hash of the setup and of all corrections up to and with this tile's. Strings that differ differ for the last
 //! time in some tile, whose χ are drawn after them. What a cheater can try by itself, without the sender seeing it, is another
-//! message at a chance of 2^−128. The rows' hashes travel as one hash of 32 bytes.
+//! message, at a chance of 2^−115 that two of at most 128 different strings have one hash. The rows' hashes travel as one hash of 32 bytes.
 //!
 //! **What it gives.** If the trees of all but one class disagree with R u, the cheater must have guessed Δ_j of each of the
 //! disagreeing ones: it is caught but for a chance of 2^−k each (2^−(k−1) for the tree of Δ's fixed bit), and then knows these

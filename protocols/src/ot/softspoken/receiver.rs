@@ -33,7 +33,7 @@ impl Receiver {
         let batch = Batch::new(count, self.setup.is_some());
         let mut cots = ReceivedCots {
             choices: Vec::with_capacity(2 * count.div_ceil(ROWS)),
-            t: vec![0; count],
+            t: Vec::with_capacity(count),
             first: self.next,
         };
         self.next += count as u64;
@@ -62,6 +62,8 @@ impl Receiver {
                 check.add_rows(&tile.rows);
                 check.add_choices(choices);
             }
+            // Grown tile by tile: what is about to be overwritten stays in the cache.
+            cots.t.resize(kept.end, 0);
             transpose_128(&tile.rows, STRIDE, &mut cots.t[kept.clone()]);
             cots.choices.extend_from_slice(&choices[..kept.len().div_ceil(64)]);
         }

@@ -39,7 +39,7 @@ impl Sender {
     pub(super) fn extend(&mut self, count: usize, tile: &mut Tile, message: &[u8]) -> Option<SentCots> {
         let batch = Batch::new(count, self.setup.is_some());
         debug_assert_eq!(message.len(), batch.message_bytes(self.field));
-        let mut cots = SentCots { delta: self.delta, q: vec![0; count], first: self.next };
+        let mut cots = SentCots { delta: self.delta, q: Vec::with_capacity(count), first: self.next };
         self.next += count as u64;
         let mut check = self.setup.as_ref().map(|setup| Check::new(setup, cots.first));
         let mut rest = message;
@@ -62,6 +62,8 @@ impl Sender {
                 check.draw(corrections, columns.len() / ROWS, last);
                 check.add_rows(&tile.rows);
             }
+            // Grown tile by tile: what is about to be overwritten stays in the cache.
+            cots.q.resize(kept.end, 0);
             transpose_128(&tile.rows, STRIDE, &mut cots.q[kept]);
         }
         let honest = match (check, rest.first_chunk::<PROOF_BYTES>()) {

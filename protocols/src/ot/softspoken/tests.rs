@@ -2,6 +2,7 @@
 //! and with base keys from a hash, so that there may be many runs.
 
 use mpc_core::tag::SessionId;
+use proptest::prelude::*;
 
 use super::check::Check;
 use super::streams::{STRIDE, Streams};
@@ -204,5 +205,23 @@ fn tiles_cover_a_batch_once() {
         assert_eq!((columns, kept), (batch.columns, count));
         let masked = if checked && count > 0 { ROWS } else { 0 };
         assert_eq!(columns, count.next_multiple_of(ROWS) + masked);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// A message of the right length, which is all that the channel sees to, is refused and harms nobody.
+    #[test]
+    fn arbitrary_messages_are_refused(seed: [u8; 32], field in proptest::sample::select(&FIELDS[..]), count in 1usize..2000) {
+        let mut noise = vec![0; 1 << 17];
+        blake3::Hasher::new_keyed(&seed).finalize_xof().fill(&mut noise);
+        let duel = Duel::new(field, 1);
+        let bytes = tree::message_bytes(field, Security::MaliciousReceiver);
+        prop_assert!(duel.sender(&noise[..bytes]).is_none());
+        let (_, trees) = duel.forest.plant(&duel.sent);
+        let mut sender = duel.sender(&trees).unwrap();
+        let bytes = batch_bytes(field, Security::MaliciousReceiver, count) as usize;
+        prop_assert!(sender.extend(count, &mut Tile::new(), &noise[..bytes]).is_none());
     }
 }

@@ -5,12 +5,12 @@
 //! number 0.
 //!
 //! **Protocol.** The punctured PRF of Goldreich, Goldwasser, Micali as it is set up in SoftSpokenOT (Roy, CRYPTO 2022,
-//! ePrint 2022/192, §5 and its appendix on PPRFs). A level of the tree decides one bit of the label, the highest first. The
+//! ePrint 2022/192, Fig. 13). A level of the tree decides one bit of the label, the highest first. The
 //! keys of the first level's base OT are its two nodes; on each other level the planter sends the sum of all left and of all
 //! right nodes, each under one key of a base OT. The holder, whose choice is the complement of Δ's bit, reads the sum on the
 //! side off the path and takes from it the nodes it knows.
 //!
-//! **Against a malicious planter**, every leaf gives 32 more bytes; the planter sends their sum for each tree and a hash of
+//! **Against a malicious planter** (Fig. 14), every leaf gives 32 more bytes; the planter sends their sum for each tree and a hash of
 //! them all. The holder works out its missing bytes from the sum and compares the hash, so it knows the leaves that
 //! the planter is committed to by the hash, or stops. A planter that garbles a sum makes the holder stop unless
 //! it guessed the bits of Δ that the sum concerns, which the extension's ideal functionality lets it do: each bit guessed

@@ -19,11 +19,13 @@ fn speed() {
     const CALLS: usize = 41;
     const COUNT: usize = 1 << 20;
     let start = Instant::now();
-    for set in [Parameters::B10, Parameters::B11, Parameters::B13] {
+    let [b10, b11, b13] = [Parameters::B10, Parameters::B11, Parameters::B13];
+    for (set, checks) in [(b10, false), (b11, false), (b13, false), (b13, true)] {
         for (what, ways) in [("one way", [true, false]), ("both ways", [true, true])] {
             let rates = run(2, |mut lane| {
                 let me = lane.me();
-                let mut ferret = Ferret::new(set, seed(me), Ideal { given: 0 });
+                let ferret = Ferret::new(set, seed(me), Ideal { given: 0 });
+                let mut ferret = if checks { ferret.checked() } else { ferret };
                 ferret.extend(&mut lane, &PerParty::from_fn(2, |_| None)).unwrap();
                 let [sends, receives] = if me.index() == 0 { ways } else { [ways[1], ways[0]] };
                 let [sent, received] = [sends, receives].map(|does| if does { COUNT } else { 0 });
@@ -38,6 +40,7 @@ fn speed() {
                 rates.sort_by(f64::total_cmp);
                 format!("{:.0} (median {:.0})", rates[CALLS - 1], rates[CALLS / 2])
             });
+            let what = if checks { format!("{what}, checked") } else { what.into() };
             println!("{set:?}, {what}: {} M COT/s", rates.join(" and "));
         }
     }

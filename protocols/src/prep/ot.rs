@@ -38,6 +38,7 @@ use crate::ot::extension::Extension;
 use crate::ot::lane::{LANE, OtLane};
 
 mod bundle;
+mod circuit;
 mod cost;
 mod cross;
 mod engine;

@@ -3,14 +3,18 @@
 //! r, its bits and the parts of its quotient are those of `numbers`; the masks are uniform; products of bits are `gates`, all of
 //! them in one circuit; b is uniform, and `scale` multiplies by it.
 
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
 use mpc_core::bits::BitTensor;
 use mpc_core::prg::Prg;
 use mpc_core::ring::Ring;
 use mpc_core::tensor::Tensor;
 use zeroize::Zeroizing;
 
+use super::circuit::{Circuit, Gate};
 use super::engine::Engine;
-use super::gates::{Circuit, Gate, evaluate};
+use super::gates::{PRODUCTS, evaluate};
 use super::numbers::{Numbers, low_bits};
 use super::products::powers;
 use super::scale::{Factor, Scaling, scale};
@@ -18,6 +22,7 @@ use crate::error::PrepError;
 use crate::prefix::{Network, Product, block_product_place};
 use crate::prep::comparison::{Comparison, Question};
 use crate::prep::relation::Value;
+use crate::tree::TreeChoice;
 
 /// By how many bits the numbers of a comparison are shifted.
 pub(super) const fn shift(spec: &Comparison) -> Option<u32> {
@@ -28,8 +33,17 @@ pub(super) const fn shift(spec: &Comparison) -> Option<u32> {
     }
 }
 
-/// All products of bits. The lanes are those of r, the masks, the products in blocks and the products of masks.
-pub(super) fn circuit<R: Ring>(spec: &Comparison) -> Circuit {
+/// All products of bits. The lanes are those of r, the masks, the products in blocks and the products of masks. It is a function
+/// of few small arguments, so it is made once.
+pub(super) fn circuit<R: Ring>(spec: &Comparison) -> Arc<Circuit> {
+    type Made = Mutex<HashMap<(u32, Question, TreeChoice, usize), Arc<Circuit>>>;
+    static MADE: LazyLock<Made> = LazyLock::new(Default::default);
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (R::BITS, spec.question, spec.tree, spec.thresholds);
+    Arc::clone(made.entry(key).or_insert_with(|| Arc::new(make_circuit::<R>(spec))))
+}
+
+fn make_circuit<R: Ring>(spec: &Comparison) -> Circuit {
     let network = spec.network::<R>();
     let masks = R::BITS as usize;
     let blocks = masks + spec.thresholds * network.wires();
@@ -90,7 +104,7 @@ pub(super) fn comparison<R: Ring>(
     );
     copy_lanes(&numbers.bits, 0, &mut lanes, 0, R::BITS as usize);
     copy_lanes(&masks, 0, &mut lanes, R::BITS as usize, masks.lanes());
-    evaluate(engine, &circuit::<R>(spec), &mut lanes)?;
+    evaluate(engine, &circuit::<R>(spec), &mut lanes, PRODUCTS)?;
     let first = R::BITS as usize + masks.lanes();
     let part = |from, count| {
         let mut out = BitTensor::zeros(count, len);

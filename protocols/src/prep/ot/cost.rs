@@ -5,9 +5,10 @@ use mpc_core::party::{PartyId, PerParty};
 use mpc_core::ring::Ring;
 
 use super::bundle::{answer_groups, circuit, factors, shift};
+use super::circuit::Circuit;
 use super::cross;
 use super::engine::{Pairs, counts, every_pair, has_corrections, is_corrected, one_of_two};
-use super::gates::Circuit;
+use super::gates::PRODUCTS;
 use super::numbers::precision;
 use super::packing::packed_len;
 use super::products::{chooses_left, chunks};
@@ -184,15 +185,17 @@ impl Count {
     }
 
     fn gates(&mut self, circuit: &Circuit, len: usize) {
-        if circuit.is_empty() || len == 0 {
+        if circuit.is_empty() {
             return;
         }
-        for [rows, columns] in circuit.chunks(len) {
-            self.extend(every_pair, rows.len() * columns.len());
-        }
-        for (round, level) in circuit.levels.iter().enumerate() {
-            let choices = if round == 0 { circuit.choices.len() } else { 0 };
-            self.exchange(|_, _| packed_bytes(choices, len) + packed_bytes(level.len(), len));
+        for len in circuit.slices(len, PRODUCTS).map(|elements| elements.len()) {
+            for [rows, columns] in circuit.chunks(len) {
+                self.extend(every_pair, rows.len() * columns.len());
+            }
+            for (round, level) in circuit.levels.iter().enumerate() {
+                let choices = if round == 0 { circuit.choices.len() } else { 0 };
+                self.exchange(|_, _| packed_bytes(choices, len) + packed_bytes(level.len(), len));
+            }
         }
     }
 }

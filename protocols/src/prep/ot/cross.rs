@@ -57,9 +57,8 @@ pub(super) fn cross<R: Ring>(
         let send = PerParty::from_fn(n, |p| match &chosen.peers[p] {
             Some(cots) if pairs(me, p) => {
                 let mut message = Vec::with_capacity(bytes * vectors.len());
-                for v in vectors.clone() {
-                    let add = &mut |e, x| add(v, e, x);
-                    message = send::<R>(engine, &cots.sent, v, &|e| d(v, e), add, message);
+                for vectors in by_pad(vectors.clone()) {
+                    message = send::<R>(engine, &cots.sent, vectors, d, add, message);
                 }
                 message
             }
@@ -69,58 +68,76 @@ pub(super) fn cross<R: Ring>(
         let received = engine.exchange(send, &expect)?;
         for p in me.others(n).filter(|&p| pairs(p, me)) {
             let Some(cots) = &chosen.peers[p] else { continue };
-            for (v, message) in vectors.clone().zip(received[p].chunks(bytes.max(1))) {
-                receive::<R>(engine, &cots.received, &chosen.choices, v, message, &mut |e, y| add(v, e, y));
+            let mut rest = &received[p][..];
+            for vectors in by_pad(vectors.clone()) {
+                let (message, others) = rest.split_at(bytes * vectors.len());
+                rest = others;
+                receive::<R>(engine, &cots.received, &chosen.choices, (vectors, message), add);
             }
         }
     }
     Ok(())
 }
 
+/// The vectors that share a pad: two, or one of two.
+fn by_pad(vectors: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let pads = vectors.start / 2..vectors.end.div_ceil(2);
+    pads.map(move |pad| vectors.start.max(2 * pad)..vectors.end.min(2 * pad + 2))
+}
+
+/// Appends to the message u of the vectors of one pad, one behind the other.
 fn send<R: Ring>(
     engine: &Engine,
     cots: &SentCots,
-    vector: usize,
-    d: &impl Fn(usize) -> R,
-    add: &mut impl FnMut(usize, R),
+    vectors: Range<usize>,
+    d: &impl Fn(usize, usize) -> R,
+    add: &mut impl FnMut(usize, usize, R),
     message: Vec<u8>,
 ) -> Vec<u8> {
-    let (k, half) = (R::BITS as usize, 64 * (vector % 2));
-    let mut packer = Packer::after(message);
-    sender_pads(&engine.hash, cots, 0..cots.q.len(), vector / 2, k, |first, zero, one| {
-        for ((e, zero), one) in (first..).zip(zero.chunks_exact(k)).zip(one.chunks_exact(k)) {
-            let (d, mut x) = (d(e).to_u64(), 0u64);
-            for (bit, (zero, one)) in (0..R::BITS).zip(zero.iter().zip(one)) {
-                let (zero, one) = ((zero >> half) as u64, (one >> half) as u64);
-                packer.push(d.wrapping_add(zero).wrapping_sub(one), R::BITS - bit);
-                x = x.wrapping_sub(zero << bit);
+    let k = R::BITS as usize;
+    let mut packers = [Packer::after(message), Packer::after(vec![])];
+    sender_pads(&engine.hash, cots, 0..cots.q.len(), vectors.start / 2, k, |first, zero, one| {
+        for (v, packer) in vectors.clone().zip(&mut packers) {
+            let half = 64 * (v % 2);
+            for ((e, zero), one) in (first..).zip(zero.chunks_exact(k)).zip(one.chunks_exact(k)) {
+                let (d, mut x) = (d(v, e).to_u64(), 0u64);
+                for (bit, (zero, one)) in (0..R::BITS).zip(zero.iter().zip(one)) {
+                    let (zero, one) = ((zero >> half) as u64, (one >> half) as u64);
+                    packer.push(d.wrapping_add(zero).wrapping_sub(one), R::BITS - bit);
+                    x = x.wrapping_sub(zero << bit);
+                }
+                add(v, e, R::from_u64(x));
             }
-            add(e, R::from_u64(x));
         }
     });
-    packer.finish()
+    let [mut message, second] = packers.map(Packer::finish);
+    message.extend_from_slice(&second);
+    message
 }
 
 fn receive<R: Ring>(
     engine: &Engine,
     cots: &ReceivedCots,
     choices: &[u64],
-    vector: usize,
-    message: &[u8],
-    add: &mut impl FnMut(usize, R),
+    (vectors, message): (Range<usize>, &[u8]),
+    add: &mut impl FnMut(usize, usize, R),
 ) {
-    let (k, half) = (R::BITS as usize, 64 * (vector % 2));
+    let k = R::BITS as usize;
     let b: &[R] = bytemuck::cast_slice(choices);
-    let mut unpacker = Unpacker::new(message);
-    receiver_pads(&engine.hash, cots, 0..cots.t.len(), vector / 2, k, |first, pads| {
-        for ((e, pads), &b) in (first..).zip(pads.chunks_exact(k)).zip(&b[first..]) {
-            let (b, mut y) = (b.to_u64(), 0u64);
-            for (bit, pad) in (0..R::BITS).zip(pads) {
-                let chosen = (b >> bit & 1).wrapping_neg();
-                let u = unpacker.take(R::BITS - bit) & chosen;
-                y = y.wrapping_add(((pad >> half) as u64).wrapping_add(u) << bit);
+    let mut unpackers: Vec<_> =
+        message.chunks((message.len() / vectors.len()).max(1)).map(Unpacker::new).collect();
+    receiver_pads(&engine.hash, cots, 0..cots.t.len(), vectors.start / 2, k, |first, pads| {
+        for (v, unpacker) in vectors.clone().zip(&mut unpackers) {
+            let half = 64 * (v % 2);
+            for ((e, pads), &b) in (first..).zip(pads.chunks_exact(k)).zip(&b[first..]) {
+                let (b, mut y) = (b.to_u64(), 0u64);
+                for (bit, pad) in (0..R::BITS).zip(pads) {
+                    let chosen = (b >> bit & 1).wrapping_neg();
+                    let u = unpacker.take(R::BITS - bit) & chosen;
+                    y = y.wrapping_add(((pad >> half) as u64).wrapping_add(u) << bit);
+                }
+                add(v, e, R::from_u64(y));
             }
-            add(e, R::from_u64(y));
         }
     });
 }

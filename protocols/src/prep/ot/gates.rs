@@ -15,7 +15,6 @@
 //!
 //! **Cost**: to each peer a bit per element for each factor that is chosen and for each product; a round per level.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use mpc_core::bits::{BitTensor, lane_words, packed_bytes};
@@ -24,7 +23,8 @@ use mpc_core::party::{PartyId, PerParty};
 use mpc_core::ring::{Ring, Z64};
 use zeroize::Zeroizing;
 
-use super::engine::{CHUNK, Engine, counts, every_pair};
+use super::circuit::Circuit;
+use super::engine::{Engine, counts, every_pair};
 use super::pads::{receiver_pads, sender_pads};
 use crate::error::PrepError;
 use crate::ot::extension::PairCots;
@@ -32,62 +32,8 @@ use crate::ot::extension::PairCots;
 /// Products that take their bits from one pad.
 const PAD_BITS: usize = 128;
 
-/// `lane[out] = lane[operand] ∧ lane[choice]`, where `choice` is no product.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(super) struct Gate {
-    pub(super) choice: usize,
-    pub(super) operand: usize,
-    pub(super) out: usize,
-}
-
-/// Gates by the factor that they share, with the round in which each has its operand.
-pub(super) struct Circuit {
-    /// Lanes that are choices.
-    pub(super) choices: Vec<usize>,
-    /// For each of them, where its products begin among all; and the number of all.
-    first: Vec<usize>,
-    /// All products, those of a choice together.
-    gates: Vec<Gate>,
-    /// Products of each level.
-    pub(super) levels: Vec<Vec<usize>>,
-}
-
-impl Circuit {
-    /// The gates must come in an order in which every operand stands before its use.
-    pub(super) fn new(gates: &[Gate]) -> Self {
-        let mut level: BTreeMap<usize, usize> = BTreeMap::new();
-        let mut of_choice: BTreeMap<usize, Vec<Gate>> = BTreeMap::new();
-        for gate in gates {
-            level.insert(gate.out, level.get(&gate.operand).map_or(0, |l| l + 1));
-            of_choice.entry(gate.choice).or_default().push(*gate);
-        }
-        let choices = of_choice.keys().copied().collect();
-        let (mut first, mut gates) = (vec![0], vec![]);
-        for products in of_choice.into_values() {
-            gates.extend(products);
-            first.push(gates.len());
-        }
-        let mut levels = vec![vec![]; level.values().max().map_or(0, |l| l + 1)];
-        for (place, gate) in gates.iter().enumerate() {
-            levels[level[&gate.out]].push(place);
-        }
-        Self { choices, first, gates, levels }
-    }
-
-    pub(super) const fn is_empty(&self) -> bool {
-        self.gates.is_empty()
-    }
-
-    /// Choices and elements whose COTs are made at a time.
-    pub(super) fn chunks(&self, len: usize) -> impl Iterator<Item = [Range<usize>; 2]> + use<> {
-        let lanes = self.choices.len();
-        let (rows, columns) = (CHUNK.checked_div(len).unwrap_or(lanes).max(1), CHUNK.min(len));
-        (0..lanes).step_by(rows).flat_map(move |row| {
-            let lanes = row..lanes.min(row + rows);
-            (0..len).step_by(columns.max(1)).map(move |c| [lanes.clone(), c..len.min(c + columns)])
-        })
-    }
-}
+/// Products that are made at a time: 32 MiB of bits, three times, with each peer.
+pub(super) const PRODUCTS: usize = 1 << 28;
 
 /// Random OTs of bits with one peer, a lane per choice or product.
 struct Random {
@@ -99,16 +45,36 @@ struct Random {
 
 mpc_core::secret_types!(Random);
 
-/// Evaluates the gates on this party's shares.
+/// Evaluates the gates on this party's shares, about so many products at a time.
 pub(super) fn evaluate(
     engine: &mut Engine,
     circuit: &Circuit,
     lanes: &mut BitTensor,
+    products: usize,
 ) -> Result<(), PrepError> {
-    let (n, me, len) = (engine.parties(), engine.me(), lanes.len());
-    if circuit.is_empty() || len == 0 {
+    let len = lanes.len();
+    if circuit.is_empty() {
         return Ok(());
     }
+    for elements in circuit.slices(len, products) {
+        if elements.len() == len {
+            return evaluate_slice(engine, circuit, lanes);
+        }
+        let words = elements.start / 64..elements.end.div_ceil(64);
+        let mut slice = BitTensor::zeros(lanes.lanes(), elements.len());
+        for lane in 0..lanes.lanes() {
+            slice.lane_mut(lane).copy_from_slice(&lanes.lane(lane)[words.clone()]);
+        }
+        evaluate_slice(engine, circuit, &mut slice)?;
+        for gate in &circuit.gates {
+            lanes.lane_mut(gate.out)[words.clone()].copy_from_slice(slice.lane(gate.out));
+        }
+    }
+    Ok(())
+}
+
+fn evaluate_slice(engine: &mut Engine, circuit: &Circuit, lanes: &mut BitTensor) -> Result<(), PrepError> {
+    let (n, me, len) = (engine.parties(), engine.me(), lanes.len());
     let mut random = random_ots(engine, circuit, len)?;
     for (round, level) in circuit.levels.iter().enumerate() {
         let choices = if round == 0 { circuit.choices.len() } else { 0 };

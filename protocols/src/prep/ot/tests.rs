@@ -16,6 +16,7 @@ use crate::prep::relation::Value;
 use crate::prep::{Demand, Item};
 
 mod costs;
+mod gates;
 mod items;
 mod orders;
 mod rates;

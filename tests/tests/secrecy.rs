@@ -27,8 +27,9 @@ fn scatter(cluster: &Cluster) -> Vec<(String, tempfile::TempDir)> {
 
 #[test]
 fn no_process_writes_or_says_what_belongs_to_another() {
-    for json in [true, false] {
-        let cluster = Cluster::new(SUBROSA, 3, 40);
+    for (json, has_dealer) in [(true, true), (false, true), (true, false)] {
+        let make = if has_dealer { Cluster::new } else { Cluster::without_dealer };
+        let cluster = make(SUBROSA, 3, 40);
         let (_, rows) = files::read_csv(&cluster.path("bank/bank.csv"));
         let secrets = plant(&cluster);
         let search = Search::new(&secrets);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::cluster::{Cluster, DEALER};
+use crate::cluster::Cluster;
 use crate::files;
 use crate::process::Ended;
 
@@ -260,7 +260,7 @@ pub fn plant(cluster: &Cluster) -> Vec<Secret> {
     let tables: Vec<String> = parties.iter().map(|p| format!("{p}.csv")).collect();
     let lists: Vec<&str> = tables.iter().map(String::as_str).chain(["scores.csv", "outcomes.csv"]).collect();
     secrets.push(Secret::text(&parties, "marked customer", MARKED_ID, &lists));
-    for node in parties.iter().chain(&[DEALER]) {
+    for node in cluster.nodes() {
         let file = format!("{node}.key");
         secrets.push(Secret::key(node, &cluster.path(&format!("{node}/{file}")), &file));
     }

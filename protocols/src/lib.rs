@@ -1,4 +1,5 @@
-//! Semi-honest protocols on additive shares over Z_2^k, for 2 to 5 parties, with a dealer of correlated randomness.
+//! Semi-honest protocols on additive shares over Z_2^k, for 2 to 5 parties, with correlated randomness from a dealer or from
+//! oblivious transfer.
 //!
 //! | module | computes | after | secure against | cost per 64-bit element |
 //! |---|---|---|---|---|
@@ -17,6 +18,7 @@
 //! | [`sigmoid`] | σ(x), error ≤ 7.0e-5 at f = 16 | SecureML, this project | n−1 parties | 6 rounds, 980 bits |
 //! | [`ot::softspoken`] | correlated OTs, to make the rest from | ePrint 2019/706, 2022/192 | n−1 parties | 31 bits a COT at k = 4 |
 //! | [`prep::dealer`] | correlated randomness | MP-SPDZ, SPU | dealer apart from the parties | corrections to party 0 |
+//! | [`prep::ot`] | correlated randomness | Gilboa 1999, GMW 1987 | n−1 parties | 260 bytes and 64 COTs a product of two shares |
 //!
 //! Comparisons are built on one core, `opening`: x is opened once under a mask whose bits are shared, and networks of
 //! [`tree`] shape answer what is asked about them.

@@ -1,8 +1,8 @@
 //! Correlated randomness: what protocols ask for, and who provides it.
 //!
-//! Code above [`Preprocessing`] never asks which provider it talks to. Today there is one: a dealer
-//! ([`dealer::Dealer`] makes, [`dealer::DealerPrep`] receives), a helper that sees no data and must not collude with
-//! any computing party.
+//! Code above [`Preprocessing`] never asks which provider it talks to. There are two: a dealer ([`dealer::Dealer`] makes,
+//! [`dealer::DealerPrep`] receives), a helper that sees no data and must not collude with any computing party; and the
+//! parties themselves, by oblivious transfer ([`ot::OtPrep`]).
 
 pub mod comparison;
 pub(crate) mod components;

@@ -18,6 +18,18 @@
 //! A party's own uniform values are streams of its seed, named by session and item. Deviating peers are not caught, except by the
 //! extension.
 //!
+//! **Cost**: [`cost()`] counts the messages of all modules, to the byte. Two parties, 64-bit ring, without the COTs:
+//!
+//! | of each | COTs, party 0 as sender + receiver | bytes from party 0 + 1 |
+//! |---|---|---|
+//! | triple | 64 + 64 | 260 + 260 |
+//! | square | 64 + 0 | 260 + 0 |
+//! | truncation by 16 bits | 64 + 0 | 348 + 0 |
+//! | bit in both sharings | 1 + 0 | 7.9 + 0 |
+//! | sign, blocks and nodes of 4 | 126 + 62 | 293 + 41 |
+//! | its ring element | 1 + 1 | 8.0 + 0.1 |
+//!
+//! One thread of an EPYC with AVX-512 makes 500,000 to 600,000 triples a second on SoftSpoken k = 4, and 350,000 comparisons.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -11,7 +11,7 @@ use mpc_core::prg::Prg;
 use mpc_core::tag::{SessionId, Tag};
 
 use super::*;
-use crate::ot::choice::OtKind;
+use crate::ot::extension::ExtensionCost;
 use crate::ot::lane::LANE;
 
 const SESSION: SessionId = SessionId([6; 32]);
@@ -236,6 +236,15 @@ fn a_real_set_gives_uniform_cots() {
 }
 
 /// The sets that are used, as they are used, and what the model of costs says of them.
+/// What [`Ideal`] costs.
+struct Nothing;
+
+impl ExtensionCost for Nothing {
+    fn extend(&mut self, counts: &PerParty<Option<CotCount>>) -> (u64, PerParty<u64>) {
+        (0, PerParty::from_fn(counts.parties(), |_| 0))
+    }
+}
+
 #[test]
 #[cfg_attr(debug_assertions, ignore = "a million COTs are slow without optimisation")]
 fn the_large_set_on_the_small_one() {
@@ -253,9 +262,8 @@ fn the_large_set_on_the_small_one() {
                 // Two checks; the COTs that mask the next ones are from trees that are grown anyway.
                 assert_eq!((lane.rounds(), sent), (6, 537 * 160 + 3 * 208 + 2 * 48));
             } else {
-                let softspoken = OtKind::SoftSpoken4.bytes_per_peer(Parameters::B10.seed_cots() as u64);
-                let expected = OtKind::Ferret.bytes_per_peer(COUNT as u64) - softspoken;
-                assert_eq!((lane.rounds(), sent), (OtKind::Ferret.rounds() - 1, expected));
+                let (rounds, expected) = FerretCost::layered(Nothing).extend(&counts);
+                assert_eq!((lane.rounds(), sent), (rounds, expected[PartyId::new(1 - me.index())]));
             }
             made
         });

@@ -89,6 +89,10 @@ fn two_parties_pay_what_the_heads_say() {
     let sign = Comparison::new(Question::Sign, len, TreeChoice::DEFAULT);
     let products = 64 * (62 + 169 + 96) / 8;
     assert_eq!(of(Item::Comparison(sign)), (4, [252 * 64 + products, products], (64 + 2 * 62) * 64));
+    // A bit for each choice and direction, and 63 of b.
+    let in_ring = Item::Comparison(Comparison { arithmetic: true, ..sign });
+    let sent = [252 * 64 + products + 63 * 8, products + 8];
+    assert_eq!(of(in_ring), (6, sent, (64 + 2 * 62 + 1) * 64));
     let two = Comparison::new(Question::Sign, len, TreeChoice::new(2, 2).unwrap());
     assert_eq!(of(Item::Comparison(two)).2, (64 + 2 * 62) * 64);
 }

@@ -52,6 +52,9 @@ impl<B> PaddedBits<B> {
     pub(crate) const fn sharing(&self) -> &B {
         &self.0
     }
+    pub(crate) fn into_sharing(self) -> B {
+        self.0
+    }
 }
 
 /// a, b uniform, c = a·b elementwise.

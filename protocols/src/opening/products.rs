@@ -35,40 +35,24 @@ impl<S: Sharing> MaskedAnswers<S> {
     /// For each row of weights, `w_0 + Σ_i w_(i+1)·[m_i]` over the answers m_i of an element: a row of the result. It is
     /// worked out a few elements at a time, so answers that are needed for nothing else never are in memory as a whole.
     pub(crate) fn weighted(&self, z: &BitTensor, weights: &[Vec<S::Ring>], holder: S::Holder) -> S {
-        let (answers, len) = (z.lanes(), z.len());
+        let len = z.len();
         let Some(RingBits::Rows(b)) = &self.0.bundle.ring else {
             unreachable!("the question has ring elements for answers")
         };
         let factors: Vec<S::Ring> = weights.iter().flat_map(|w| &w[1..]).copied().collect();
-        let sums = |fill: &dyn Fn(usize, Range<usize>, &mut [S::Ring])| {
-            let mut out = Tensor::zeros(&[weights.len() * len]);
-            for start in (0..len).step_by(TOGETHER) {
-                let some = start..len.min(start + TOGETHER);
-                let mut terms = Tensor::zeros(&[answers, some.len()]);
-                for (answer, row) in terms.as_mut_slice().chunks_mut(some.len()).enumerate() {
-                    fill(answer, some.clone(), row);
-                }
-                let mut sums = Tensor::zeros(&[weights.len(), some.len()]);
-                let (k, n) = (answers, some.len());
-                S::Ring::matmul_acc(&factors, terms.as_slice(), sums.as_mut_slice(), weights.len(), k, n);
-                for (row, sum) in sums.as_slice().chunks(some.len()).enumerate() {
-                    out.as_mut_slice()[row * len..][some.clone()].copy_from_slice(sum);
-                }
-            }
-            out
-        };
+        let dims = [weights.len(), z.lanes(), len];
         let bits = |answer: usize, some: Range<usize>, out: &mut [S::Ring]| {
             S::Ring::expand_bits(&z.lane(answer)[some.start / 64..some.end.div_ceil(64)], out);
         };
         let linear = b.map_linear(|b| {
-            sums(&|answer, some, out| {
+            sums(&factors, dims, |answer, some, out| {
                 bits(answer, some.clone(), out);
                 for (o, &b) in out.iter_mut().zip(&row(b, answer, len)[some]) {
                     *o = if *o == S::Ring::ZERO { b } else { -b };
                 }
             })
         });
-        let mut public = sums(&bits);
+        let mut public = sums(&factors, dims, bits);
         for (row, w) in public.as_mut_slice().chunks_mut(len.max(1)).zip(weights) {
             row.iter_mut().for_each(|p| *p += w[0]);
         }
@@ -82,6 +66,28 @@ impl<S: Sharing> MaskedAnswers<S> {
         }
         Decided { run: self.0, z: rows }
     }
+}
+
+/// The product of an m×k matrix and one of k×n, of which `fill` gives some columns of a row at a time.
+fn sums<R: Ring>(
+    factors: &[R],
+    [m, k, n]: [usize; 3],
+    fill: impl Fn(usize, Range<usize>, &mut [R]),
+) -> Tensor<R> {
+    let mut out = Tensor::zeros(&[m * n]);
+    for start in (0..n).step_by(TOGETHER) {
+        let some = start..n.min(start + TOGETHER);
+        let mut terms = Tensor::zeros(&[k, some.len()]);
+        for (answer, row) in terms.as_mut_slice().chunks_mut(some.len()).enumerate() {
+            fill(answer, some.clone(), row);
+        }
+        let mut sums = Tensor::zeros(&[m, some.len()]);
+        R::matmul_acc(factors, terms.as_slice(), sums.as_mut_slice(), m, k, some.len());
+        for (row, sum) in sums.as_slice().chunks(some.len()).enumerate() {
+            out.as_mut_slice()[row * n..][some.clone()].copy_from_slice(sum);
+        }
+    }
+    out
 }
 
 /// A comparison with its answers. Rows are those of the answers: one per threshold for a sign.

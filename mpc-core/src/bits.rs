@@ -1,8 +1,11 @@
 //! Bit-sliced Boolean tensors: lane i holds one bit of every element, 64 elements to a word, so that one word
 //! operation acts on 64 elements. As tensors of ring elements, they are wiped when dropped, whatever they hold.
 
+use std::ops::Range;
+
 use zeroize::Zeroize;
 
+use crate::kernels::bit_slice_u64;
 use crate::ring::Ring;
 use crate::tensor::Tensor;
 
@@ -65,6 +68,38 @@ impl BitTensor {
         out
     }
 
+    /// The inverse of [`BitTensor::slice_of`]: bit i of every element from lane i.
+    ///
+    /// # Panics
+    /// If there are more than 64 lanes.
+    #[must_use]
+    pub fn to_ring<R: Ring>(&self) -> Tensor<R> {
+        // 64 words of 64 lanes are a square of bits, which transposing twice gives back.
+        const SIDE: usize = 64;
+        const SQUARES: usize = 8;
+        assert!(self.lanes <= SIDE, "{} lanes of one word", self.lanes);
+        let mut out = Vec::with_capacity(self.len);
+        let (mut lanes, mut elements) = ([0; SIDE * SQUARES], [0; SIDE * SQUARES]);
+        let words = lane_words(self.len);
+        for first in (0..words).step_by(SQUARES) {
+            let squares = SQUARES.min(words - first);
+            for lane in 0..self.lanes {
+                for (square, &word) in self.lane(lane)[first..first + squares].iter().enumerate() {
+                    lanes[SIDE * square + lane] = word;
+                }
+            }
+            bit_slice_u64(&lanes, &mut elements, SQUARES, SIDE);
+            for square in 0..squares {
+                let left = self.len - SIDE * (first + square);
+                let column = elements[square..].iter().step_by(SQUARES);
+                out.extend(column.take(left).map(|&word| R::from_u64(word)));
+            }
+        }
+        lanes.zeroize();
+        elements.zeroize();
+        Tensor::from_vec(&[self.len], out)
+    }
+
     /// Number of lanes.
     #[must_use]
     pub const fn lanes(&self) -> usize {
@@ -100,6 +135,11 @@ impl BitTensor {
     #[must_use]
     pub fn words(&self) -> &[u64] {
         &self.words
+    }
+
+    /// All words, lane-major, mutable.
+    pub fn words_mut(&mut self) -> &mut [u64] {
+        &mut self.words
     }
 
     /// One bit.
@@ -139,8 +179,22 @@ impl BitTensor {
             out.extend_from_slice(bytemuck::cast_slice(&self.words));
             return;
         }
+        self.pack_lanes_into(0..self.lanes, out);
+    }
+
+    /// As [`BitTensor::pack_into`], for some of the lanes.
+    pub fn pack_lanes_into(&self, lanes: Range<usize>, out: &mut Vec<u8>) {
+        out.reserve(packed_bytes(lanes.len(), self.len));
+        if self.len.is_multiple_of(8) {
+            // Lanes begin and end at bytes.
+            for lane in lanes {
+                let bytes: &[u8] = bytemuck::cast_slice(self.lane(lane));
+                out.extend_from_slice(&bytes[..self.len / 8]);
+            }
+            return;
+        }
         let (mut acc, mut held) = (0u128, 0u32);
-        for lane in 0..self.lanes {
+        for lane in lanes {
             let mut left = self.len;
             for &w in self.lane(lane) {
                 let take = left.min(64);
@@ -165,11 +219,23 @@ impl BitTensor {
         if bytes.len() != packed_bytes(lanes, len) {
             return None;
         }
-        let mut out = Self::zeros(lanes, len);
         if len.is_multiple_of(64) {
-            out.words = bytemuck::allocation::pod_collect_to_vec(bytes);
-            return Some(out);
+            return Some(Self { lanes, len, words: bytemuck::allocation::pod_collect_to_vec(bytes) });
         }
+        if len.is_multiple_of(8) {
+            let mut words = Vec::with_capacity(lanes * lane_words(len));
+            for lane in bytes.chunks(len / 8) {
+                let (whole, rest) = lane.as_chunks();
+                words.extend(whole.iter().map(|&word| u64::from_le_bytes(word)));
+                if !rest.is_empty() {
+                    let mut last = [0; 8];
+                    last[..rest.len()].copy_from_slice(rest);
+                    words.push(u64::from_le_bytes(last));
+                }
+            }
+            return Some(Self { lanes, len, words });
+        }
+        let mut out = Self::zeros(lanes, len);
         let (mut acc, mut held, mut input) = (0u128, 0u32, bytes.chunks(8));
         for lane in 0..lanes {
             let mut left = len;
@@ -217,13 +283,26 @@ mod tests {
             let z: Vec<Z64> = values.iter().map(|&v| Z64(v)).collect();
             let t = BitTensor::slice_of(&z, 64);
             for (i, v) in values.iter().enumerate() { for b in 0..64 { prop_assert_eq!(t.bit(b, i), v >> b & 1 == 1); } }
+            let back: Tensor<Z64> = t.to_ring();
+            prop_assert_eq!(back.as_slice(), &z[..]);
             let small: Vec<Z8> = values.iter().map(|&v| Z8(v as u8)).collect();
             let t = BitTensor::slice_of(&small, 8);
+            let back: Tensor<Z8> = t.to_ring();
+            prop_assert_eq!(back.as_slice(), &small[..]);
             for (i, v) in values.iter().enumerate() { for b in 0..8 { prop_assert_eq!(t.bit(b, i), v >> b & 1 == 1); } }
             if !values.is_empty() {
                 let lane: Tensor<Z8> = t.lane_to_ring(3);
                 for (i, v) in values.iter().enumerate() { prop_assert_eq!(lane.as_slice()[i], Z8((v >> 3 & 1) as u8)); }
             }
+        }
+    }
+
+    #[test]
+    fn some_lanes_are_the_lowest_bits_of_many_elements() {
+        let values: Vec<Z64> = (0..1301u64).map(|v| Z64(v.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+        for bits in [0, 1, 16, 63] {
+            let low: Vec<Z64> = values.iter().map(|v| Z64(v.0 & ((1 << bits) - 1))).collect();
+            assert_eq!(BitTensor::slice_of(&values, bits).to_ring::<Z64>().as_slice(), low, "{bits}");
         }
     }
 

@@ -28,7 +28,31 @@ pub trait Channel: Send {
         send: PerParty<Option<Bytes>>,
         expect: PerParty<Option<usize>>,
     ) -> Result<PerParty<Option<Bytes>>, ChannelError>;
+
+    /// As [`Channel::exchange`], but hands over what comes while it comes: `take` is told the sender and the next bytes of
+    /// its message, in order. All pieces but a message's last are multiples of [`PIECE_UNIT_BYTES`] long.
+    ///
+    /// # Errors
+    /// As [`Channel::exchange`]. What was handed over before is then part of nothing.
+    fn exchange_pieces(
+        &mut self,
+        tag: Tag,
+        send: PerParty<Option<Bytes>>,
+        expect: PerParty<Option<usize>>,
+        take: &mut dyn FnMut(PartyId, &[u8]),
+    ) -> Result<(), ChannelError> {
+        let received = self.exchange(tag, send, expect)?;
+        for (from, message) in received.iter() {
+            if let Some(message) = message.as_ref().filter(|m| !m.is_empty()) {
+                take(from, message);
+            }
+        }
+        Ok(())
+    }
 }
+
+/// No element of any ring is cut in two by the pieces of a message.
+pub const PIECE_UNIT_BYTES: usize = 8;
 
 impl Channel for Box<dyn Channel> {
     fn me(&self) -> PartyId {
@@ -44,6 +68,15 @@ impl Channel for Box<dyn Channel> {
         expect: PerParty<Option<usize>>,
     ) -> Result<PerParty<Option<Bytes>>, ChannelError> {
         (**self).exchange(tag, send, expect)
+    }
+    fn exchange_pieces(
+        &mut self,
+        tag: Tag,
+        send: PerParty<Option<Bytes>>,
+        expect: PerParty<Option<usize>>,
+        take: &mut dyn FnMut(PartyId, &[u8]),
+    ) -> Result<(), ChannelError> {
+        (**self).exchange_pieces(tag, send, expect, take)
     }
 }
 

@@ -41,6 +41,9 @@ impl From<SecretBytes> for Seed {
 /// The field wipes itself.
 impl ZeroizeOnDrop for Seed {}
 
+/// Words of a block of [`Prg::blocks`]: 8 KiB.
+const BLOCK_WORDS: usize = 1 << 10;
+
 /// One pseudorandom stream. Its state is wiped on drop.
 pub struct Prg(AesCtr);
 
@@ -75,17 +78,57 @@ impl Prg {
     /// The next uniform ring elements.
     #[must_use]
     pub fn tensor<R: Ring>(&mut self, shape: &[usize]) -> Tensor<R> {
-        let mut data = vec![R::ZERO; elements(shape)];
-        self.0.fill(bytemuck::cast_slice_mut(&mut data));
-        Tensor::from_vec(shape, data)
+        Tensor::from_vec(shape, self.collect(elements(shape)))
     }
 
     /// The next uniform bits, padding included.
     #[must_use]
     pub fn bits(&mut self, lanes: usize, len: usize) -> BitTensor {
-        let mut words = vec![0u64; lanes * lane_words(len)];
-        self.0.fill(bytemuck::cast_slice_mut(&mut words));
-        BitTensor::from_words(lanes, len, words)
+        BitTensor::from_words(lanes, len, self.collect(lanes * lane_words(len)))
+    }
+
+    /// Adds the next uniform ring elements to `out`, as [`Prg::tensor`] would give them.
+    pub fn add_to<R: Ring>(&mut self, out: &mut [R]) {
+        self.combine(out, |a, b| *a += b);
+    }
+
+    /// Subtracts the next uniform ring elements from `out`.
+    pub fn subtract_from<R: Ring>(&mut self, out: &mut [R]) {
+        self.combine(out, |a, b| *a -= b);
+    }
+
+    /// XORs the next uniform bits onto the words of lanes, as [`Prg::bits`] would give them.
+    pub fn xor_onto(&mut self, out: &mut [u64]) {
+        self.combine(out, |a, b| *a ^= b);
+    }
+
+    /// The next `count` elements. Memory that is new is written once, not cleared before.
+    fn collect<T: bytemuck::Pod>(&mut self, count: usize) -> Vec<T> {
+        let mut out = Vec::with_capacity(count);
+        self.blocks(count, |block| out.extend_from_slice(block));
+        out
+    }
+
+    fn combine<T: bytemuck::Pod>(&mut self, out: &mut [T], each: impl Fn(&mut T, T)) {
+        let mut rest = out.iter_mut();
+        self.blocks(rest.len(), |block| {
+            block.iter().zip(&mut rest).for_each(|(&b, a)| each(a, b));
+        });
+    }
+
+    /// Hands the next `count` elements over in blocks that stay in the first cache.
+    fn blocks<T: bytemuck::Pod>(&mut self, count: usize, mut each: impl FnMut(&[T])) {
+        let mut block = [0u64; BLOCK_WORDS];
+        let used = size_of_val(&block).min(count * size_of::<T>()).div_ceil(size_of::<u64>());
+        let mut left = count;
+        while left > 0 {
+            let part: &mut [T] = bytemuck::cast_slice_mut(&mut block);
+            let take = left.min(part.len());
+            self.0.fill(bytemuck::cast_slice_mut(&mut part[..take]));
+            each(&part[..take]);
+            left -= take;
+        }
+        block[..used].zeroize();
     }
 }
 
@@ -127,6 +170,26 @@ mod tests {
             assert_ne!(&base, o, "variant {i}");
         }
         assert_eq!(base, stream(1, 1, TAG, "a", 0));
+    }
+
+    #[test]
+    fn what_is_added_and_taken_away_is_the_stream() {
+        let new = || Prg::new(&Seed::new([3; 32]), &SessionId([4; 32]), TAG, "x", 0);
+        for len in [1, BLOCK_WORDS - 1, BLOCK_WORDS, 3 * BLOCK_WORDS + 5] {
+            let whole: Tensor<Z64> = new().tensor(&[len]);
+            let mut bytes = vec![0; 8 * len];
+            new().fill(&mut bytes);
+            assert_eq!(whole.as_bytes(), bytes);
+            let mut sum = whole.clone();
+            new().add_to(sum.as_mut_slice());
+            assert_eq!(sum, whole.add(&whole));
+            new().subtract_from(sum.as_mut_slice());
+            assert_eq!(sum, whole);
+            let mut bits = new().bits(1, 64 * len);
+            assert_eq!(bytemuck::cast_slice::<u64, u8>(bits.words()), bytes);
+            new().xor_onto(bits.words_mut());
+            assert!(bits.words().iter().all(|&w| w == 0));
+        }
     }
 
     #[test]

@@ -143,6 +143,8 @@ pub trait BitSharing: Clone + Sized + Send + 'static + sealed::Sealed {
     }
     /// This party's XOR share: secret; for masked openings alone.
     fn value_share(&self) -> &BitTensor;
+    /// The same, in the memory that it has.
+    fn into_value_share(self) -> BitTensor;
 }
 
 /// Additive share over Z_2^k, semi-honest.
@@ -274,5 +276,8 @@ impl BitSharing for XorBits {
     }
     fn value_share(&self) -> &BitTensor {
         &self.0
+    }
+    fn into_value_share(self) -> BitTensor {
+        self.0
     }
 }

@@ -4,8 +4,11 @@
 //! A tensor may hold shares, masks, or a party's input on its way to be shared, and so may every temporary of local
 //! arithmetic. So all of them are wiped when they are dropped, public ones included, nothing here copies elements to memory
 //! that is freed otherwise, and `Debug` shows the shape alone.
+//!
+//! Clones share their elements until one of them is changed; whoever is dropped last wipes them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice};
@@ -15,9 +18,26 @@ use crate::ring::Ring;
 
 /// A row-major tensor of public ring elements, or of one party's shares inside a share type.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Tensor<R: Ring>(ArrayD<R>);
+pub struct Tensor<R: Ring>(Arc<Elements<R>>);
 
-impl<R: Ring> Drop for Tensor<R> {
+/// Elements with their shape.
+#[derive(Clone, PartialEq, Eq)]
+struct Elements<R: Ring>(ArrayD<R>);
+
+impl<R: Ring> Elements<R> {
+    fn as_mut_slice(&mut self) -> &mut [R] {
+        self.0.as_slice_mut().expect("standard layout is this type's invariant")
+    }
+
+    fn into_vec(mut self) -> Vec<R> {
+        let nothing = ArrayD::from_elem(IxDyn(&[0]), R::ZERO);
+        let (v, offset) = std::mem::replace(&mut self.0, nothing).into_raw_vec_and_offset();
+        debug_assert!(offset.is_none_or(|o| o == 0));
+        v
+    }
+}
+
+impl<R: Ring> Drop for Elements<R> {
     fn drop(&mut self) {
         self.as_mut_slice().zeroize();
     }
@@ -42,7 +62,13 @@ impl<R: Ring> Tensor<R> {
     /// If the number of elements does not fit the shape.
     #[must_use]
     pub fn from_vec(shape: &[usize], data: Vec<R>) -> Self {
-        Self(ArrayD::from_shape_vec(IxDyn(shape), data).expect("as many elements as the shape has places"))
+        Self::of(
+            ArrayD::from_shape_vec(IxDyn(shape), data).expect("as many elements as the shape has places"),
+        )
+    }
+
+    fn of(array: ArrayD<R>) -> Self {
+        Self(Arc::new(Elements(array)))
     }
 
     /// All zeros.
@@ -54,56 +80,53 @@ impl<R: Ring> Tensor<R> {
     /// The same value everywhere.
     #[must_use]
     pub fn filled(shape: &[usize], value: R) -> Self {
-        Self(ArrayD::from_elem(IxDyn(shape), value))
+        Self::of(ArrayD::from_elem(IxDyn(shape), value))
     }
 
     /// Copies a view, row-major.
     fn from_view(view: &ArrayViewD<'_, R>) -> Self {
-        Self(view.as_standard_layout().into_owned())
+        Self::of(view.as_standard_layout().into_owned())
     }
 
     /// Lengths of the axes.
     #[must_use]
     pub fn shape(&self) -> &[usize] {
-        self.0.shape()
+        self.array().shape()
     }
 
     /// Number of elements.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.array().len()
     }
 
     /// Whether there are no elements.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.array().is_empty()
     }
 
     /// Elements in row-major order.
     #[must_use]
     pub fn as_slice(&self) -> &[R] {
-        self.0.as_slice().expect("standard layout is this type's invariant")
+        self.array().as_slice().expect("standard layout is this type's invariant")
     }
 
-    /// Elements in row-major order, mutable.
+    /// Elements in row-major order, mutable: no clone's any more.
     pub fn as_mut_slice(&mut self) -> &mut [R] {
-        self.0.as_slice_mut().expect("standard layout is this type's invariant")
+        Arc::make_mut(&mut self.0).as_mut_slice()
     }
 
     /// The elements, row-major.
     #[must_use]
-    pub fn into_vec(mut self) -> Vec<R> {
-        let nothing = ArrayD::from_elem(IxDyn(&[0]), R::ZERO);
-        let (v, offset) = std::mem::replace(&mut self.0, nothing).into_raw_vec_and_offset();
-        debug_assert!(offset.is_none_or(|o| o == 0));
-        v
+    pub fn into_vec(self) -> Vec<R> {
+        Arc::unwrap_or_clone(self.0).into_vec()
     }
 
     /// The array, for reading.
     #[must_use]
     pub fn array(&self) -> &ArrayD<R> {
-        &self.0
+        &self.0.0
     }
 
     /// Applies `f` to every element.
@@ -202,13 +225,16 @@ impl<R: Ring> Tensor<R> {
     /// Axes in another order.
     #[must_use]
     pub fn permute(&self, axes: &[usize]) -> Self {
-        Self::from_view(&self.0.view().permuted_axes(IxDyn(axes)))
+        Self::from_view(&self.array().view().permuted_axes(IxDyn(axes)))
     }
 
     /// The part with indices `start..end` of one axis.
     #[must_use]
     pub fn slice(&self, axis: usize, start: usize, end: usize) -> Self {
-        Self::from_view(&self.0.slice_axis(Axis(axis), Slice::from(start..end)))
+        if (start, end) == (0, self.shape()[axis]) {
+            return self.clone();
+        }
+        Self::from_view(&self.array().slice_axis(Axis(axis), Slice::from(start..end)))
     }
 
     /// Tensors joined along an axis.
@@ -256,7 +282,10 @@ impl<R: Ring> Tensor<R> {
     /// Repeats the tensor to a larger shape by the usual broadcasting rules; `None` if they do not allow it.
     #[must_use]
     pub fn broadcast(&self, shape: &[usize]) -> Option<Self> {
-        self.0.broadcast(IxDyn(shape)).map(|v| Self::from_view(&v))
+        if shape == self.shape() {
+            return Some(self.clone());
+        }
+        self.array().broadcast(IxDyn(shape)).map(|v| Self::from_view(&v))
     }
 
     /// Little-endian bytes of all elements, where they are.
@@ -299,6 +328,16 @@ mod tests {
         assert_eq!(a.matmul(&t(&[3, 1], &[1, 1, 1])), t(&[2, 1], &[6, 15]));
         assert_eq!(t(&[3], &[1, 2, 3]).broadcast(&[2, 3]), Some(t(&[2, 3], &[1, 2, 3, 1, 2, 3])));
         assert!(a.broadcast(&[4, 3]).is_none());
+    }
+
+    #[test]
+    fn clones_share_until_one_is_changed() {
+        let a = t(&[2], &[1, 2]);
+        let (mut b, c) = (a.clone(), a.broadcast(&[2]).unwrap());
+        assert!(std::ptr::eq(a.as_slice(), c.as_slice()));
+        b.as_mut_slice()[0] = Z64(9);
+        assert_eq!((b.into_vec(), c.into_vec()), (vec![Z64(9), Z64(2)], vec![Z64(1), Z64(2)]));
+        assert_eq!(a, t(&[2], &[1, 2]));
     }
 
     #[test]

@@ -52,6 +52,9 @@ impl<B> PaddedBits<B> {
     pub(crate) const fn sharing(&self) -> &B {
         &self.0
     }
+    pub(crate) fn into_sharing(self) -> B {
+        self.0
+    }
 }
 
 /// a, b uniform, c = a·b elementwise.
@@ -171,15 +174,21 @@ impl<S: Sharing> DotTriple<S> {
 }
 
 impl<S: Sharing> SpentDot<S> {
-    /// `[z_i] = [c_i] + Σ_t (d·[b] + e·[a] + d·e)_{t,i}`.
+    /// `[z_i] = [c_i] + Σ_t (d·([b] + e) + e·[a])_{t,i}`, the public e added to b first, in the memory of b and c.
     #[must_use]
-    pub fn finish(&self, d: &Tensor<S::Ring>, e: &Tensor<S::Ring>, holder: S::Holder) -> S {
-        let DotTriple { a, b, c, terms } = &self.0;
-        let rows = |t: Tensor<S::Ring>| t.reshape(&[*terms, c.len()]).sum_axis(0);
-        let linear = S::combine(&[c, b, a], |p| {
-            p[0].add(&rows(d.zip(p[1], |d, b| d * b).add(&e.zip(p[2], |e, a| e * a))))
-        });
-        linear.add_public(&rows(d.hadamard(e)), holder)
+    pub fn finish(self, d: &Tensor<S::Ring>, e: &Tensor<S::Ring>, holder: S::Holder) -> S {
+        let DotTriple { a, b, c, terms } = self.0;
+        let (b, len) = (b.add_public(e, holder), c.len());
+        c.combine_into(&[&b, &a], |z, p| {
+            for t in 0..terms {
+                let row = t * len..(t + 1) * len;
+                let factors = d.as_slice()[row.clone()].iter().zip(&p[0].as_slice()[row.clone()]);
+                let others = e.as_slice()[row.clone()].iter().zip(&p[1].as_slice()[row]);
+                for (z, ((&d, &b), (&e, &a))) in z.as_mut_slice().iter_mut().zip(factors.zip(others)) {
+                    *z += d * b + e * a;
+                }
+            }
+        })
     }
 }
 

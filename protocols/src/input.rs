@@ -41,12 +41,12 @@ pub fn input<R: Ring>(
     let (session, tag) = (*cx.id(), cx.fresh_tag());
     let pad = |with| {
         let seed = cx.input_seed(with).expect("a session has a seed for every pair");
-        Prg::new(seed, &session, tag, "input", 0).tensor::<R>(shape)
+        Prg::new(seed, &session, tag, "input", 0)
     };
-    let Some(value) = value else { return Ok(Additive::from_share(pad(owner))) };
+    let Some(value) = value else { return Ok(Additive::from_share(pad(owner).tensor(shape))) };
     let mut share = value.clone();
     for other in me.others(n) {
-        share.sub_assign(&pad(other));
+        pad(other).subtract_from(share.as_mut_slice());
     }
     Ok(Additive::from_share(share))
 }

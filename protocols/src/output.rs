@@ -23,7 +23,7 @@ use mpc_core::tensor::Tensor;
 
 use crate::cost::Cost;
 use crate::error::ProtocolError;
-use crate::session::Session;
+use crate::session::{Session, add_bytes};
 
 /// A value that the protocol meant this party to learn.
 #[derive(Clone)]
@@ -52,17 +52,17 @@ pub fn output<S: Sharing>(
     let masked: Vec<Tensor<S::Ring>> = outputs.iter().map(|(x, _)| rerandomised(cx, x)).collect();
 
     let receives = |p: PartyId, to: &[PartyId]| to.contains(&p);
+    let length = |p: PartyId| -> usize {
+        outputs.iter().filter(|(_, to)| receives(p, to)).map(|(x, _)| x.len() * S::Ring::BYTES).sum()
+    };
     let message = |p: PartyId| {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(length(p));
         for (t, (_, to)) in masked.iter().zip(outputs) {
             if receives(p, to) {
                 out.extend_from_slice(bytemuck::cast_slice(t.as_slice()));
             }
         }
         Bytes::from(out)
-    };
-    let length = |p: PartyId| -> usize {
-        outputs.iter().filter(|(_, to)| receives(p, to)).map(|(x, _)| x.len() * S::Ring::BYTES).sum()
     };
     let send = PerParty::from_fn(n, |p| (p != me && length(p) > 0).then(|| message(p)));
     let expect = PerParty::from_fn(n, |p| (p != me && length(me) > 0).then(|| length(me)));
@@ -79,9 +79,7 @@ pub fn output<S: Sharing>(
         for from in me.others(n) {
             let bytes =
                 received[from].as_ref().expect("the channel returns what was expected of every party");
-            let theirs =
-                Tensor::from_bytes(x.shape(), &bytes[at..end]).expect("lengths were checked on receipt");
-            total.add_assign(&theirs);
+            add_bytes(total.as_mut_slice(), &bytes[at..end]);
         }
         at = end;
         results.push(Some(Revealed(total)));
@@ -95,11 +93,11 @@ fn rerandomised<S: Sharing>(cx: &mut Session<S>, x: &S) -> Tensor<S::Ring> {
     let mut share = x.value_share().clone();
     for other in me.others(n) {
         let seed = cx.zero_seed(other).expect("a session has a seed for every pair");
-        let pad: Tensor<S::Ring> = Prg::new(seed, &session, tag, "zero", 0).tensor(x.shape());
+        let mut pad = Prg::new(seed, &session, tag, "zero", 0);
         if other > me {
-            share.add_assign(&pad);
+            pad.add_to(share.as_mut_slice());
         } else {
-            share.sub_assign(&pad);
+            pad.subtract_from(share.as_mut_slice());
         }
     }
     share

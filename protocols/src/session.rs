@@ -18,6 +18,10 @@ use crate::correlation::{Padded, PaddedBits};
 use crate::error::ProtocolError;
 use crate::prep::Preprocessing;
 
+mod sums;
+
+use sums::Sums;
+
 /// The one lane that sessions have today. Streams and frames are named by it, so a second lane shares nothing with it.
 pub(crate) const LANE: u16 = 0;
 
@@ -162,14 +166,16 @@ impl<S: Sharing> Session<S> {
         if self.poisoned {
             return Err(ProtocolError::Poisoned);
         }
-        let tag = self.fresh_tag();
+        let tag = self.begin_round(&send);
+        let received = self.channel.exchange(tag, send, expect);
+        self.poisoned |= received.is_err();
+        Ok(received?)
+    }
+
+    fn begin_round(&mut self, send: &PerParty<Option<Bytes>>) -> Tag {
         self.rounds += 1;
         self.sent_bytes += send.iter().filter_map(|(_, b)| b.as_ref()).map(|b| b.len() as u64).sum::<u64>();
-        let received = self.channel.exchange(tag, send, expect);
-        if received.is_err() {
-            self.poisoned = true;
-        }
-        Ok(received?)
+        self.fresh_tag()
     }
 
     /// Opens values that are hidden by one-time pads, ring elements and bits together, in one round.
@@ -200,20 +206,25 @@ impl<S: Sharing> Session<S> {
         let others = |p: PartyId| p != me;
         let send = PerParty::from_fn(self.n, |p| others(p).then(|| payload.clone()));
         let expect = PerParty::from_fn(self.n, |p| others(p).then_some(length));
-        let received = self.exchange(send, expect)?;
-
-        // The own shares have left: their memory becomes that of the sums.
+        if self.poisoned {
+            return Err(ProtocolError::Poisoned);
+        }
+        // The own shares are in the message: their memory becomes that of the sums.
         let mut opened = ring.map(|p| p.into_sharing().into_value_share());
-        let mut opened_bits = bits.map(|p| p.sharing().value_share().clone());
+        let mut opened_bits = bits.map(|p| p.into_sharing().into_value_share());
+        let tag = self.begin_round(&send);
+        let mut sums = Sums::new(&mut opened, length, me, self.n);
+        let (channel, hash) = (&mut self.channel, &mut self.opened);
+        let done = channel.exchange_pieces(tag, send, expect, &mut |from, piece| {
+            sums.add(from, piece, |complete| {
+                hash.update(complete);
+            });
+        });
+        let received = sums.rest;
+        self.poisoned |= done.is_err();
+        done?;
         for from in me.others(self.n) {
-            let message =
-                received[from].as_ref().expect("the channel returns what was expected of every party");
-            let mut rest = &message[..];
-            for t in &mut opened {
-                let (theirs, after) = rest.split_at(t.len() * S::Ring::BYTES);
-                add_bytes(t, theirs);
-                rest = after;
-            }
+            let mut rest = &received[from][..];
             for b in &mut opened_bits {
                 let (theirs, after) = rest.split_at(packed_bytes(b.lanes(), b.len()));
                 let Some(theirs) = BitTensor::unpack(b.lanes(), b.len(), theirs) else {
@@ -224,9 +235,6 @@ impl<S: Sharing> Session<S> {
                 b.xor_assign(&theirs);
                 rest = after;
             }
-        }
-        for t in &opened {
-            self.opened.update(bytemuck::cast_slice(t.as_slice()));
         }
         let mut packed = vec![];
         opened_bits.iter().for_each(|b| b.pack_into(&mut packed));
@@ -256,8 +264,9 @@ impl<S: Sharing> Session<S> {
     }
 }
 
-fn add_bytes<R: Ring>(t: &mut Tensor<R>, bytes: &[u8]) {
-    for (a, b) in t.as_mut_slice().iter_mut().zip(bytes.chunks_exact(R::BYTES)) {
+/// Adds elements as they travel.
+pub(crate) fn add_bytes<R: Ring>(out: &mut [R], bytes: &[u8]) {
+    for (a, b) in out.iter_mut().zip(bytes.chunks_exact(R::BYTES)) {
         *a += bytemuck::pod_read_unaligned(b);
     }
 }

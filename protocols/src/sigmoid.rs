@@ -17,6 +17,7 @@
 //! **Cost** per element at f = 16, blocks and fan-in 4: 6 rounds, 64 + 2·64 + 10·34 + 6·64 + 64 = 980 bits to each party. With
 //! exact truncations, which make the result a function of x alone: 10 rounds, 1,085 bits.
 
+use mpc_core::bits::BitTensor;
 use mpc_core::fixed::FracBits;
 use mpc_core::ring::Ring;
 use mpc_core::share::Sharing;
@@ -24,7 +25,7 @@ use mpc_core::tensor::Tensor;
 
 use crate::cost::Cost;
 use crate::error::ProtocolError;
-use crate::opening::Opened;
+use crate::opening::{MaskedAnswers, Opened};
 use crate::prep::{Comparison, Item, Question};
 use crate::session::Session;
 use crate::tree::TreeChoice;
@@ -125,27 +126,31 @@ fn at_most_16_bits<S: Sharing>(
     let powers = powers(&mut run, holder);
 
     // 2. and 3. [x < t] for every threshold, the powers at f bits, then the coefficients
-    let (below, [x2, x3]) = match rounding {
+    let (z, below, [x2, x3]) = match rounding {
         Rounding::Dithered => dithered(cx, run, powers, f)?,
         Rounding::Exact => exact(cx, run, powers, f, tree)?,
     };
-    let [k0, k1, k2, k3] = [0, 1, 2, 3].map(|i| coefficient(&below, len, i, at(COEFFICIENT_BITS), holder));
+    let coefficients = |which: &[usize]| {
+        let weights: Vec<_> = which.iter().map(|&i| weights(i, at(COEFFICIENT_BITS))).collect();
+        below.weighted(&z, &weights, holder)
+    };
+    let (k0, k123) = (coefficients(&[0]), coefficients(&[1, 2, 3]));
 
     // 4. y = c0 + c1·x + c2·x² + c3·x³ at scale f + 32, then truncated
     let stack = |a: &S, b: &S, c: &S| S::combine(&[a, b, c], |p| Tensor::concat(0, p));
-    let (triple, padded) = cx.prep().dot(len, 3)?.mask(&stack(&k1, &k2, &k3), &stack(&x, &x2, &x3));
+    let (triple, padded) = cx.prep().dot(len, 3)?.mask(&k123, &stack(&x, &x2, &x3));
     let ([d, e], []) = cx.open_masked(padded, [])?;
     let y = triple.finish(&d, &e, holder).add(&k0.scale(S::Ring::power_of_two(f)));
     Ok(divide(cx, &y, COEFFICIENT_BITS, rounding, tree)?.reshape(&shape))
 }
 
-/// The bits, and x²/2^f and x³/2^2f, which are truncated in the round of the first tree level.
+/// The bits with what was opened for them, and x²/2^f and x³/2^2f, which are truncated in the round of the first tree level.
 fn dithered<S: Sharing>(
     cx: &mut Session<S>,
     run: Opened<S>,
     [x2, x3]: [S; 2],
     f: u32,
-) -> Result<(S, [S; 2]), ProtocolError> {
+) -> Result<(BitTensor, MaskedAnswers<S>, [S; 2]), ProtocolError> {
     let (len, holder) = (x2.len(), cx.holder());
     let (t2, m2) = cx.prep().truncation(len, f)?.mask(&x2, holder);
     let (t3, m3) = cx.prep().truncation(len, 2 * f)?.mask(&x3, holder);
@@ -160,7 +165,7 @@ fn dithered<S: Sharing>(
     let below = run.answers(holder);
     let (masked, padded) = run.mask_answers(&below);
     let ([], [z]) = cx.open_masked([], [padded])?;
-    Ok((masked.decided(&z).bits(holder), [t2.finish(&c2, holder), t3.finish(&c3, holder)]))
+    Ok((z, masked, [t2.finish(&c2, holder), t3.finish(&c3, holder)]))
 }
 
 /// As [`dithered`], with floors: their comparisons run beside that of x, which waits for their openings. The networks are as
@@ -171,7 +176,7 @@ fn exact<S: Sharing>(
     [x2, x3]: [S; 2],
     f: u32,
     tree: TreeChoice,
-) -> Result<(S, [S; 2]), ProtocolError> {
+) -> Result<(BitTensor, MaskedAnswers<S>, [S; 2]), ProtocolError> {
     let (len, holder) = (x2.len(), cx.holder());
     let (m2, [c2, e2]) = cx.prep().comparison(floor_spec(len, f, tree))?.mask(&x2, None, holder);
     let (m3, [c3, e3]) = cx.prep().comparison(floor_spec(len, 2 * f, tree))?.mask(&x3, None, holder);
@@ -190,7 +195,7 @@ fn exact<S: Sharing>(
     let [(a1, p1), (a2, p2), (a3, p3)] = masked;
     let ([], [z1, z2, z3]) = cx.open_masked([], [p1, p2, p3])?;
     let quotients = [a2.decided(&z2).quotient(f, holder), a3.decided(&z3).quotient(2 * f, holder)];
-    Ok((a1.decided(&z1).bits(holder), quotients))
+    Ok((z1, a1, quotients))
 }
 
 fn spec(len: usize, tree: TreeChoice) -> Comparison {
@@ -198,41 +203,28 @@ fn spec(len: usize, tree: TreeChoice) -> Comparison {
     Comparison { thresholds: 2 * KNOTS.len(), powers: true, ..sign }
 }
 
-/// [x²] = c² − 2c[r] + [r²], [x³] = c³ − 3c²[r] + 3c[r²] − [r³].
+/// [x²] = c² − 2c[r] + [r²], [x³] = c³ − 3c²[r] + 3c[r²] − [r³], in the memory of [r²] and [r³].
 fn powers<S: Sharing>(run: &mut Opened<S>, holder: S::Holder) -> [S; 2] {
     let (r2, r3) = run.bundle.powers.take().expect("the bundle was asked for with powers");
     let (c, r, three) = (&run.c, &run.bundle.r, S::Ring::from_u64(3));
-    let c2 = c.map(|c| c * c);
-    let x2 = r2.sub(&r.mul_public(&c.map(|c| c + c))).add_public(&c2, holder);
-    let x3 = r2
-        .mul_public(&c.scale(three))
-        .sub(&r3)
-        .sub(&r.mul_public(&c2.scale(three)))
-        .add_public(&c2.hadamard(c), holder);
-    [x2, x3]
+    let x3 = r3.combine_into(&[r, &r2], |x3, p| {
+        let parts = p[0].as_slice().iter().zip(p[1].as_slice()).zip(c.as_slice());
+        for (x3, ((&r, &r2), &c)) in x3.as_mut_slice().iter_mut().zip(parts) {
+            *x3 = three * c * (r2 - c * r) - *x3;
+        }
+    });
+    let x2 = r2.combine_into(&[r], |x2, p| {
+        for ((x2, &r), &c) in x2.as_mut_slice().iter_mut().zip(p[0].as_slice()).zip(c.as_slice()) {
+            *x2 -= (c + c) * r;
+        }
+    });
+    [x2.add_public_map(c, |c| c * c, holder), x3.add_public_map(c, |c| c * c * c, holder)]
 }
 
-/// Coefficient `i` of the piece that each element is in: that of the last piece, plus the step down at every threshold
-/// that the element is below.
-fn coefficient<S: Sharing>(
-    below: &S,
-    len: usize,
-    i: usize,
-    encode: impl Fn(f64) -> S::Ring,
-    holder: S::Holder,
-) -> S {
-    let values: Vec<S::Ring> = segments().iter().map(|s| encode(s[i])).collect();
-    let linear = below.map_linear(|bits| {
-        let mut out = Tensor::zeros(&[len]);
-        for (row, step) in bits.as_slice().chunks(len.max(1)).zip(values.windows(2)) {
-            let down = step[0] - step[1];
-            for (o, &b) in out.as_mut_slice().iter_mut().zip(row) {
-                *o += down * b;
-            }
-        }
-        out
-    });
-    linear.add_public(&Tensor::filled(&[len], values[values.len() - 1]), holder)
+/// Of coefficient `i`, that of the last piece, and the step down at every threshold that an element is below.
+fn weights<R: Ring>(i: usize, encode: impl Fn(f64) -> R) -> Vec<R> {
+    let values: Vec<R> = segments().iter().map(|s| encode(s[i])).collect();
+    [values[values.len() - 1]].into_iter().chain(values.windows(2).map(|step| step[0] - step[1])).collect()
 }
 
 /// Cost of [`sigmoid`].

@@ -127,6 +127,7 @@ impl fmt::Display for Batch {
 
 /// The running digest of one direction of one connection within one batch. It holds the key and the end of a message, so
 /// it is wiped on drop and does not move.
+#[derive(Clone)]
 pub(super) struct StreamDigest {
     hasher: Box<Zeroizing<blake3::Hasher>>,
     bytes: u64,
@@ -147,9 +148,14 @@ impl StreamDigest {
 
     /// One whole message: label ‖ u64 length ‖ payload.
     pub(super) fn message(&mut self, label: &[u8], payload: &[u8]) {
-        self.hasher.update(label);
-        self.hasher.update(&(payload.len() as u64).to_le_bytes());
+        self.head(label, payload.len());
         self.piece(payload);
+    }
+
+    /// What comes before the payload of a message.
+    pub(super) fn head(&mut self, label: &[u8], payload_bytes: usize) {
+        self.hasher.update(label);
+        self.hasher.update(&(payload_bytes as u64).to_le_bytes());
     }
 
     /// Bytes of a message whose frame the caller writes.

@@ -144,6 +144,22 @@ impl<C: Channel> Recorder<C> {
         self.streams = Self::fresh_streams(self.inner.me(), &self.keys, self.lane, self.batch);
     }
 
+    /// Digests what was sent, after a round's exchange has succeeded.
+    fn end_round(&mut self, tag: Tag, sent: &PerParty<Option<Bytes>>) {
+        let label = tag.to_bytes();
+        for p in self.inner.me().others(self.inner.parties()) {
+            let Some(streams) = &mut self.streams[p] else { continue };
+            if let Some(m) = sent[p].as_ref().filter(|m| !m.is_empty()) {
+                streams.sent.message(&label, m);
+                self.traffic[p].sent += m.len() as u64;
+            }
+        }
+        self.rounds += 1;
+        if self.rounds - self.first_round == ROUNDS_PER_BATCH {
+            self.finish();
+        }
+    }
+
     /// Ends recording and gives the channel back.
     #[must_use]
     pub fn into_inner(mut self) -> C {
@@ -174,19 +190,50 @@ impl<C: Channel> Channel for Recorder<C> {
         for p in self.inner.me().others(self.inner.parties()) {
             let Some(streams) = &mut self.streams[p] else { continue };
             // Empty messages are not sent, so they do not exist for the other end either.
-            if let Some(m) = sent[p].as_ref().filter(|m| !m.is_empty()) {
-                streams.sent.message(&label, m);
-                self.traffic[p].sent += m.len() as u64;
-            }
             if let Some(m) = received[p].as_ref().filter(|m| !m.is_empty()) {
                 streams.received.message(&label, m);
                 self.traffic[p].received += m.len() as u64;
             }
         }
-        self.rounds += 1;
-        if self.rounds - self.first_round == ROUNDS_PER_BATCH {
-            self.finish();
-        }
+        self.end_round(tag, &sent);
         Ok(received)
+    }
+
+    fn exchange_pieces(
+        &mut self,
+        tag: Tag,
+        send: PerParty<Option<Bytes>>,
+        expect: PerParty<Option<usize>>,
+        take: &mut dyn FnMut(PartyId, &[u8]),
+    ) -> Result<(), ChannelError> {
+        let (sent, lengths) = (send.clone(), expect.clone());
+        let (label, n) = (tag.to_bytes(), self.inner.parties());
+        // A round that fails is not digested: then these are put back.
+        let mut before = PerParty::from_fn(n, |_| None);
+        for p in self.inner.me().others(n) {
+            let Some(streams) = &mut self.streams[p] else { continue };
+            if let Some(bytes) = lengths[p].filter(|&bytes| bytes > 0) {
+                before[p] = Some(streams.received.clone());
+                streams.received.head(&label, bytes);
+            }
+        }
+        let streams = &mut self.streams;
+        let done = self.inner.exchange_pieces(tag, send, expect, &mut |from, piece| {
+            if let Some(streams) = &mut streams[from] {
+                streams.received.piece(piece);
+            }
+            take(from, piece);
+        });
+        for (p, before) in before.into_vec().into_iter().enumerate() {
+            let p = PartyId::new(p);
+            match (&mut self.streams[p], before) {
+                (Some(streams), Some(before)) if done.is_err() => streams.received = before,
+                (Some(_), Some(_)) => self.traffic[p].received += lengths[p].unwrap_or_default() as u64,
+                _ => {}
+            }
+        }
+        done?;
+        self.end_round(tag, &sent);
+        Ok(())
     }
 }

@@ -49,6 +49,16 @@ impl<C: Channel> Channel for Shared<C> {
     ) -> Result<PerParty<Option<Bytes>>, ChannelError> {
         self.lock().exchange(tag, send, expect)
     }
+
+    fn exchange_pieces(
+        &mut self,
+        tag: Tag,
+        send: PerParty<Option<Bytes>>,
+        expect: PerParty<Option<usize>>,
+        take: &mut dyn FnMut(PartyId, &[u8]),
+    ) -> Result<(), ChannelError> {
+        self.lock().exchange_pieces(tag, send, expect, take)
+    }
 }
 
 impl<S: CorrectionSource> CorrectionSource for Shared<S> {

@@ -107,6 +107,31 @@ impl Lane {
         })
     }
 
+    /// The payload of the next frame of a message of which `left` bytes are to come.
+    fn next_payload(
+        &self,
+        links: &Links,
+        (from, duplex): (PartyId, &Duplex),
+        tag: Tag,
+        expected: usize,
+        left: usize,
+    ) -> Result<Vec<Bytes>, ChannelError> {
+        let peer = Peer::Party(from);
+        let Frame { header, pieces } = self.next_frame(links, duplex, peer, tag)?;
+        if header.tag != tag {
+            return Err(links.fail(ChannelError::Desync { peer, expected: tag, got: header.tag }));
+        }
+        if header.message != expected as u64 {
+            let got = usize::try_from(header.message).unwrap_or(usize::MAX);
+            return Err(links.fail(ChannelError::WrongLength { peer, tag, expected, got }));
+        }
+        if header.payload != left.min(FRAME_MAX_BYTES) {
+            let what = "a frame is not full although its message goes on";
+            return Err(links.fail(ChannelError::Malformed { peer, what }));
+        }
+        Ok(pieces)
+    }
+
     fn receive(
         &self,
         links: &Links,
@@ -114,34 +139,59 @@ impl Lane {
         tag: Tag,
         expected: usize,
     ) -> Result<Bytes, ChannelError> {
-        let peer = Peer::Party(from);
         let Some(duplex) = self.peers[from].as_ref().filter(|_| expected > 0) else {
             return Ok(Bytes::new());
         };
         let mut message = BytesMut::new();
-        loop {
-            let Frame { header, mut pieces } = self.next_frame(links, duplex, peer, tag)?;
-            if header.tag != tag {
-                return Err(links.fail(ChannelError::Desync { peer, expected: tag, got: header.tag }));
-            }
-            if header.message != expected as u64 {
-                let got = usize::try_from(header.message).unwrap_or(usize::MAX);
-                return Err(links.fail(ChannelError::WrongLength { peer, tag, expected, got }));
-            }
+        while message.len() < expected {
             let left = expected - message.len();
-            if header.payload != left.min(FRAME_MAX_BYTES) {
-                let what = "a frame is not full although its message goes on";
-                return Err(links.fail(ChannelError::Malformed { peer, what }));
-            }
-            if header.payload == expected && pieces.len() == 1 {
+            let mut pieces = self.next_payload(links, (from, duplex), tag, expected, left)?;
+            if pieces.len() == 1 && pieces[0].len() == expected {
                 return Ok(pieces.swap_remove(0));
             }
             message.reserve(left);
             pieces.iter().for_each(|piece| message.extend_from_slice(piece));
-            if message.len() == expected {
-                return Ok(message.freeze());
+        }
+        Ok(message.freeze())
+    }
+
+    /// As [`Lane::receive`], a frame at a time, which is never copied further away than to the caches.
+    fn receive_pieces(
+        &self,
+        links: &Links,
+        from: PartyId,
+        tag: Tag,
+        expected: usize,
+        take: &mut dyn FnMut(PartyId, &[u8]),
+    ) -> Result<(), ChannelError> {
+        let Some(duplex) = self.peers[from].as_ref() else { return Ok(()) };
+        let (mut whole, mut left) = (Vec::new(), expected);
+        while left > 0 {
+            let pieces = self.next_payload(links, (from, duplex), tag, expected, left)?;
+            left -= left.min(FRAME_MAX_BYTES);
+            if let [piece] = &pieces[..] {
+                take(from, piece);
+                continue;
+            }
+            whole.clear();
+            whole.reserve(pieces.iter().map(Bytes::len).sum());
+            pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
+            take(from, &whole);
+        }
+        Ok(())
+    }
+
+    /// Hands every message to the network.
+    fn send_all(&self, links: &Links, tag: Tag, send: PerParty<Option<Bytes>>) -> Result<(), ChannelError> {
+        if let Some(error) = links.failure() {
+            return Err(error);
+        }
+        for (to, message) in send.into_vec().into_iter().enumerate() {
+            if let Some(message) = message.filter(|m| !m.is_empty()) {
+                self.send(links, PartyId::new(to), tag, message)?;
             }
         }
+        Ok(())
     }
 
     pub(crate) fn exchange(
@@ -151,14 +201,7 @@ impl Lane {
         send: PerParty<Option<Bytes>>,
         expect: &PerParty<Option<usize>>,
     ) -> Result<PerParty<Option<Bytes>>, ChannelError> {
-        if let Some(error) = links.failure() {
-            return Err(error);
-        }
-        for (to, message) in send.into_vec().into_iter().enumerate() {
-            if let Some(message) = message.filter(|m| !m.is_empty()) {
-                self.send(links, PartyId::new(to), tag, message)?;
-            }
-        }
+        self.send_all(links, tag, send)?;
         let n = self.peers.parties();
         let mut received = PerParty::from_fn(n, |_| None);
         for from in self.me.others(n) {
@@ -168,12 +211,27 @@ impl Lane {
         }
         Ok(received)
     }
+
+    fn exchange_pieces(
+        &self,
+        links: &Links,
+        tag: Tag,
+        send: PerParty<Option<Bytes>>,
+        expect: &PerParty<Option<usize>>,
+        take: &mut dyn FnMut(PartyId, &[u8]),
+    ) -> Result<(), ChannelError> {
+        self.send_all(links, tag, send)?;
+        let receive = |from: PartyId| {
+            expect[from].map_or(Ok(()), |bytes| self.receive_pieces(links, from, tag, bytes, take))
+        };
+        self.me.others(self.peers.parties()).try_for_each(receive)
+    }
 }
 
 /// Lane 0 of a session over QUIC: the protocol's view of the network.
 ///
 /// One call to [`Channel::exchange`] hands every message to the network thread without copying it and then waits for
-/// the peers' messages. The deadline of each wait starts anew whenever bytes move, so a slow link is no failure and a
+/// the peers' messages, whole or a frame at a time. The deadline of each wait starts anew whenever bytes move, so a slow link is no failure and a
 /// silent peer always is. Any error ends the session at all parties.
 pub struct QuicChannel {
     pub(crate) core: Arc<Core>,
@@ -202,6 +260,20 @@ impl Channel for QuicChannel {
         let received = lock(&self.lane).exchange(&self.core.links, tag, send, &expect);
         watch.end();
         received
+    }
+
+    fn exchange_pieces(
+        &mut self,
+        tag: Tag,
+        send: PerParty<Option<Bytes>>,
+        expect: PerParty<Option<usize>>,
+        take: &mut dyn FnMut(PartyId, &[u8]),
+    ) -> Result<(), ChannelError> {
+        let watch = self.core.net.watch();
+        watch.begin();
+        let done = lock(&self.lane).exchange_pieces(&self.core.links, tag, send, &expect, take);
+        watch.end();
+        done
     }
 }
 

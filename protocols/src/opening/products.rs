@@ -4,6 +4,8 @@
 //! `[a·b]` dealt, `[a·m] = z[a] + (1 − 2z)[ab]`, so `[v·m] = d[m] − [a·m]` without opening v again. For x itself, d is c and a
 //! is r. For y = x/2^f (`truncate`), which is `A − W − κE` with A and κ public, `[y·m] = A[m] − [W·m] − κ[E·m]`.
 
+use std::ops::Range;
+
 use mpc_core::bits::BitTensor;
 use mpc_core::ring::Ring;
 use mpc_core::share::{BitSharing, Sharing};
@@ -11,6 +13,9 @@ use mpc_core::tensor::Tensor;
 
 use super::Opened;
 use crate::correlation::{PaddedBits, PayloadMask, QuotientParts, RingBits, public_quotient, wrap_factor};
+
+/// Elements that are worked on at a time. A multiple of 64.
+const TOGETHER: usize = 1 << 10;
 
 impl<S: Sharing> Opened<S> {
     /// `⟨z⟩ = ⟨answers⟩ ⊕ ⟨b⟩`.
@@ -27,6 +32,33 @@ impl<S: Sharing> Opened<S> {
 pub(crate) struct MaskedAnswers<S: Sharing>(Opened<S>);
 
 impl<S: Sharing> MaskedAnswers<S> {
+    /// For each row of weights, `w_0 + Σ_i w_(i+1)·[m_i]` over the answers m_i of an element: a row of the result. It is
+    /// worked out a few elements at a time, so answers that are needed for nothing else never are in memory as a whole.
+    pub(crate) fn weighted(&self, z: &BitTensor, weights: &[Vec<S::Ring>], holder: S::Holder) -> S {
+        let len = z.len();
+        let Some(RingBits::Rows(b)) = &self.0.bundle.ring else {
+            unreachable!("the question has ring elements for answers")
+        };
+        let factors: Vec<S::Ring> = weights.iter().flat_map(|w| &w[1..]).copied().collect();
+        let dims = [weights.len(), z.lanes(), len];
+        let bits = |answer: usize, some: Range<usize>, out: &mut [S::Ring]| {
+            S::Ring::expand_bits(&z.lane(answer)[some.start / 64..some.end.div_ceil(64)], out);
+        };
+        let linear = b.map_linear(|b| {
+            sums(&factors, dims, |answer, some, out| {
+                bits(answer, some.clone(), out);
+                for (o, &b) in out.iter_mut().zip(&row(b, answer, len)[some]) {
+                    *o = if *o == S::Ring::ZERO { b } else { -b };
+                }
+            })
+        });
+        let mut public = sums(&factors, dims, bits);
+        for (row, w) in public.as_mut_slice().chunks_mut(len.max(1)).zip(weights) {
+            row.iter_mut().for_each(|p| *p += w[0]);
+        }
+        linear.add_public(&public, holder)
+    }
+
     pub(crate) fn decided(self, z: &BitTensor) -> Decided<S> {
         let mut rows = Tensor::zeros(&[z.lanes() * z.len()]);
         for (lane, row) in rows.as_mut_slice().chunks_mut(z.len().max(1)).enumerate() {
@@ -34,6 +66,28 @@ impl<S: Sharing> MaskedAnswers<S> {
         }
         Decided { run: self.0, z: rows }
     }
+}
+
+/// The product of an m×k matrix and one of k×n, of which `fill` gives some columns of a row at a time.
+fn sums<R: Ring>(
+    factors: &[R],
+    [m, k, n]: [usize; 3],
+    fill: impl Fn(usize, Range<usize>, &mut [R]),
+) -> Tensor<R> {
+    let mut out = Tensor::zeros(&[m * n]);
+    for start in (0..n).step_by(TOGETHER) {
+        let some = start..n.min(start + TOGETHER);
+        let mut terms = Tensor::zeros(&[k, some.len()]);
+        for (answer, row) in terms.as_mut_slice().chunks_mut(some.len()).enumerate() {
+            fill(answer, some.clone(), row);
+        }
+        let mut sums = Tensor::zeros(&[m, some.len()]);
+        R::matmul_acc(factors, terms.as_slice(), sums.as_mut_slice(), m, k, some.len());
+        for (row, sum) in sums.as_slice().chunks(some.len()).enumerate() {
+            out.as_mut_slice()[row * n..][some.clone()].copy_from_slice(sum);
+        }
+    }
+    out
 }
 
 /// A comparison with its answers. Rows are those of the answers: one per threshold for a sign.

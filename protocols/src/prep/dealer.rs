@@ -14,7 +14,6 @@
 //! **Cost**: the correction bytes of [`Item::correction_bytes`], to party 0 only.
 
 use bytes::Bytes;
-use mpc_core::bits::BitTensor;
 use mpc_core::prg::{Prg, Seed};
 use mpc_core::ring::Ring;
 use mpc_core::tag::{SessionId, Tag};
@@ -26,6 +25,7 @@ use crate::correlation::part_of;
 use crate::session::LANE;
 
 mod party;
+mod pieces;
 
 pub use party::{DealerPrep, InProcessDealer};
 
@@ -39,9 +39,48 @@ fn expand<R: Ring>(seed: &Seed, session: &SessionId, index: u32, place: u32, hol
     match holding {
         Holding::Ring { count } => Value::Ring(prg.tensor(&[count])),
         Holding::RingLow { count, bits } => {
-            Value::Ring(prg.tensor::<R>(&[count]).map(|v| R::from_u64(v.to_u64() & ((1 << bits) - 1))))
+            let mut values = prg.tensor::<R>(&[count]);
+            for v in values.as_mut_slice() {
+                *v = R::from_u64(v.to_u64() & ((1 << bits) - 1));
+            }
+            Value::Ring(values)
         }
         Holding::Bits { lanes, len } => Value::Bits(prg.bits(lanes, len)),
+    }
+}
+
+/// What becomes of a share.
+#[derive(Copy, Clone)]
+enum Sign {
+    Plus,
+    Minus,
+}
+
+/// Adds one party's share of a component to a total, or takes it away, without a tensor of its own. Of elements of which
+/// only some bits matter, the others are not those of the sum.
+#[cfg_attr(not(test), allow(unused_variables, reason = "tests play shares of this holding"))]
+fn accumulate<R: Ring>(
+    total: &mut Value<R>,
+    seed: &Seed,
+    session: &SessionId,
+    (index, place): (u32, u32),
+    holding: Holding,
+    sign: Sign,
+) {
+    #[cfg(test)]
+    if let Some(share) = crate::privacy::tape::play(seed, 64 * index + place, holding) {
+        return match (total, &share, sign) {
+            (Value::Ring(t), Value::Ring(s), Sign::Plus) => t.add_assign(s),
+            (Value::Ring(t), Value::Ring(s), Sign::Minus) => t.sub_assign(s),
+            (Value::Bits(t), Value::Bits(s), _) => t.xor_assign(s),
+            _ => unreachable!("one component has one holding: {holding:?}"),
+        };
+    }
+    let mut prg = Prg::new(seed, session, stream(index), "dealer", place);
+    match (total, sign) {
+        (Value::Ring(t), Sign::Plus) => prg.add_to(t.as_mut_slice()),
+        (Value::Ring(t), Sign::Minus) => prg.subtract_from(t.as_mut_slice()),
+        (Value::Bits(t), _) => prg.xor_onto(t.words_mut()),
     }
 }
 
@@ -78,7 +117,7 @@ impl Dealer {
         Self { session, seeds }
     }
 
-    /// Makes item `index` of the demand and hands the pieces of its correction to `emit` in order.
+    /// Makes item `index` of the demand and hands the pieces of its correction to `emit` in order, as they are made.
     ///
     /// # Errors
     /// Whatever `emit` fails with.
@@ -88,6 +127,9 @@ impl Dealer {
         item: &Item,
         mut emit: impl FnMut(Bytes) -> Result<(), E>,
     ) -> Result<(), E> {
+        if pieces::is_long::<R>(item) {
+            return self.emit_long::<R, E>(index, item, &mut emit);
+        }
         let components = item.components::<R>();
         let (mut free, mut derived) = (vec![], vec![]);
         if let Item::GivenMatmul { part, .. } = item {
@@ -97,15 +139,19 @@ impl Dealer {
             if c.derived {
                 derived.push((place, *c));
             } else {
-                free.push(self.sum::<R>(index, place, c.holding, 0));
+                free.push(self.sum::<R>(index, place, c.holding));
             }
         }
-        let mut values = derive(item, &free);
-        for ((place, c), value) in derived.into_iter().zip(&mut values) {
-            let others = self.sum::<R>(index, place, c.holding, 1);
-            emit(encode_difference(value, &others, c.holding).into())?;
-        }
-        Ok(())
+        let mut derived = derived.into_iter();
+        derive(item, &free, |value| {
+            let component = derived.next().expect("invariant: one value per derived component");
+            self.emit_corrected(index, component, value, &mut emit)
+        })
+    }
+
+    /// The stream of one party's share of a component.
+    fn stream(&self, seed: &Seed, index: u32, place: u32) -> Prg {
+        Prg::new(seed, &self.session, stream(index), "dealer", place)
     }
 
     /// A part of an earlier mask, expanded again: the dealer keeps nothing between items.
@@ -117,38 +163,12 @@ impl Dealer {
         part_of(&rows, &rows_of_their_own).into_owned()
     }
 
-    /// Sum (or XOR) of the expansions of all parties from `first` on.
-    fn sum<R: Ring>(&self, index: u32, place: u32, holding: Holding, first: usize) -> Value<R> {
-        let share = |j: usize| expand::<R>(&self.seeds[j], &self.session, index, place, holding);
-        let mut total = share(first);
-        for j in first + 1..self.seeds.len() {
-            let next = share(j);
-            match (&mut total, &next) {
-                (Value::Ring(t), Value::Ring(n)) => t.add_assign(n),
-                (Value::Bits(t), Value::Bits(n)) => t.xor_assign(n),
-                _ => unreachable!("one component has one holding"),
-            }
+    /// Sum (or XOR) of the expansions of all parties.
+    fn sum<R: Ring>(&self, index: u32, place: u32, holding: Holding) -> Value<R> {
+        let mut total = expand::<R>(&self.seeds[0], &self.session, index, place, holding);
+        for seed in &self.seeds[1..] {
+            accumulate(&mut total, seed, &self.session, (index, place), holding, Sign::Plus);
         }
         total
     }
-}
-
-fn encode_difference<R: Ring>(value: &mut Value<R>, others: &Value<R>, holding: Holding) -> Vec<u8> {
-    let mut out = vec![];
-    match (value, others, holding) {
-        (Value::Ring(v), Value::Ring(o), Holding::RingLow { bits, .. }) => {
-            v.sub_assign(o);
-            BitTensor::slice_of(v.as_slice(), bits as usize).pack_into(&mut out);
-        }
-        (Value::Ring(v), Value::Ring(o), _) => {
-            v.sub_assign(o);
-            out.extend_from_slice(bytemuck::cast_slice(v.as_slice()));
-        }
-        (Value::Bits(v), Value::Bits(o), _) => {
-            v.xor_assign(o);
-            v.pack_into(&mut out);
-        }
-        _ => unreachable!("one component has one holding"),
-    }
-    out
 }

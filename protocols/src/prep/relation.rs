@@ -54,38 +54,48 @@ fn zip<R: Ring>(a: &[R], b: &[R], f: impl Fn(R, R) -> R) -> Value<R> {
     ring(a.iter().zip(b).map(|(&a, &b)| f(a, b)))
 }
 
-/// All derived components of an item, in layout order, from its free ones. Those of a product with a part of a mask are that
-/// part and B.
-pub(crate) fn derive<R: Ring>(item: &Item, free: &[Value<R>]) -> Vec<Value<R>> {
+/// Hands all derived components of an item over, in layout order and as they are made, from its free ones. Those of a
+/// product with a part of a mask are that part and B.
+///
+/// # Errors
+/// Whatever `each` fails with.
+pub(crate) fn derive<R: Ring, E>(
+    item: &Item,
+    free: &[Value<R>],
+    mut each: impl FnMut(Value<R>) -> Result<(), E>,
+) -> Result<(), E> {
     match *item {
-        Item::Triple { .. } => vec![zip(free[0].ring(), free[1].ring(), |a, b| a * b)],
-        Item::Square { .. } => vec![ring(free[0].ring().iter().map(|&a| a * a))],
+        Item::Triple { .. } => each(zip(free[0].ring(), free[1].ring(), |a, b| a * b)),
+        Item::Square { .. } => each(ring(free[0].ring().iter().map(|&a| a * a))),
         Item::Dot { len, terms } => {
             let (a, b) = (free[0].ring(), free[1].ring());
             let mut c = vec![R::ZERO; len];
             for t in 0..terms {
-                for (i, c) in c.iter_mut().enumerate() {
-                    *c += a[t * len + i] * b[t * len + i];
+                let factors = a[t * len..][..len].iter().zip(&b[t * len..][..len]);
+                for (c, (&a, &b)) in c.iter_mut().zip(factors) {
+                    *c += a * b;
                 }
             }
-            vec![Value::Ring(Tensor::from_vec(&[len], c))]
+            each(Value::Ring(Tensor::from_vec(&[len], c)))
         }
-        Item::Matmul { m, k, n } => {
-            let mut c = Tensor::zeros(&[m * n]);
-            R::matmul_acc(free[0].ring(), free[1].ring(), c.as_mut_slice(), m, k, n);
-            vec![Value::Ring(c)]
-        }
-        Item::Mask { .. } => vec![],
+        Item::Matmul { m, k, n } => each(product(free, m, k, n)),
+        Item::Mask { .. } => Ok(()),
         Item::GivenMatmul { part, n } => {
             let [m, k] = part.shape();
-            let mut c = Tensor::zeros(&[m * n]);
-            R::matmul_acc(free[0].ring(), free[1].ring(), c.as_mut_slice(), m, k, n);
-            vec![Value::Ring(c)]
+            each(product(free, m, k, n))
         }
-        Item::Truncation { bits, .. } => Vec::from(quotient_parts(free[0].ring(), bits).map(Value::Ring)),
-        Item::DaBits { .. } => vec![Value::Ring(free[0].bits().lane_to_ring(0))],
-        Item::Comparison(spec) => comparison::derive(&spec, free),
+        Item::Truncation { bits, .. } => {
+            quotient_parts(free[0].ring(), bits).into_iter().try_for_each(|part| each(Value::Ring(part)))
+        }
+        Item::DaBits { .. } => each(Value::Ring(free[0].bits().lane_to_ring(0))),
+        Item::Comparison(spec) => comparison::derive(&spec, free, &mut each),
     }
+}
+
+fn product<R: Ring>(free: &[Value<R>], m: usize, k: usize, n: usize) -> Value<R> {
+    let mut c = Tensor::zeros(&[m * n]);
+    R::matmul_acc(free[0].ring(), free[1].ring(), c.as_mut_slice(), m, k, n);
+    Value::Ring(c)
 }
 
 /// W = ⌊signed(r)/2^f⌋ and E, the top bit of r.

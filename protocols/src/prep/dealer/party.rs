@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use mpc_core::bits::BitTensor;
 use mpc_core::channel::{ChannelError, CorrectionSource};
 use mpc_core::party::PartyId;
@@ -27,15 +27,7 @@ fn decode_correction<R: Ring>(c: &Component, bytes: &[u8]) -> Option<Value<R>> {
     Some(match c.holding {
         Holding::Ring { count } => Value::Ring(Tensor::from_bytes(&[count], bytes)?),
         Holding::RingLow { count, bits } => {
-            let low = BitTensor::unpack(bits as usize, count, bytes)?;
-            let mut values = Tensor::<R>::zeros(&[count]);
-            for bit in 0..bits {
-                let lane: Tensor<R> = low.lane_to_ring(bit as usize);
-                for (v, &b) in values.as_mut_slice().iter_mut().zip(lane.as_slice()) {
-                    *v += b * R::power_of_two(bit);
-                }
-            }
-            Value::Ring(values)
+            Value::Ring(BitTensor::unpack(bits as usize, count, bytes)?.to_ring())
         }
         Holding::Bits { lanes, len } => Value::Bits(BitTensor::unpack(lanes, len, bytes)?),
     })
@@ -86,10 +78,22 @@ impl<R: Ring> CorrectionReader for InProcessDealer<R> {
         self.next_item = index;
     }
     fn read(&mut self, index: u32, bytes: usize) -> Result<Bytes, ChannelError> {
-        match self.queue.pop_front() {
-            Some(b) if index == self.next_item && b.len() == bytes => Ok(b),
-            _ => Err(ChannelError::WrongItem { expected: index, got: self.next_item }),
+        let wrong = ChannelError::WrongItem { expected: index, got: self.next_item };
+        if index != self.next_item {
+            return Err(wrong);
         }
+        let mut whole = self.queue.pop_front().unwrap_or_default();
+        if whole.len() < bytes {
+            // It came in pieces.
+            let mut joined = BytesMut::with_capacity(bytes);
+            while joined.len() + whole.len() < bytes {
+                joined.extend_from_slice(&whole);
+                wipe(std::mem::replace(&mut whole, self.queue.pop_front().ok_or_else(|| wrong.clone())?));
+            }
+            joined.extend_from_slice(&whole);
+            wipe(std::mem::replace(&mut whole, joined.freeze()));
+        }
+        if whole.len() == bytes { Ok(whole) } else { Err(wrong) }
     }
 }
 

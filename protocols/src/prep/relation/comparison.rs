@@ -9,14 +9,19 @@ use crate::prefix::{Network, Product, block_product_place};
 use crate::prep::comparison::{Comparison, Question};
 
 /// The derived components, in layout order.
-pub(super) fn derive<R: Ring>(spec: &Comparison, free: &[Value<R>]) -> Vec<Value<R>> {
+pub(super) fn derive<R: Ring, E>(
+    spec: &Comparison,
+    free: &[Value<R>],
+    each: &mut impl FnMut(Value<R>) -> Result<(), E>,
+) -> Result<(), E> {
     let (r, masks, network) = (free[0].ring(), free[1].bits(), spec.network::<R>());
     let r_bits = BitTensor::slice_of(r, R::BITS as usize);
     let blocks = block_products(&network, &r_bits);
-    let mut out =
-        vec![Value::Bits(r_bits), Value::Bits(blocks), Value::Bits(mask_products(&network, spec, masks))];
+    each(Value::Bits(r_bits))?;
+    each(Value::Bits(blocks))?;
+    each(Value::Bits(mask_products(&network, spec, masks)))?;
     if !spec.arithmetic {
-        return out;
+        return Ok(());
     }
     let b = lanes_to_ring(free[2].bits());
     // Every row of b, one per threshold, times the same values.
@@ -38,22 +43,21 @@ pub(super) fn derive<R: Ring>(spec: &Comparison, free: &[Value<R>]) -> Vec<Value
     });
     match spec.question {
         Question::Quotient { bits } => {
-            out.push(ring(r.iter().map(|&r| R::from_u64(r.to_u64() >> bits))));
-            out.extend((0..2).map(|answer| {
+            each(ring(r.iter().map(|&r| R::from_u64(r.to_u64() >> bits))))?;
+            for answer in 0..2 {
                 let row = answer * spec.len..(answer + 1) * spec.len;
-                ring(b.as_slice()[row].iter().copied())
-            }));
+                each(ring(b.as_slice()[row].iter().copied()))?;
+            }
         }
-        _ => out.push(Value::Ring(b)),
+        _ => each(Value::Ring(b))?,
     }
-    out.extend(rb);
-    out.extend(quotient.into_iter().flatten());
-    out.extend(payload);
+    let rest = rb.into_iter().chain(quotient.into_iter().flatten()).chain(payload);
+    rest.into_iter().try_for_each(&mut *each)?;
     if spec.powers {
-        out.push(zip(r, r, |r, _| r * r));
-        out.push(zip(r, r, |r, _| r * r * r));
+        each(zip(r, r, |r, _| r * r))?;
+        each(zip(r, r, |r, _| r * r * r))?;
     }
-    out
+    Ok(())
 }
 
 /// Every row of `rows` times the same values.

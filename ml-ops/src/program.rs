@@ -125,16 +125,6 @@ impl Program {
         &self.parties
     }
 
-    /// The same program with another choice of trees.
-    ///
-    /// # Errors
-    /// [`ProgramError`] if a dealer would not make what those take.
-    pub fn with_trees(mut self, trees: Trees) -> Result<Self, ProgramError> {
-        self.settings.trees = trees;
-        self.windows.clear();
-        self.checked()
-    }
-
     /// The nodes, operands before users.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {

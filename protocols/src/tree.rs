@@ -25,9 +25,6 @@ impl TreeChoice {
     /// Blocks of 4 bits and fan-in 4: the fewest rounds before the dealer's bits explode.
     pub const DEFAULT: Self = Self { block: 4, fan_in: 4 };
 
-    /// Blocks of 2 bits and fan-in 2: the fewest products.
-    pub const NARROWEST: Self = Self { block: 2, fan_in: 2 };
-
     /// Every shape. Of equally good ones the first is chosen.
     pub const ALL: [Self; 9] = [
         Self::DEFAULT,

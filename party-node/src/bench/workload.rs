@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ml_ops::models::scorecard::{Member, scorecard};
 use ml_ops::reference;
-use ml_ops::{Owner, Program, ProgramBuilder, ProgramError, Trees};
+use ml_ops::{Owner, Program, ProgramBuilder, ProgramError};
 use mpc_core::fixed::FracBits;
 use ndarray::ArrayD;
 use rand::{RngExt as _, SeedableRng as _};
@@ -130,10 +130,6 @@ impl Task {
     /// # Errors
     /// [`ProgramError`] for sizes that make none.
     pub fn program(&self) -> Result<Program, ProgramError> {
-        self.computation()?.with_trees(Trees::Fixed(self.offline.tree()))
-    }
-
-    fn computation(&self) -> Result<Program, ProgramError> {
         let names = self.names();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let n = self.n;

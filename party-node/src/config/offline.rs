@@ -2,7 +2,6 @@
 
 use ml_ops::Program;
 use protocols::prep::{CotExtension, Provider};
-use protocols::tree::TreeChoice;
 use serde::{Deserialize, Serialize};
 
 use super::Net;
@@ -97,16 +96,6 @@ impl Offline {
             (Preprocessing::Dealer, _) => Provider::Dealer,
             (Preprocessing::Ot, Some(extension)) => Provider::Ot(extension.into()),
             (Preprocessing::Ot, None) => Provider::Ot(program.cot_extension(net.nominal())),
-        }
-    }
-
-    /// Which trees of comparisons suit the provider: what a dealer sends for nothing more than bytes, the parties make at the
-    /// price of an OT for every product.
-    #[must_use]
-    pub const fn tree(self) -> TreeChoice {
-        match self.preprocessing {
-            Preprocessing::Dealer => TreeChoice::DEFAULT,
-            Preprocessing::Ot => TreeChoice::NARROWEST,
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 
-use ml_ops::Trees;
 use mpc_core::transcript::Member;
 
 use crate::cli::make_key;
@@ -111,9 +110,7 @@ impl Layout {
 /// # Errors
 /// A file that cannot be written, no free port, or a program that cannot be built.
 pub fn lay_out(scenario: &Scenario, dir: &Path, offline: Offline) -> Result<Layout, CliError> {
-    let program = build(scenario)
-        .and_then(|program| program.with_trees(Trees::Fixed(offline.tree())))
-        .map_err(|e| CliError::setup("bad_program", e))?;
+    let program = build(scenario).map_err(|e| CliError::setup("bad_program", e))?;
     let has_dealer = offline.preprocessing == Preprocessing::Dealer;
     let dealer = has_dealer.then_some(DEALER);
     let names: Vec<&str> = scenario.parties.iter().map(|m| m.name.as_str()).chain(dealer).collect();

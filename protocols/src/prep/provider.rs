@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn every_extension_costs_what_is_planned_item_by_item() {
-        let sign = Comparison::in_ring(Question::Sign, 90, crate::tree::TreeChoice::NARROWEST);
+        let sign = Comparison::in_ring(Question::Sign, 90, crate::tree::TreeChoice::DEFAULT);
         let items = vec![
             Item::Truncation { len: 50, bits: 16 },
             Item::Triple { len: 5000 },

@@ -21,11 +21,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::config::Net;
+use crate::data::SpoolPlace;
 use crate::error::CliError;
 use crate::job::report::security_line;
 use crate::log::verify;
 use crate::private_file::create_private_folder;
-use check::Applicant;
+use check::{Applicant, Checked};
 use layout::{DEALER, Layout, lay_out};
 use process::{Node, executable, run_all, temporary_folder};
 use report::{DemoReport, LogLine};
@@ -51,7 +52,7 @@ pub struct Demonstration {
     pub report: DemoReport,
     /// Who took part.
     pub scenario: Scenario,
-    /// The first party's scores.
+    /// The first few of the first party's scores.
     pub applicants: Vec<Applicant>,
 }
 
@@ -97,8 +98,8 @@ pub fn run(
 
     say("comparing with the plaintext model and verifying the logs");
     let began = Instant::now();
-    let applicants = check::read_scores(&layout.scores)?;
-    let max_abs_error = check::max_abs_error(&scenario, &applicants)?;
+    let Checked { applicants, max_abs_error } =
+        check::compare(&scenario, &layout.scores, &SpoolPlace::new(&dir))?;
     let compare = began.elapsed().as_secs_f64();
     let began = Instant::now();
     let dirs: Vec<PathBuf> = layout.logs.iter().map(|(_, dir)| dir.clone()).collect();
@@ -117,6 +118,9 @@ pub fn run(
     report.max_abs_error = max_abs_error;
     report.seconds = seconds;
     report.phases.extend([("compare".to_owned(), compare), ("verify logs".to_owned(), verify_seconds)]);
+    let names = [DEALER].into_iter().chain(scenario.parties.iter().map(|m| m.name.as_str()));
+    let peaks = names.zip(&results).map(|(name, r)| (name.to_owned(), r["peak_rss_mb"].as_f64()));
+    report.peak_rss_mb = peaks.collect();
     report.kept = keep.map(|_| dir.clone());
     if max_abs_error > TOLERANCE {
         let message = format!(
@@ -204,6 +208,7 @@ fn from_first_party(
             decline: band("decline")?,
         },
         wire_bytes: number("wire_bytes")?,
+        peak_rss_mb: Vec::new(),
         phases,
         kept: None,
     };

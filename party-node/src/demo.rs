@@ -93,7 +93,8 @@ pub fn run(
 
     say("parties and dealer are running as separate processes");
     let began = Instant::now();
-    let results = run_all(&executable()?, &nodes(&layout, net))?;
+    let nodes = nodes(&layout, net);
+    let results = run_all(&executable()?, &nodes)?;
     let seconds = began.elapsed().as_secs_f64();
 
     say("comparing with the plaintext model and verifying the logs");
@@ -118,8 +119,7 @@ pub fn run(
     report.max_abs_error = max_abs_error;
     report.seconds = seconds;
     report.phases.extend([("compare".to_owned(), compare), ("verify logs".to_owned(), verify_seconds)]);
-    let names = [DEALER].into_iter().chain(scenario.parties.iter().map(|m| m.name.as_str()));
-    let peaks = names.zip(&results).map(|(name, r)| (name.to_owned(), r["peak_rss_mb"].as_f64()));
+    let peaks = nodes.iter().zip(&results).map(|(node, r)| (node.name.clone(), r["peak_rss_mb"].as_f64()));
     report.peak_rss_mb = peaks.collect();
     report.kept = keep.map(|_| dir.clone());
     if max_abs_error > TOLERANCE {

@@ -2,28 +2,39 @@
 //!
 //! Everything here is local to the owner: reading, turning codes into columns of 0 and 1, filling missing cells and
 //! standardising happen before a value is shared. A cell that is empty or `NA` is missing. Row keys, line numbers and
-//! column names stay with the values, so that whatever is wrong with one is reported by file, line and column. Memory
-//! is linear in the number of values that are shared.
+//! column names stay with the values, so that whatever is wrong with one is reported by file, line and column.
+//!
+//! A file is read once, whatever its length, and memory does not grow with its rows but for 8 bytes each while it is read:
+//! cells and ids are spooled, and read again a window at a time.
 
+mod cells;
 mod error;
+mod fingerprints;
+mod names;
 mod one_hot;
 mod outcomes;
 mod prepare;
 mod rows;
+mod spool;
 mod weights;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use zeroize::{Zeroize, Zeroizing};
 
 pub use error::DataError;
+pub use names::{NamesReader, RowName, RowNames};
 pub use one_hot::{MAX_CODES, MISSING_CODE, OneHot, OneHotError, codes_in};
 pub use outcomes::{OutcomeCoding, read_outcomes};
 pub use prepare::{Missing, Scaling, Standardise};
 pub(crate) use rows::is_missing;
 pub use rows::{check_column, count_rows, header};
+pub use spool::SpoolPlace;
 pub use weights::{read_weights, refuse_surplus_weights};
 
+use cells::Cells;
+use prepare::{Recipe, Seen, Trouble};
 use rows::{Place, read_rows};
 
 /// Which columns of which file make up an input, and how they are prepared.
@@ -51,54 +62,66 @@ impl TableSource {
     }
 }
 
-/// A matrix of features with the names of its rows and columns. Values and names of rows are wiped on drop.
+/// A matrix of features with the names of its rows and columns. What it holds in memory is wiped on drop.
 pub struct Features {
     file: PathBuf,
+    place: SpoolPlace,
     columns: Vec<String>,
-    ids: Vec<String>,
-    lines: Vec<u64>,
-    /// Row-major, `ids.len() × columns.len()`.
-    values: Vec<f64>,
+    names: RowNames,
+    values: PreparedValues,
 }
 
-mpc_core::secret_types!(serde::Serialize; Features);
-
-impl Drop for Features {
-    fn drop(&mut self) {
-        self.values.zeroize();
-        self.ids.zeroize();
-    }
+/// The values of a table, filled and standardised, which are read a window at a time.
+pub struct PreparedValues {
+    cells: Cells,
+    /// One per column.
+    recipes: Vec<Recipe>,
 }
+
+mpc_core::secret_types!(serde::Serialize; Features, PreparedValues);
 
 impl Features {
-    /// Reads, fills and standardises a table.
+    /// Reads a table and finds out how to fill and standardise it. What is more than memory is meant to hold goes to `place`.
     ///
     /// # Errors
     /// [`DataError`] naming file, line and column.
-    pub fn load(source: &TableSource) -> Result<Self, DataError> {
-        let encoders: Vec<_> = source.columns.iter().map(|c| source.one_hot.encoder(c)).collect();
-        let mut values = Zeroizing::new(Vec::new());
-        let mut rows = read_rows(&source.file, &source.key_column, &source.columns, |place, at, text| {
-            match &encoders[at] {
-                Some(codes) => codes.push(place, text, &mut values)?,
-                None => {
-                    let value = number(place, text)?;
-                    make_room(&mut values, 1);
-                    values.push(value);
+    pub fn load(source: &TableSource, place: &SpoolPlace) -> Result<Self, DataError> {
+        // In boxes: where there is none, nothing but that is written, and not what the stack held in its place.
+        let encoders: Vec<_> =
+            source.columns.iter().map(|c| source.one_hot.encoder(c).map(Box::new)).collect();
+        let columns = source.features();
+        let spool = |error| DataError::spool(&source.file, place, error);
+        let mut cells = Cells::new(place.clone(), columns.len());
+        let mut seen = vec![Seen::nothing(); columns.len()];
+        let mut row = Zeroizing::new(Vec::with_capacity(columns.len()));
+        let names =
+            read_rows(&source.file, &source.key_column, &source.columns, place, |at, index, text| {
+                match &encoders[index] {
+                    Some(codes) => codes.push(at, text, &mut row)?,
+                    None => row.push(number(at, text)?),
                 }
-            }
-            Ok(())
+                if index + 1 == encoders.len() {
+                    seen.iter_mut().zip(row.iter()).for_each(|(seen, &cell)| seen.add(cells.rows(), cell));
+                    cells.push(&row).map_err(spool)?;
+                    row.clear();
+                }
+                Ok(())
+            })?;
+        let recipes = prepare::recipes(source, &seen, &cells).map_err(|trouble| match trouble {
+            Trouble::Table(error) => error,
+            Trouble::Unread(error) => spool(error),
+            Trouble::Missing { row, column } => match names.of_row(row) {
+                Ok((line, id)) => DataError::MissingCell {
+                    file: source.file.clone(),
+                    line,
+                    id: clip(&id),
+                    column: columns[column].clone(),
+                },
+                Err(error) => spool(error),
+            },
         })?;
-        let mut table = Self {
-            file: source.file.clone(),
-            columns: source.features(),
-            ids: std::mem::take(&mut rows.ids),
-            lines: std::mem::take(&mut rows.lines),
-            values: std::mem::take(&mut *values),
-        };
-        let indicators = source.one_hot.indicators(&source.columns);
-        prepare::fill_and_scale(&mut table, &indicators, &source.missing, &source.standardise)?;
-        Ok(table)
+        let values = PreparedValues { cells, recipes };
+        Ok(Self { file: source.file.clone(), place: place.clone(), columns, names, values })
     }
 
     /// The file that the values come from.
@@ -109,8 +132,8 @@ impl Features {
 
     /// Names of the rows, in the order of the file.
     #[must_use]
-    pub fn ids(&self) -> &[String] {
-        &self.ids
+    pub const fn names(&self) -> &RowNames {
+        &self.names
     }
 
     /// Names of the columns in the order of the program, those of 0 and 1 by their codes.
@@ -121,21 +144,26 @@ impl Features {
 
     /// Number of rows.
     #[must_use]
-    pub fn rows(&self) -> usize {
-        self.ids.len()
+    pub const fn rows(&self) -> usize {
+        self.names.rows()
     }
 
-    /// One row of features.
+    /// The values.
     #[must_use]
-    pub fn row(&self, row: usize) -> &[f64] {
-        let width = self.columns.len();
-        &self.values[row * width..(row + 1) * width]
-    }
-
-    /// All values, row after row.
-    #[must_use]
-    pub fn values(&self) -> &[f64] {
+    pub const fn values(&self) -> &PreparedValues {
         &self.values
+    }
+
+    /// Names of the rows, and the values.
+    #[must_use]
+    pub fn into_parts(self) -> (RowNames, PreparedValues) {
+        (self.names, self.values)
+    }
+
+    /// Something that went wrong with what was kept of this table.
+    #[must_use]
+    pub fn unkept(&self, error: std::io::Error) -> DataError {
+        DataError::spool(&self.file, &self.place, error)
     }
 
     /// Checks that every value fits what the program promises about this input.
@@ -143,17 +171,39 @@ impl Features {
     /// # Errors
     /// [`DataError::OutOfRange`] naming file, line, row key, column, the value and the limit.
     pub fn check_range(&self, max_abs: f64) -> Result<(), DataError> {
-        let bad = self.values.iter().position(|v| v.is_nan() || v.abs() > max_abs);
-        bad.map_or(Ok(()), |at| {
-            let (row, column) = (at / self.columns.len(), at % self.columns.len());
-            Err(DataError::OutOfRange {
-                file: self.file.clone(),
-                line: self.lines[row],
-                id: clip(&self.ids[row]),
-                column: self.columns[column].clone(),
-                seen: self.values[at],
-                max_abs,
-            })
+        let mut found = None;
+        let all = self.values.for_each(0..self.rows(), |number, row| {
+            if found.is_none() {
+                let bad = row.iter().position(|v| v.is_nan() || v.abs() > max_abs);
+                found = bad.map(|column| (number, column, row[column]));
+            }
+        });
+        all.map_err(|e| self.unkept(e))?;
+        let Some((row, column, seen)) = found else { return Ok(()) };
+        let (line, id) = self.names.of_row(row).map_err(|e| self.unkept(e))?;
+        let (file, column) = (self.file.clone(), self.columns[column].clone());
+        Err(DataError::OutOfRange { file, line, id: clip(&id), column, seen, max_abs })
+    }
+}
+
+impl PreparedValues {
+    /// The values of these rows, row after row.
+    ///
+    /// # Errors
+    /// What reading fails with.
+    pub fn read(&self, rows: Range<usize>) -> std::io::Result<Zeroizing<Vec<f64>>> {
+        let mut values = Zeroizing::new(Vec::with_capacity(rows.len() * self.recipes.len()));
+        self.for_each(rows, |_, row| values.extend_from_slice(row))?;
+        Ok(values)
+    }
+
+    /// Calls `each` with rows in order, by number.
+    fn for_each(&self, rows: Range<usize>, mut each: impl FnMut(usize, &[f64])) -> std::io::Result<()> {
+        let mut values = Zeroizing::new(vec![0.0; self.recipes.len()]);
+        self.cells.for_each(rows, |number, cells| {
+            let prepared = self.recipes.iter().zip(cells).map(|(recipe, &cell)| recipe.value(cell));
+            values.iter_mut().zip(prepared).for_each(|(value, new)| *value = new);
+            each(number, &values);
         })
     }
 }

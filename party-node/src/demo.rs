@@ -21,10 +21,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::config::{Net, Offline};
+use crate::data::SpoolPlace;
 use crate::error::CliError;
 use crate::log::verify;
 use crate::private_file::create_private_folder;
-use check::Applicant;
+use check::{Applicant, Checked};
 use layout::{DEALER, Layout, lay_out};
 use process::{Node, executable, run_all, temporary_folder};
 use report::{DemoReport, LogLine};
@@ -50,7 +51,7 @@ pub struct Demonstration {
     pub report: DemoReport,
     /// Who took part.
     pub scenario: Scenario,
-    /// The first party's scores.
+    /// The first few of the first party's scores.
     pub applicants: Vec<Applicant>,
 }
 
@@ -95,13 +96,14 @@ pub fn run(
         None => "parties are running as separate processes",
     });
     let began = Instant::now();
-    let results = run_all(&executable()?, &nodes(&layout, net))?;
+    let nodes = nodes(&layout, net);
+    let results = run_all(&executable()?, &nodes)?;
     let seconds = began.elapsed().as_secs_f64();
 
     say("comparing with the plaintext model and verifying the logs");
     let began = Instant::now();
-    let applicants = check::read_scores(&layout.scores)?;
-    let max_abs_error = check::max_abs_error(&scenario, &applicants)?;
+    let Checked { applicants, max_abs_error } =
+        check::compare(&scenario, &layout.scores, &SpoolPlace::new(&dir))?;
     let compare = began.elapsed().as_secs_f64();
     let began = Instant::now();
     let dirs: Vec<PathBuf> = layout.logs.iter().map(|(_, dir)| dir.clone()).collect();
@@ -122,6 +124,8 @@ pub fn run(
     report.max_abs_error = max_abs_error;
     report.seconds = seconds;
     report.phases.extend([("compare".to_owned(), compare), ("verify logs".to_owned(), verify_seconds)]);
+    let peaks = nodes.iter().zip(&results).map(|(node, r)| (node.name.clone(), r["peak_rss_mb"].as_f64()));
+    report.peak_rss_mb = peaks.collect();
     report.kept = keep.map(|_| dir.clone());
     if max_abs_error > TOLERANCE {
         let message = format!(
@@ -212,6 +216,7 @@ fn from_first_party(
             decline: band("decline")?,
         },
         wire_bytes: number("wire_bytes")?,
+        peak_rss_mb: Vec::new(),
         phases,
         kept: None,
     };

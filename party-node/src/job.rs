@@ -18,6 +18,7 @@ pub mod places;
 pub mod report;
 mod shared;
 mod transcript;
+mod window_rows;
 pub(crate) mod wiring;
 
 #[cfg(test)]

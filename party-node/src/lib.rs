@@ -11,6 +11,7 @@ pub mod fuzzing;
 pub mod identity;
 pub mod job;
 pub mod log;
+mod memory;
 pub mod metrics;
 pub mod net;
 pub mod output;

@@ -42,15 +42,20 @@ pub enum MetricError {
     },
 }
 
-/// Measures how well `probability` (of being bad) tells `bad` cases from good ones. O(n log n) time, O(n) memory.
+/// Measures how well `probability` (of being bad) tells `bad` cases from good ones. O(n log n) time, 16 bytes of memory per
+/// case.
 ///
 /// # Errors
 /// [`MetricError`] if lengths differ, one class is missing, or a score is not a number.
-pub fn discrimination(probability: &[f64], bad: &[bool]) -> Result<Discrimination, MetricError> {
+pub fn discrimination(
+    probability: impl ExactSizeIterator<Item = f64>,
+    bad: &[bool],
+) -> Result<Discrimination, MetricError> {
     if probability.len() != bad.len() {
         return Err(MetricError::Lengths { scores: probability.len(), outcomes: bad.len() });
     }
-    if let Some(row) = probability.iter().position(|p| p.is_nan()) {
+    let mut cases: Vec<(f64, bool)> = probability.zip(bad.iter().copied()).collect();
+    if let Some(row) = cases.iter().position(|(p, _)| p.is_nan()) {
         return Err(MetricError::NotANumber { row });
     }
     let bads = bad.iter().filter(|&&b| b).count();
@@ -58,14 +63,13 @@ pub fn discrimination(probability: &[f64], bad: &[bool]) -> Result<Discriminatio
     if bads == 0 || goods == 0 {
         return Err(MetricError::OneClass { bad: bads, good: goods });
     }
-    let mut order: Vec<usize> = (0..probability.len()).collect();
-    order.sort_unstable_by(|&a, &b| probability[a].total_cmp(&probability[b]));
+    cases.sort_unstable_by(|(a, _), (b, _)| a.total_cmp(b));
 
     // Walk groups of equal scores upwards: a bad case beats every good one below and half of those beside it.
     let (mut wins, mut ks) = (0.0_f64, 0.0_f64);
     let (mut good_below, mut bad_below) = (0_usize, 0_usize);
-    for group in order.chunk_by(|&a, &b| probability[a] == probability[b]) {
-        let bad_here = group.iter().filter(|&&i| bad[i]).count();
+    for group in cases.chunk_by(|(a, _), (b, _)| a == b) {
+        let bad_here = group.iter().filter(|&&(_, bad)| bad).count();
         let good_here = group.len() - bad_here;
         wins += bad_here as f64 * (good_below as f64 + 0.5 * good_here as f64);
         good_below += good_here;
@@ -118,7 +122,7 @@ mod tests {
                 }
             }
             let (auc, ks) = by_definition(&p, &bad);
-            let got = discrimination(&p, &bad).unwrap();
+            let got = discrimination(p.iter().copied(), &bad).unwrap();
             assert!((got.auc - auc).abs() < 1e-12 && (got.ks - ks).abs() < 1e-12, "round {round}: {got:?}");
             assert!((got.gini - (2.0 * auc - 1.0)).abs() < 1e-12);
         }
@@ -126,19 +130,25 @@ mod tests {
 
     #[test]
     fn extremes() {
-        let perfect = discrimination(&[0.1, 0.2, 0.8, 0.9], &[false, false, true, true]).unwrap();
+        let perfect = discrimination([0.1, 0.2, 0.8, 0.9].into_iter(), &[false, false, true, true]).unwrap();
         assert_eq!((perfect.auc, perfect.ks, perfect.bad_rate), (1.0, 1.0, 0.5));
-        let constant = discrimination(&[0.3; 4], &[false, true, true, false]).unwrap();
+        let constant = discrimination([0.3; 4].into_iter(), &[false, true, true, false]).unwrap();
         assert_eq!((constant.auc, constant.gini, constant.ks), (0.5, 0.0, 0.0));
     }
 
     #[test]
     fn refuses_what_cannot_be_measured() {
-        assert_eq!(discrimination(&[0.1], &[]), Err(MetricError::Lengths { scores: 1, outcomes: 0 }));
         assert_eq!(
-            discrimination(&[0.1, 0.2], &[true, true]),
+            discrimination([0.1].into_iter(), &[]),
+            Err(MetricError::Lengths { scores: 1, outcomes: 0 })
+        );
+        assert_eq!(
+            discrimination([0.1, 0.2].into_iter(), &[true, true]),
             Err(MetricError::OneClass { bad: 2, good: 0 })
         );
-        assert_eq!(discrimination(&[f64::NAN, 0.2], &[true, false]), Err(MetricError::NotANumber { row: 0 }));
+        assert_eq!(
+            discrimination([f64::NAN, 0.2].into_iter(), &[true, false]),
+            Err(MetricError::NotANumber { row: 0 })
+        );
     }
 }

@@ -2,8 +2,11 @@
 //! umask widens it.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Read as _, Result, Seek as _, Write as _};
+use std::io::{BufWriter, ErrorKind, Read as _, Result, Seek as _, Write};
 use std::path::{Path, PathBuf};
+
+/// Files are written in pieces of this size.
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// Replaces `file` in one step and durably, so that a reader never sees half of it, also after a crash. On Unix, others
 /// than its owner cannot read it. A write that fails, on a full disk for instance, leaves nothing.
@@ -47,10 +50,19 @@ impl Reserved {
     }
 
     /// Puts the content in the file's place.
-    pub(crate) fn write(mut self, content: &[u8]) -> Result<()> {
+    pub(crate) fn write(self, content: &[u8]) -> Result<()> {
+        self.write_with(|out| out.write_all(content))
+    }
+
+    /// Puts what `content` writes in the file's place.
+    pub(crate) fn write_with(mut self, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
         self.out.rewind()?;
-        self.out.write_all(content)?;
-        self.out.set_len(content.len() as u64)?;
+        let mut buffered = BufWriter::with_capacity(BUFFER_BYTES, &mut self.out);
+        content(&mut buffered)?;
+        buffered.flush()?;
+        drop(buffered);
+        let length = self.out.stream_position()?;
+        self.out.set_len(length)?;
         self.out.sync_all()?;
         std::fs::rename(&self.partial, &self.file)?;
         match self.file.parent() {
@@ -66,6 +78,24 @@ impl Drop for Reserved {
         // Fails where it is in the file's place already.
         let _nothing_there = std::fs::remove_file(&self.partial);
     }
+}
+
+/// A file without a name in `folder`: when it is closed, by whatever ends the process, it is gone.
+pub(crate) fn unnamed_file(folder: &Path) -> Result<File> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let mut options = OpenOptions::new();
+        let flags = rustix::fs::OFlags::TMPFILE.bits().cast_signed();
+        options.read(true).write(true).mode(0o600).custom_flags(flags);
+        if let Ok(file) = options.open(folder) {
+            return Ok(file);
+        }
+        // Not every file system has such files; any other trouble comes again.
+    }
+    let named = tempfile::Builder::new().prefix(".sbr-rows-").tempfile_in(folder)?;
+    // Takes the name away.
+    Ok(named.into_file())
 }
 
 /// Whether `file` could be written: it is no folder, and files can be made where it belongs. Leaves nothing.
@@ -99,7 +129,7 @@ pub(crate) fn create_private_folder(folder: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Reserved, create_private_folder, probe_file, probe_folder, write_private};
+    use super::{Reserved, create_private_folder, probe_file, probe_folder, unnamed_file, write_private};
 
     #[test]
     fn replaces_and_hides() {
@@ -143,6 +173,25 @@ mod tests {
             assert_eq!(std::fs::read(&file).unwrap(), content);
         }
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_unnamed_file_is_its_owners_and_has_no_name() {
+        use std::io::{Read as _, Seek as _, Write as _};
+        let root = tempfile::tempdir().unwrap();
+        let mut file = unnamed_file(root.path()).unwrap();
+        file.write_all(b"rows").unwrap();
+        file.rewind().unwrap();
+        let mut content = String::new();
+        file.read_to_string(&mut content).unwrap();
+        assert_eq!(content, "rows");
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+        assert!(unnamed_file(&root.path().join("none")).is_err());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        }
     }
 
     #[test]

@@ -28,5 +28,6 @@ mpc_core::secret_types!(
     crate::log::LogWriter,
     crate::log::LogHandle,
     crate::demo::check::Applicant,
+    crate::demo::check::Checked,
     crate::demo::Demonstration,
 );

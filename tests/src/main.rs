@@ -1,5 +1,8 @@
 //! The `subrosa` binary.
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     party_node::main()
 }

@@ -81,3 +81,24 @@ fn a_full_disk_ends_the_session_everywhere_and_loses_nothing() {
     }
     assert!(refused >= 6, "only {refused} limits were met");
 }
+
+/// More than is held in memory, and a disk that takes none of it.
+#[test]
+fn rows_that_cannot_be_kept_are_told_before_anything_connects() {
+    let cluster = Cluster::new(SUBROSA, 2, ROWS);
+    let people = std::fs::read_to_string(cluster.path("bank/bank.csv")).unwrap();
+    let (header, first) = people.split_once('\n').unwrap();
+    let (_, cells) = first.lines().next().unwrap().split_once(',').unwrap();
+    let long = "x".repeat(1_000);
+    let rows: String = (0..6_000).map(|row| format!("{long}{row},{cells}\n")).collect();
+    std::fs::write(cluster.path("bank/bank.csv"), format!("{header}\n{rows}")).unwrap();
+    let files = || std::fs::read_dir(cluster.path("bank")).unwrap().count();
+    let before = files();
+    let refusal = start_limited(&cluster, "bank", 0).finish(Instant::now() + DEADLINE).refusal();
+    assert_eq!((refusal.exit, refusal.code.as_str()), (2, "rows_not_kept"), "{refusal:?}");
+    let expected =
+        format!("bank.csv: its rows cannot be kept in {}: File too large", cluster.path("bank").display());
+    assert!(refusal.message.contains(&expected), "{refusal:?}");
+    assert!(refusal.hint.is_some_and(|hint| hint.contains("make room")));
+    assert_eq!(files(), before, "it leaves nothing");
+}

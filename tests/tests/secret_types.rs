@@ -9,7 +9,7 @@ use subrosa_tests::files;
 const CRATES: [&str; 4] = ["mpc-core", "protocols", "ml-ops", "party-node"];
 
 /// What a field is made of that holds keys, shares, masks, or a party's own values.
-const KINDS: [&str; 30] = [
+const KINDS: [&str; 35] = [
     "Seed",
     "SecretBytes",
     "LogKey",
@@ -31,7 +31,12 @@ const KINDS: [&str; 30] = [
     "Transcript",
     "EncodedInputs",
     "LocalInputs",
+    "LocalValue",
     "Features",
+    "PreparedValues",
+    "RowNames",
+    "Cells",
+    "Spool",
     "Applicant",
     "Bytes",
     "S",
@@ -43,8 +48,10 @@ const KINDS: [&str; 30] = [
 ];
 
 /// Types that have such a field and may be printed or compared all the same.
-const EXCEPTIONS: [(&str, &str); 1] =
-    [("Op", "its tensors are constants of the program, which all parties know")];
+const EXCEPTIONS: [(&str, &str); 2] = [
+    ("Op", "its tensors are constants of the program, which all parties know"),
+    ("FixedKey", "its key is a constant that everybody knows"),
+];
 
 /// Definitions by name: what stands between the name and the end of the item.
 fn definitions(source: &str) -> BTreeMap<String, String> {

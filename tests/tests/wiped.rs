@@ -23,7 +23,7 @@ use mpc_core::tensor::Tensor;
 use mpc_core::transcript::{CorrectionRecorder, LogKey, Recorder};
 use ndarray::ArrayD;
 use party_node::config::{Config, DealerConfig, InputSource};
-use party_node::data::{Features, read_weights};
+use party_node::data::{Features, Missing, OneHot, SpoolPlace, Standardise, TableSource, read_weights};
 use party_node::identity::Identity;
 use party_node::job::{run_dealer, run_party};
 use party_node::log::LogWriter;
@@ -345,7 +345,7 @@ fn keys_that_are_made_written_and_read_leave_nothing() {
 fn values(cluster: &Cluster, node: &str) -> Vec<u64> {
     let config = Config::load(Path::new(&cluster.config(node))).unwrap();
     let table = config.inputs.values().find_map(|input| match input {
-        InputSource::Table(table) => Some(Features::load(table).unwrap()),
+        InputSource::Table(table) => Some(Features::load(table, &SpoolPlace::temporary()).unwrap()),
         InputSource::Weights { .. } => None,
     });
     let weights = config.inputs.values().filter_map(|input| match input {
@@ -353,11 +353,48 @@ fn values(cluster: &Cluster, node: &str) -> Vec<u64> {
         InputSource::Table(_) => None,
     });
     let weights: Vec<f64> = weights.flat_map(|w| w.to_vec()).collect();
-    let values = table.unwrap().values().to_vec();
+    let table = table.unwrap();
+    let values = table.values().read(0..table.rows()).unwrap().to_vec();
     // As they are in the file, before they are standardised.
     let (_, cells) = files::read_csv(&cluster.path(&format!("{node}/{node}.csv")));
     let raw = cells.iter().flatten().filter_map(|cell| cell.parse::<f64>().ok());
     numbers(values.into_iter().chain(weights).chain(raw).map(f64::to_bits))
+}
+
+#[test]
+fn rows_that_are_kept_on_disk_leave_nothing_in_memory() {
+    // Not the demo's data, which other tests have in memory meanwhile.
+    let mut random = Random::seeded("rows on disk");
+    let dir = tempfile::tempdir().unwrap();
+    let cells: Vec<f64> = (0..12_000).map(|_| (random.bits() >> 20) as f64 / 1e9).collect();
+    let row = |(row, cells): (usize, &[f64])| {
+        format!("p{row},{},{},{},{}\n", cells[0], cells[1], cells[2], cells[3])
+    };
+    let rows: String = cells.chunks(4).enumerate().map(row).collect();
+    let file = dir.path().join("rows.csv");
+    std::fs::write(&file, format!("id,a,b,c,d\n{rows}")).unwrap();
+    let source = TableSource {
+        file,
+        key_column: "id".into(),
+        columns: ["a", "b", "c", "d"].map(str::to_owned).into(),
+        one_hot: OneHot::default(),
+        missing: Missing::Refuse,
+        standardise: Standardise::Batch,
+    };
+    let place = SpoolPlace::new(dir.path());
+    let prepared = Features::load(&source, &place).unwrap().values().read(0..3_000).unwrap();
+    let look = numbers(cells.iter().chain(prepared.iter()).map(|v| v.to_bits()));
+    assert!(look.len() > 10_000, "{}", look.len());
+    for held_bytes in [0, 1 << 20] {
+        let place = place.clone().holding(held_bytes);
+        watch_clean("a table", &look, || {
+            let table = Features::load(&source, &place).unwrap();
+            table.check_range(1e6).unwrap();
+            for first in (0..3_000).step_by(700) {
+                drop(table.values().read(first..3_000.min(first + 700)).unwrap());
+            }
+        });
+    }
 }
 
 #[test]

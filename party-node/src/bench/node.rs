@@ -27,6 +27,7 @@ use crate::identity::Identity;
 use crate::job::wiring::{Randomness, Recorders, Secrets};
 use crate::job::{link_profile, serve};
 use crate::log::{LogHandle, LogWriter};
+use crate::memory::peak_rss_mb;
 use crate::net::{
     ConnectOptions, Connected, DealerOptions, DealerServer, Listener, Member, PROTOCOL_VERSION, QuicChannel,
     SessionHandle, connect,
@@ -77,7 +78,7 @@ pub(super) fn run(dir: &Path, index: usize) -> Result<NodeReport, CliError> {
     let log = LogWriter::open(&Spec::log_dir(dir, &me.name), &me.name, key).map_err(log_failed)?;
     let node = Node { spec: &spec, members: &members, identity: &identity, index, log: log.handle() };
     let repeats = if me.name == DEALER { node.dealer()? } else { node.party()? };
-    Ok(NodeReport { name: me.name.clone(), repeats, peak_rss_mb: peak_rss_mb() })
+    Ok(NodeReport { name: me.name.clone(), repeats, peak_rss_mb: peak_rss_mb().unwrap_or(f64::NAN) })
 }
 
 struct Node<'a> {
@@ -299,12 +300,4 @@ fn channel_failed(error: ChannelError) -> CliError {
 
 fn log_failed(error: crate::log::LogError) -> CliError {
     CliError::outcome("log_failed", error)
-}
-
-/// The largest resident memory of this process so far, where the system says it.
-fn peak_rss_mb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok());
-    kib.unwrap_or(f64::NAN) / 1024.0
 }

@@ -74,7 +74,7 @@ fn check_party(config: &Config, identity: &Identity, checked: &mut Checked) -> R
     job::check_own_key(config, identity)?;
     let mut prepared = job::prepare(config)?;
     checked.role = "party";
-    checked.rows = prepared.inputs.row_ids.len();
+    checked.rows = prepared.inputs.rows();
     checked.inputs = std::mem::take(&mut prepared.inputs.summary);
     checked.program = Some(ProgramSummary {
         name: prepared.program.name().to_owned(),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{MAX_CODES, OutcomeCoding, clip};
+use super::{MAX_CODES, OutcomeCoding, SpoolPlace, clip};
 use crate::error::CliError;
 
 /// Why local data cannot be used.
@@ -15,6 +15,16 @@ pub enum DataError {
         /// Which file.
         file: PathBuf,
         /// What the system said.
+        error: std::io::Error,
+    },
+    /// What was read of the file cannot be kept on disk, or read back from there.
+    #[error("{}: its rows cannot be kept in {}: {error}", file.display(), folder.display())]
+    Unkept {
+        /// Which file.
+        file: PathBuf,
+        /// Where its rows are kept.
+        folder: PathBuf,
+        /// What happened.
         error: std::io::Error,
     },
     /// The file is not the table it should be.
@@ -220,6 +230,11 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// Trouble with what was kept of `file`.
+    pub(super) fn spool(file: &Path, place: &SpoolPlace, error: std::io::Error) -> Self {
+        Self::Unkept { file: file.into(), folder: place.folder().into(), error }
+    }
+
     /// What the CSV reader said, with the line it said it about.
     pub(super) fn csv(file: &Path, error: &csv::Error) -> Self {
         let line = error.position().map_or(1, csv::Position::line);
@@ -249,6 +264,7 @@ impl DataError {
         match self {
             Self::Unreadable { error, .. } if error.kind() == std::io::ErrorKind::NotFound => "file_missing",
             Self::Unreadable { .. } => "file_error",
+            Self::Unkept { .. } => "rows_not_kept",
             Self::Malformed { .. } | Self::Empty { .. } | Self::RepeatedColumn { .. } => "data_malformed",
             Self::UnknownColumn { .. } => "unknown_column",
             Self::NoKey { .. } => "missing_id",
@@ -271,6 +287,9 @@ impl DataError {
     fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::Unreadable { .. } => "paths in a configuration are relative to the configuration file",
+            Self::Unkept { .. } => {
+                "more rows than memory is meant to hold are kept there, encrypted, while the node runs: make room"
+            }
             Self::UnknownColumn { .. } => "column names are compared exactly, upper and lower case included",
             Self::NotANumber { .. } => {
                 "only an empty cell or NA counts as missing; decimals are written with a point"

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use super::rows::{Place, is_missing, read_rows};
+use super::spool::SpoolPlace;
 use super::{DataError, clip, make_room};
 
 /// The most codes that a column can have; a column with more holds numbers or names.
@@ -236,7 +237,7 @@ pub fn codes_in(
     columns: &[String],
 ) -> Result<BTreeMap<String, Vec<String>>, DataError> {
     let mut seen: Vec<BTreeSet<String>> = vec![BTreeSet::new(); columns.len()];
-    read_rows(file, key_column, columns, |place, at, text| {
+    read_rows(file, key_column, columns, &SpoolPlace::temporary(), |place, at, text| {
         if !is_missing(text) && !seen[at].contains(text) {
             if seen[at].len() == MAX_CODES {
                 return Err(DataError::TooManyCodes {

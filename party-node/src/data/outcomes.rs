@@ -5,7 +5,9 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use super::names::RowNames;
 use super::rows::{is_missing, read_rows};
+use super::spool::SpoolPlace;
 use super::{DataError, clip, make_room, parse_cell};
 
 /// How a column of outcomes says what was good and what was bad.
@@ -49,7 +51,7 @@ impl fmt::Display for OutcomeCoding {
     }
 }
 
-/// Reads one column of outcomes: the keys of the rows, and whether each is bad. None may be missing.
+/// Reads one column of outcomes: the keys of the rows, and whether each is bad, a byte per row. None may be missing.
 ///
 /// # Errors
 /// [`DataError`] naming file, line and column.
@@ -58,9 +60,10 @@ pub fn read_outcomes(
     key_column: &str,
     column: &str,
     coding: &OutcomeCoding,
-) -> Result<(Vec<String>, Vec<bool>), DataError> {
+    place: &SpoolPlace,
+) -> Result<(RowNames, Zeroizing<Vec<bool>>), DataError> {
     let mut outcomes = Zeroizing::new(Vec::new());
-    let mut rows = read_rows(file, key_column, &[column.to_owned()], |place, _, text| {
+    let names = read_rows(file, key_column, &[column.to_owned()], place, |place, _, text| {
         let bad = coding.is_bad(text).ok_or_else(|| DataError::NotAnOutcome {
             file: file.into(),
             line: place.line,
@@ -76,5 +79,5 @@ pub fn read_outcomes(
         outcomes.push(bad);
         Ok(())
     })?;
-    Ok((std::mem::take(&mut rows.ids), std::mem::take(&mut *outcomes)))
+    Ok((names, outcomes))
 }

@@ -10,7 +10,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{DataError, Features};
+use super::cells::Cells;
+use super::{DataError, TableSource};
 
 /// What becomes of missing cells.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,92 +44,147 @@ pub enum Standardise {
     Given(BTreeMap<String, Scaling>),
 }
 
-/// Fills and standardises every column of `table` in place; `indicators` tells of each whether it is 0 or 1 by a code.
-pub(super) fn fill_and_scale(
-    table: &mut Features,
-    indicators: &[bool],
-    missing: &Missing,
-    standardise: &Standardise,
-) -> Result<(), DataError> {
-    for (column, &indicator) in indicators.iter().enumerate() {
-        let name = table.columns[column].clone();
-        let given = match standardise {
-            Standardise::Given(figures) => figures.get(&name).copied(),
-            Standardise::No | Standardise::Batch => None,
-        };
-        fill(table, column, missing, given)?;
-        let scaling = match standardise {
-            Standardise::No => None,
-            Standardise::Given(_) => given,
-            Standardise::Batch if indicator => None,
-            Standardise::Batch => {
-                let seen = measure(table, column);
-                if seen.standard_deviation <= 0.0 {
-                    return Err(DataError::NoSpread {
-                        file: table.file.clone(),
-                        column: name,
-                        value: seen.mean,
-                    });
-                }
-                Some(seen)
-            }
-        };
-        if let Some(s) = scaling {
-            for_each(table, column, |v| *v = (*v - s.mean) / s.standard_deviation);
+/// What reading a column's cells has shown.
+#[derive(Clone)]
+pub(super) struct Seen {
+    present: usize,
+    sum: f64,
+    /// The row of the first missing cell.
+    first_missing: Option<usize>,
+}
+
+impl Seen {
+    pub(super) fn nothing() -> Self {
+        Self { present: 0, sum: empty_sum(), first_missing: None }
+    }
+
+    pub(super) fn add(&mut self, row: usize, cell: f64) {
+        if cell.is_nan() {
+            self.first_missing.get_or_insert(row);
+        } else {
+            self.present += 1;
+            self.sum += cell;
         }
     }
-    Ok(())
 }
 
-fn fill(
-    table: &mut Features,
+/// Where sums begin, which is the negative zero.
+fn empty_sum() -> f64 {
+    std::iter::empty::<f64>().sum()
+}
+
+/// How the cells of a column become values.
+#[derive(Copy, Clone)]
+pub(super) struct Recipe {
+    filler: f64,
+    scaling: Option<Scaling>,
+}
+
+impl Recipe {
+    fn filled(&self, cell: f64) -> f64 {
+        if cell.is_nan() { self.filler } else { cell }
+    }
+
+    pub(super) fn value(&self, cell: f64) -> f64 {
+        let value = self.filled(cell);
+        self.scaling.map_or(value, |s| (value - s.mean) / s.standard_deviation)
+    }
+}
+
+/// Why there is no recipe: what is wrong, and with which row if it is with one.
+pub(super) enum Trouble {
+    /// A cell is missing in this row and this column.
+    Missing { row: usize, column: usize },
+    /// The table is not fit for what is asked.
+    Table(DataError),
+    /// Cells could not be read again.
+    Unread(std::io::Error),
+}
+
+/// The recipe of every column of the program, given what reading the cells has shown.
+pub(super) fn recipes(source: &TableSource, seen: &[Seen], cells: &Cells) -> Result<Vec<Recipe>, Trouble> {
+    let (names, indicators) = (source.features(), source.one_hot.indicators(&source.columns));
+    let mut recipes = Vec::with_capacity(seen.len());
+    let mut trouble = None;
+    for (column, (name, seen)) in names.iter().zip(seen).enumerate() {
+        let given = match &source.standardise {
+            Standardise::Given(figures) => figures.get(name).copied(),
+            Standardise::No | Standardise::Batch => None,
+        };
+        match filler(source, name, column, seen, given) {
+            Ok(filler) => recipes.push(Recipe { filler, scaling: given }),
+            Err(error) => {
+                trouble = Some(error);
+                break;
+            }
+        }
+    }
+    if source.standardise == Standardise::Batch {
+        let columns: Vec<usize> = (0..recipes.len()).filter(|&c| !indicators[c]).collect();
+        let scalings = measure(cells, seen, &recipes, &columns).map_err(Trouble::Unread)?;
+        for (&column, scaling) in columns.iter().zip(scalings) {
+            if scaling.standard_deviation <= 0.0 {
+                let (file, column) = (source.file.clone(), names[column].clone());
+                return Err(Trouble::Table(DataError::NoSpread { file, column, value: scaling.mean }));
+            }
+            recipes[column].scaling = Some(scaling);
+        }
+    }
+    trouble.map_or(Ok(recipes), Err)
+}
+
+/// What stands for missing cells of a column; any number if it has none.
+fn filler(
+    source: &TableSource,
+    name: &str,
     column: usize,
-    missing: &Missing,
+    seen: &Seen,
     given: Option<Scaling>,
-) -> Result<(), DataError> {
-    let Some(row) = (0..table.rows()).find(|&row| table.row(row)[column].is_nan()) else { return Ok(()) };
-    let filler = match missing {
-        Missing::Value(value) => *value,
+) -> Result<f64, Trouble> {
+    let Some(row) = seen.first_missing else { return Ok(f64::NAN) };
+    match &source.missing {
+        Missing::Value(value) => Ok(*value),
+        Missing::Refuse => Err(Trouble::Missing { row, column }),
         Missing::Mean => match given {
-            Some(scaling) => scaling.mean,
-            None => mean_of_present(table, column).ok_or_else(|| DataError::NoMean {
-                file: table.file.clone(),
-                column: table.columns[column].clone(),
-            })?,
+            Some(scaling) => Ok(scaling.mean),
+            None if seen.present > 0 => Ok(seen.sum / seen.present as f64),
+            None => {
+                let (file, column) = (source.file.clone(), name.to_owned());
+                Err(Trouble::Table(DataError::NoMean { file, column }))
+            }
         },
-        Missing::Refuse => {
-            return Err(DataError::MissingCell {
-                file: table.file.clone(),
-                line: table.lines[row],
-                id: super::clip(&table.ids[row]),
-                column: table.columns[column].clone(),
-            });
+    }
+}
+
+/// Mean and population standard deviation of `columns` as filled, in two passes. The first was made while the cells were
+/// read, unless some are missing.
+fn measure(
+    cells: &Cells,
+    seen: &[Seen],
+    recipes: &[Recipe],
+    columns: &[usize],
+) -> std::io::Result<Vec<Scaling>> {
+    let rows = cells.rows();
+    let mut sums: Vec<f64> = columns.iter().map(|&c| seen[c].sum).collect();
+    let gaps: Vec<usize> =
+        (0..columns.len()).filter(|&at| seen[columns[at]].first_missing.is_some()).collect();
+    if !gaps.is_empty() {
+        gaps.iter().for_each(|&at| sums[at] = empty_sum());
+        cells.for_each(0..rows, |_, row| {
+            for &at in &gaps {
+                sums[at] += recipes[columns[at]].filled(row[columns[at]]);
+            }
+        })?;
+    }
+    let means: Vec<f64> = sums.iter().map(|sum| sum / rows as f64).collect();
+    let mut squares = vec![empty_sum(); columns.len()];
+    cells.for_each(0..rows, |_, row| {
+        for ((&column, mean), sum) in columns.iter().zip(&means).zip(&mut squares) {
+            let difference = recipes[column].filled(row[column]) - mean;
+            *sum += difference * difference;
         }
-    };
-    for_each(table, column, |v| {
-        if v.is_nan() {
-            *v = filler;
-        }
-    });
-    Ok(())
-}
-
-fn mean_of_present(table: &Features, column: usize) -> Option<f64> {
-    let present = || (0..table.rows()).map(|row| table.row(row)[column]).filter(|v| !v.is_nan());
-    let n = present().count();
-    (n > 0).then(|| present().sum::<f64>() / n as f64)
-}
-
-/// Mean and population standard deviation of a column without missing cells, in two passes.
-fn measure(table: &Features, column: usize) -> Scaling {
-    let n = table.rows() as f64;
-    let cells = || (0..table.rows()).map(|row| table.row(row)[column]);
-    let mean = cells().sum::<f64>() / n;
-    let variance = cells().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n;
-    Scaling { mean, standard_deviation: variance.sqrt() }
-}
-
-fn for_each(table: &mut Features, column: usize, f: impl FnMut(&mut f64)) {
-    let width = table.columns.len();
-    table.values.iter_mut().skip(column).step_by(width).for_each(f);
+    })?;
+    let scaling =
+        |(&mean, sum): (&f64, f64)| Scaling { mean, standard_deviation: (sum / rows as f64).sqrt() };
+    Ok(means.iter().zip(squares).map(scaling).collect())
 }

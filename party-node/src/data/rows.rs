@@ -1,25 +1,11 @@
 //! Reads a CSV file row by row: finds the wanted columns by name, and gives every row its key and its line.
 
-use std::collections::HashMap;
 use std::path::Path;
 
-use zeroize::Zeroize;
-
+use super::fingerprints::Fingerprints;
+use super::names::{RowName, RowNames};
+use super::spool::SpoolPlace;
 use super::{DataError, clip};
-
-/// What is known of the rows of a table apart from their cells. Their keys are wiped on drop.
-pub(super) struct Rows {
-    /// Keys, in the order of the file.
-    pub(super) ids: Vec<String>,
-    /// The line of each row, from 1.
-    pub(super) lines: Vec<u64>,
-}
-
-impl Drop for Rows {
-    fn drop(&mut self) {
-        self.ids.zeroize();
-    }
-}
 
 /// Where a cell stands, for a complaint about it.
 #[derive(Copy, Clone)]
@@ -36,19 +22,50 @@ pub(super) fn read_rows(
     file: &Path,
     key_column: &str,
     columns: &[String],
-    mut take: impl FnMut(Place<'_>, usize, &str) -> Result<(), DataError>,
-) -> Result<Rows, DataError> {
+    place: &SpoolPlace,
+    take: impl FnMut(Place<'_>, usize, &str) -> Result<(), DataError>,
+) -> Result<RowNames, DataError> {
     let mut reader = open(file)?;
     let header = reader.headers().map_err(|e| DataError::csv(file, &e))?.clone();
     if header.is_empty() {
         return Err(DataError::Empty { file: file.into() });
     }
     let key = position(file, &header, key_column)?;
-    let wanted: Vec<usize> =
-        columns.iter().map(|name| position(file, &header, name)).collect::<Result<_, _>>()?;
+    let wanted: Vec<(usize, &String)> = columns
+        .iter()
+        .map(|name| Ok((position(file, &header, name)?, name)))
+        .collect::<Result<_, DataError>>()?;
 
-    let mut rows = Rows { ids: Vec::new(), lines: Vec::new() };
-    let mut seen: HashMap<String, u64> = HashMap::new();
+    let mut names = RowNames::new(place.clone());
+    let mut prints = Fingerprints::new();
+    let read = read_cells(reader, file, (key, key_column), &wanted, take, |name| {
+        prints.add(name.id);
+        names.push(name).map_err(|e| DataError::spool(file, place, e))
+    });
+    if let Err(unkept @ DataError::Unkept { .. }) = read {
+        return Err(unkept);
+    }
+    // Whatever else is wrong with the file comes after the rows that were read.
+    if let Some(repeat) = prints.first_repeat(&names).map_err(|e| DataError::spool(file, place, e))? {
+        let (id, first, second) = (clip(&repeat.id), repeat.first_line, repeat.second_line);
+        return Err(DataError::DuplicateId { file: file.into(), id, first, second });
+    }
+    read?;
+    if names.rows() == 0 {
+        return Err(DataError::Empty { file: file.into() });
+    }
+    Ok(names)
+}
+
+/// Every row is named to `begin` before its cells are taken.
+fn read_cells(
+    mut reader: csv::Reader<std::fs::File>,
+    file: &Path,
+    (key, key_column): (usize, &str),
+    wanted: &[(usize, &String)],
+    mut take: impl FnMut(Place<'_>, usize, &str) -> Result<(), DataError>,
+    mut begin: impl FnMut(RowName<'_>) -> Result<(), DataError>,
+) -> Result<(), DataError> {
     let mut record = csv::StringRecord::new();
     while reader.read_record(&mut record).map_err(|e| DataError::csv(file, &e))? {
         let line = record.position().map_or(0, csv::Position::line);
@@ -56,20 +73,12 @@ pub(super) fn read_rows(
         if id.is_empty() {
             return Err(DataError::NoKey { file: file.into(), line, column: key_column.into() });
         }
-        if let Some(&first) = seen.get(id) {
-            return Err(DataError::DuplicateId { file: file.into(), id: clip(id), first, second: line });
-        }
-        seen.insert(id.to_owned(), line);
-        for (at, (&index, column)) in wanted.iter().zip(columns).enumerate() {
+        begin(RowName { line, id })?;
+        for (at, &(index, column)) in wanted.iter().enumerate() {
             take(Place { file, line, id, column }, at, record.get(index).unwrap_or_default())?;
         }
-        rows.ids.push(id.to_owned());
-        rows.lines.push(line);
     }
-    if rows.ids.is_empty() {
-        return Err(DataError::Empty { file: file.into() });
-    }
-    Ok(rows)
+    Ok(())
 }
 
 /// The names in a CSV file's header line.
@@ -99,7 +108,8 @@ pub fn check_column(file: &Path, name: &str) -> Result<(), DataError> {
 /// # Errors
 /// [`DataError`] naming file and line.
 pub fn count_rows(file: &Path, key_column: &str) -> Result<usize, DataError> {
-    read_rows(file, key_column, &[], |_, _, _| Ok(())).map(|rows| rows.ids.len())
+    let place = SpoolPlace::temporary();
+    read_rows(file, key_column, &[], &place, |_, _, _| Ok(())).map(|names| names.rows())
 }
 
 /// A CSV file whose cells lose the spaces around them.

@@ -1,6 +1,7 @@
 use super::*;
 
 mod codes;
+mod spooled;
 
 struct Scratch(tempfile::TempDir);
 
@@ -27,8 +28,18 @@ impl Scratch {
     }
 }
 
+/// Reads a table of which everything is on disk.
+fn load(source: &TableSource) -> Result<Features, DataError> {
+    Features::load(source, &SpoolPlace::temporary().holding(0))
+}
+
+fn values(source: &TableSource) -> Vec<f64> {
+    let table = load(source).unwrap();
+    table.values().read(0..table.rows()).unwrap().to_vec()
+}
+
 fn message(source: &TableSource) -> (&'static str, String) {
-    let error = Features::load(source).err().expect("this data must be refused");
+    let error = load(source).err().expect("this data must be refused");
     let name = source.file.display().to_string();
     let text = error.to_string();
     assert!(text.contains(&name), "{text} does not name the file");
@@ -40,10 +51,16 @@ fn message(source: &TableSource) -> (&'static str, String) {
 fn reads_named_columns_in_the_order_asked_for() {
     let dir = Scratch::new();
     let source = dir.source("debt,note,id,income\n2,x,a,10\n3.5,y,b, -4e1 \n");
-    let table = Features::load(&source).unwrap();
-    assert_eq!(table.ids(), ["a", "b"]);
-    assert_eq!(table.values(), [10.0, 2.0, -40.0, 3.5]);
-    assert_eq!((table.rows(), table.row(1), table.columns()), (2, &[-40.0, 3.5][..], &source.columns[..]));
+    let table = load(&source).unwrap();
+    let mut names = table.names().read();
+    for (line, id) in [(2, "a"), (3, "b")] {
+        let name = names.next().unwrap().unwrap();
+        assert_eq!((name.line, name.id), (line, id));
+    }
+    assert!(names.next().unwrap().is_none());
+    assert_eq!(values(&source), [10.0, 2.0, -40.0, 3.5]);
+    assert_eq!(*table.values().read(1..2).unwrap(), [-40.0, 3.5]);
+    assert_eq!((table.rows(), table.columns()), (2, &source.columns[..]));
     assert_eq!(header(&source.file).unwrap(), ["debt", "note", "id", "income"]);
 }
 
@@ -119,13 +136,13 @@ fn missing_cells_are_refused_filled_or_averaged() {
     assert!(text.starts_with("bank.csv, line 3 (id `b`), column `income`: the cell is empty"), "{text}");
 
     source.missing = Missing::Value(9.0);
-    assert_eq!(Features::load(&source).unwrap().values(), [1.0, 2.0, 9.0, 4.0, 3.0, 9.0]);
+    assert_eq!(values(&source), [1.0, 2.0, 9.0, 4.0, 3.0, 9.0]);
     source.missing = Missing::Mean;
-    assert_eq!(Features::load(&source).unwrap().values(), [1.0, 2.0, 2.0, 4.0, 3.0, 3.0]);
+    assert_eq!(values(&source), [1.0, 2.0, 2.0, 4.0, 3.0, 3.0]);
 
     let given = [("income".to_owned(), Scaling { mean: 5.0, standard_deviation: 2.0 })];
     source.standardise = Standardise::Given(given.into());
-    assert_eq!(Features::load(&source).unwrap().values(), [-2.0, 2.0, 0.0, 4.0, -1.0, 3.0]);
+    assert_eq!(values(&source), [-2.0, 2.0, 0.0, 4.0, -1.0, 3.0]);
 
     let mut source = dir.source("id,income,debt\na,,2\nb,,4\n");
     source.missing = Missing::Mean;
@@ -138,9 +155,9 @@ fn standardised_columns_have_mean_zero_and_spread_one() {
     let dir = Scratch::new();
     let mut source = dir.source("id,income,debt\na,1,20\nb,2,10\nc,6,60\n");
     source.standardise = Standardise::Batch;
-    let table = Features::load(&source).unwrap();
+    let values = values(&source);
     for column in 0..2 {
-        let cells: Vec<f64> = (0..3).map(|r| table.row(r)[column]).collect();
+        let cells: Vec<f64> = values.iter().copied().skip(column).step_by(2).collect();
         assert!(cells.iter().sum::<f64>().abs() < 1e-12);
         assert!((cells.iter().map(|v| v * v).sum::<f64>() / 3.0 - 1.0).abs() < 1e-12);
     }
@@ -154,7 +171,7 @@ fn standardised_columns_have_mean_zero_and_spread_one() {
 #[test]
 fn values_beyond_the_declared_bound_are_named() {
     let dir = Scratch::new();
-    let table = Features::load(&dir.source("id,income,debt\na,1,2\nb,3,-64.5\n")).unwrap();
+    let table = load(&dir.source("id,income,debt\na,1,2\nb,3,-64.5\n")).unwrap();
     table.check_range(64.5).unwrap();
     let error = table.check_range(64.0).unwrap_err();
     let text = error.to_string();
@@ -168,13 +185,14 @@ fn values_beyond_the_declared_bound_are_named() {
 #[test]
 fn outcomes_are_zero_or_one() {
     let dir = Scratch::new();
-    let read = |file: &Path| read_outcomes(file, "id", "bad", &OutcomeCoding::Numbers);
+    let place = SpoolPlace::temporary();
+    let read = |file: &Path| read_outcomes(file, "id", "bad", &OutcomeCoding::Numbers, &place);
     let file = dir.file("labels.csv", "id,bad\na,1\nb,0\nc,1.0\n");
-    let (ids, bad) = read(&file).unwrap();
-    assert_eq!((ids.len(), bad), (3, vec![true, false, true]));
+    let (names, bad) = read(&file).unwrap();
+    assert_eq!((names.rows(), &bad[..]), (3, &[true, false, true][..]));
     for (cell, seen) in [("2", "2"), ("", "nothing"), ("NA", "nothing"), ("bad", "`bad`"), ("NaN", "`NaN`")] {
         let file = dir.file("labels.csv", format!("id,bad\na,1\nb,{cell}\n"));
-        let error = read(&file).unwrap_err();
+        let error = read(&file).err().unwrap();
         let expected =
             format!("line 3, column `bad`: expected an outcome of 0 (good) or 1 (bad), got {seen}");
         assert!(error.to_string().ends_with(&expected), "{error}");
@@ -186,13 +204,16 @@ fn outcomes_are_zero_or_one() {
 fn outcomes_may_be_other_texts() {
     let dir = Scratch::new();
     let coding = OutcomeCoding::Texts { good: "1".into(), bad: "2".into() };
-    let read = |file: &Path| read_outcomes(file, "id", "class", &coding);
+    let place = SpoolPlace::temporary();
+    let read = |file: &Path| read_outcomes(file, "id", "class", &coding, &place);
     let file = dir.file("labels.csv", "id,class\na,1\nb, 2 \n");
-    assert_eq!(read(&file).unwrap(), (vec!["a".into(), "b".into()], vec![false, true]));
+    let (names, bad) = read(&file).unwrap();
+    let expected = RowNames::of(["a", "b"], SpoolPlace::temporary()).unwrap();
+    assert_eq!((names.first_difference(&expected).unwrap(), &bad[..]), (None, &[false, true][..]));
     // Texts are compared, not numbers; and 0 is not taken for good because 1 is.
     for (cell, seen) in [("0", "`0`"), ("1.0", "`1.0`"), ("", "nothing"), ("NA", "nothing")] {
         let file = dir.file("labels.csv", format!("id,class\na,1\nb,{cell}\n"));
-        let text = read(&file).unwrap_err().to_string();
+        let text = read(&file).err().unwrap().to_string();
         let expected =
             format!("line 3, column `class`: expected an outcome of `1` (good) or `2` (bad), got {seen}");
         assert!(text.ends_with(&expected), "{text}");

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::data::{Features, read_weights};
+use crate::data::{Features, SpoolPlace, read_weights};
 use crate::error::CliError;
 use crate::scorecard::plaintext_probability;
 
@@ -22,54 +22,78 @@ pub struct Applicant {
     pub decision: String,
 }
 
-/// Reads the first party's score file.
-///
-/// # Errors
-/// A file that is not as the party writes it.
-pub fn read_scores(file: &Path) -> Result<Vec<Applicant>, CliError> {
-    let failed = |what: String| CliError::outcome("output", format_args!("{}: {what}", file.display()));
-    let mut reader = csv::Reader::from_path(file).map_err(|e| failed(e.to_string()))?;
-    let mut applicants = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|e| failed(e.to_string()))?;
-        let cell = |at: usize| record.get(at).unwrap_or_default().to_owned();
-        let probability = cell(1).parse().map_err(|_| failed(format!("`{}` is no probability", cell(1))))?;
-        applicants.push(Applicant { id: cell(0), probability, points: cell(2), decision: cell(3) });
-    }
-    Ok(applicants)
+/// What comparing the first party's score file with the plaintext model has shown.
+pub struct Checked {
+    /// The first few applicants.
+    pub applicants: Vec<Applicant>,
+    /// The largest difference between joint and plaintext probabilities.
+    pub max_abs_error: f64,
 }
 
-/// The largest difference between joint and plaintext probabilities.
+/// Applicants that are kept to be shown.
+const SHOWN: usize = 10;
+/// Rows that are compared at a time.
+const ROWS: usize = 8_192;
+
+/// Reads the first party's score file and all parties' tables side by side, the latter by way of `place`.
 ///
 /// # Errors
-/// Files that cannot be read, or rows that are not the same people.
-pub fn max_abs_error(scenario: &Scenario, applicants: &[Applicant]) -> Result<f64, CliError> {
-    let tables: Vec<Features> =
-        scenario.parties.iter().map(|m| Features::load(&m.table)).collect::<Result<_, _>>()?;
+/// Files that cannot be read or are not as the party writes them, or rows that are not the same people.
+pub fn compare(scenario: &Scenario, scores: &Path, place: &SpoolPlace) -> Result<Checked, CliError> {
+    let tables = scenario.parties.iter().map(|m| Features::load(&m.table, place));
+    let tables: Vec<Features> = tables.collect::<Result<_, _>>()?;
     let weights = read_weights(&scenario.weights_file, &scenario.weight_names())?;
     let bias = read_weights(&scenario.weights_file, &[BIAS.to_owned()])?;
-    let mut worst = 0.0_f64;
+    let mut names: Vec<_> = tables.iter().map(|t| t.names().read()).collect();
+    let mut windows = Vec::new();
+    let mut checked = Checked { applicants: Vec::new(), max_abs_error: 0.0 };
     let mut row_values = Vec::with_capacity(weights.len());
-    for (row, applicant) in applicants.iter().enumerate() {
+    let rows = read_scores(scores, |row, applicant| {
+        if row % ROWS == 0 {
+            let read = |t: &Features| t.values().read(row..t.rows().min(row + ROWS)).map_err(|e| t.unkept(e));
+            windows = tables.iter().map(read).collect::<Result<_, _>>()?;
+        }
         row_values.clear();
-        for table in &tables {
-            if table.ids().get(row) != Some(&applicant.id) {
+        for ((table, names), window) in tables.iter().zip(&mut names).zip(&windows) {
+            let name = names.next().map_err(|e| table.unkept(e))?;
+            if name.map(|n| n.id) != Some(applicant.id.as_str()) {
                 return Err(CliError::outcome(
                     "ids_differ",
                     format_args!("{}: row {} is not `{}`", table.file().display(), row + 1, applicant.id),
                 ));
             }
-            row_values.extend_from_slice(table.row(row));
+            let width = table.columns().len();
+            row_values.extend_from_slice(&window[row % ROWS * width..][..width]);
         }
         let plain = plaintext_probability(&row_values, &weights, bias[0]);
         let error = (plain - applicant.probability).abs();
-        worst = if error.is_nan() { f64::INFINITY } else { worst.max(error) };
+        checked.max_abs_error = if error.is_nan() { f64::INFINITY } else { checked.max_abs_error.max(error) };
+        if row < SHOWN {
+            checked.applicants.push(applicant);
+        }
+        Ok(())
+    })?;
+    if rows != scenario.rows {
+        let message = format!("expected {} scores, the file has {rows}", scenario.rows);
+        return Err(CliError::outcome("output", message));
     }
-    if applicants.len() != scenario.rows {
-        return Err(CliError::outcome(
-            "output",
-            format_args!("expected {} scores, the file has {}", scenario.rows, applicants.len()),
-        ));
+    Ok(checked)
+}
+
+/// Gives the number of applicants.
+fn read_scores(
+    file: &Path,
+    mut each: impl FnMut(usize, Applicant) -> Result<(), CliError>,
+) -> Result<usize, CliError> {
+    let failed = |what: String| CliError::outcome("output", format_args!("{}: {what}", file.display()));
+    let mut reader = csv::Reader::from_path(file).map_err(|e| failed(e.to_string()))?;
+    let mut rows = 0;
+    for record in reader.records() {
+        let record = record.map_err(|e| failed(e.to_string()))?;
+        let cell = |at: usize| record.get(at).unwrap_or_default().to_owned();
+        let probability = cell(1).parse().map_err(|_| failed(format!("`{}` is no probability", cell(1))))?;
+        each(rows, Applicant { id: cell(0), probability, points: cell(2), decision: cell(3) })?;
+        rows += 1;
     }
-    Ok(worst)
+    Ok(rows)
 }

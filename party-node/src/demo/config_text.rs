@@ -254,7 +254,7 @@ mod tests {
             match AnyConfig::load(path).unwrap_or_else(|e| panic!("{e}")) {
                 AnyConfig::Party(config) => {
                     let prepared = prepare(&config).unwrap_or_else(|e| panic!("{e}"));
-                    assert_eq!(prepared.inputs.row_ids.len(), 1_000);
+                    assert_eq!(prepared.inputs.rows(), 1_000);
                 }
                 AnyConfig::Dealer(config) => assert_eq!(config.node.roster.len(), 3),
             }

@@ -92,14 +92,14 @@ mod tests {
             let weights = model.weights.concat();
             let joint: Vec<f64> =
                 rows.chunks(weights.len()).map(|r| plaintext_probability(r, &weights, model.bias)).collect();
-            let joint = discrimination(&joint, &people.bad).unwrap();
+            let joint = discrimination(joint.iter().copied(), &people.bad).unwrap();
             let own_rows = standardised(&people, &model.scalings, 1);
             let own = &model.bank_alone;
             let alone: Vec<f64> = own_rows
                 .chunks(own.weights.len())
                 .map(|r| plaintext_probability(r, &own.weights, own.bias))
                 .collect();
-            let alone = discrimination(&alone, &people.bad).unwrap();
+            let alone = discrimination(alone.iter().copied(), &people.bad).unwrap();
             println!(
                 "{owners} owners: bank alone {:.3}, joint {:.3}, KS {:.3}",
                 alone.auc, joint.auc, joint.ks

@@ -56,6 +56,9 @@ pub struct DemoReport {
     pub bands: Bands,
     /// Bytes on the wire at the first party, framing and QUIC included.
     pub wire_bytes: u64,
+    /// The largest resident memory of every node's process in MiB, where the system says it.
+    #[serde(serialize_with = "as_object")]
+    pub peak_rss_mb: Vec<(String, Option<f64>)>,
     /// Seconds per phase at the first party, and of the demo's own steps.
     #[serde(serialize_with = "as_object")]
     pub phases: Vec<(String, f64)>,
@@ -63,9 +66,9 @@ pub struct DemoReport {
     pub kept: Option<PathBuf>,
 }
 
-/// Names to seconds, in the order in which they passed.
-fn as_object<S: serde::Serializer>(phases: &[(String, f64)], s: S) -> Result<S::Ok, S::Error> {
-    s.collect_map(phases.iter().map(|(name, seconds)| (name, seconds)))
+/// Names to figures, in their order.
+fn as_object<S: serde::Serializer, T: Serialize>(figures: &[(String, T)], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_map(figures.iter().map(|(name, figure)| (name, figure)))
 }
 
 /// A verified log.
@@ -103,11 +106,7 @@ impl DemoReport {
         say(format!("Data: {}\n", scenario.origin));
         say("Who contributed what (values stayed with their owner)".into());
         say(self.contributions(scenario));
-        say(format!(
-            "What {bank} sees ({} of {} applicants)",
-            applicants.len().min(10),
-            count(self.rows as u64)
-        ));
+        say(format!("What {bank} sees ({} of {} applicants)", applicants.len(), count(self.rows as u64)));
         say(applicant_table(applicants));
         let b = &self.bands;
         let all = self.rows.max(1) as f64;
@@ -196,6 +195,8 @@ impl DemoReport {
         let estimate = format!("about {:.3} s on {}", self.estimated_seconds, self.net);
         table.row(["seconds", &format!("{:.2} ({})", self.seconds, phases.join(", "))]);
         table.row(["compute, by plan", &estimate]);
+        let peaks = self.peak_rss_mb.iter().filter_map(|(n, mb)| mb.map(|mb| format!("{n} {mb:.0} MB")));
+        table.row(["peak memory", &peaks.collect::<Vec<_>>().join(", ")]);
         table.render(2).trim_start_matches('\n').to_owned()
     }
 
@@ -227,7 +228,7 @@ impl DemoReport {
 
 fn applicant_table(applicants: &[Applicant]) -> String {
     let mut table = Table::new(&["applicant", ">probability", ">points", "decision"]);
-    for a in applicants.iter().take(10) {
+    for a in applicants {
         table.row([a.id.clone(), format!("{:.4}", a.probability), a.points.clone(), a.decision.clone()]);
     }
     table.render(2).trim_end().to_owned()

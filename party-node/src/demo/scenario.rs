@@ -131,11 +131,10 @@ pub fn made_up(
 fn auc_of_bank_alone(model: &DemoModel, people: &Population) -> Option<f64> {
     let own = &model.bank_alone;
     let rows = standardised(people, &model.scalings, 1);
-    let scores: Vec<f64> = rows
-        .chunks(own.weights.len())
-        .map(|row| crate::scorecard::plaintext_probability(row, &own.weights, own.bias))
-        .collect();
-    crate::metrics::discrimination(&scores, &people.bad).ok().map(|d| d.auc)
+    let scores = rows
+        .chunks_exact(own.weights.len())
+        .map(|row| crate::scorecard::plaintext_probability(row, &own.weights, own.bias));
+    crate::metrics::discrimination(scores, &people.bad).ok().map(|d| d.auc)
 }
 
 /// Writes a file of the demo, with its folder.

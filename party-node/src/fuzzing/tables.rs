@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::{check_codes, printable, scratch};
 use crate::data::{
-    DataError, Features, Missing, OneHot, OutcomeCoding, Standardise, TableSource, codes_in, header,
-    read_outcomes, read_weights,
+    DataError, Features, Missing, OneHot, OutcomeCoding, SpoolPlace, Standardise, TableSource, codes_in,
+    header, read_outcomes, read_weights,
 };
 use crate::error::CliError;
 
@@ -33,7 +33,7 @@ pub fn csv(bytes: &[u8]) -> bool {
     if mode & 0x40 != 0 {
         source.one_hot = codes_of_debt(["0", "1", "a b", "NA"].map(str::to_owned).into(), &source);
     }
-    let table = match Features::load(&source) {
+    let table = match Features::load(&source, &place()) {
         Ok(table) => table,
         Err(e) => {
             printable(&CliError::setup("data", e));
@@ -42,25 +42,39 @@ pub fn csv(bytes: &[u8]) -> bool {
     };
     assert!(table.rows() > 0, "a table has rows");
     check_shape(&source, &table);
-    let ids: BTreeSet<&String> = table.ids().iter().collect();
-    assert!(ids.len() == table.rows() && !table.ids().contains(&String::new()), "every row has its own name");
+    let (mut ids, mut names) = (BTreeSet::new(), table.names().read());
+    while let Some(name) = names.next().expect("names are read back") {
+        ids.insert(name.id.to_owned());
+    }
+    assert!(ids.len() == table.rows() && !ids.contains(""), "every row has its own name");
+    let values = all_values(&table);
     if source.standardise == Standardise::No && source.missing != Missing::Mean {
-        assert!(table.values().iter().all(|v| v.is_finite()), "values are numbers");
+        assert!(values.iter().all(|v| v.is_finite()), "values are numbers");
     }
     match table.check_range(1e6) {
-        Ok(()) => assert!(table.values().iter().all(|v| v.abs() <= 1e6), "what passed is in range"),
+        Ok(()) => assert!(values.iter().all(|v| v.abs() <= 1e6), "what passed is in range"),
         Err(e) => printable(&CliError::setup("data", e)),
     }
     true
 }
 
+/// Everything but a little goes to disk and comes back from there.
+fn place() -> SpoolPlace {
+    SpoolPlace::temporary().holding(100)
+}
+
+fn all_values(table: &Features) -> Vec<f64> {
+    table.values().read(0..table.rows()).expect("values are read back").to_vec()
+}
+
 /// A whole table, and in every row one code of the column `debt` where that is a column of codes.
 fn check_shape(source: &TableSource, table: &Features) {
     assert_eq!(table.columns(), source.features(), "columns as the program takes them");
-    assert_eq!(table.values().len(), table.rows() * table.columns().len(), "a value per row and column");
+    let values = all_values(table);
+    assert_eq!(values.len(), table.rows() * table.columns().len(), "a value per row and column");
     if !source.one_hot.is_empty() {
-        for row in 0..table.rows() {
-            let indicators = &table.row(row)[1..];
+        for row in values.chunks(table.columns().len()) {
+            let indicators = &row[1..];
             assert!(
                 indicators.iter().all(|&v| v == 0.0 || v == 1.0),
                 "indicators stay 0 and 1: {indicators:?}"
@@ -84,7 +98,7 @@ fn codes_of_the_file(source: &TableSource) {
     check_codes(&codes);
     assert!(codes.is_sorted(), "codes in order");
     let source = TableSource { one_hot: codes_of_debt(codes, source), ..source.clone() };
-    match Features::load(&source) {
+    match Features::load(&source, &place()) {
         Ok(table) => check_shape(&source, &table),
         Err(e @ DataError::UnknownCode { .. }) => panic!("a code of the file: {e}"),
         Err(e) => printable(&e.into()),
@@ -95,8 +109,8 @@ fn codes_of_the_file(source: &TableSource) {
 fn outcomes(file: &Path) {
     let texts = OutcomeCoding::Texts { good: "1".into(), bad: "a b".into() };
     for coding in [OutcomeCoding::Numbers, texts] {
-        match read_outcomes(file, "id", "debt", &coding) {
-            Ok((ids, bad)) => assert!(!ids.is_empty() && ids.len() == bad.len(), "an outcome per row"),
+        match read_outcomes(file, "id", "debt", &coding, &place()) {
+            Ok((names, bad)) => assert!(names.rows() > 0 && names.rows() == bad.len(), "an outcome per row"),
             Err(e) => printable(&e.into()),
         }
     }

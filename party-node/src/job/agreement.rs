@@ -11,6 +11,7 @@ use sha2::Sha256;
 use super::transcript::Agreement;
 use super::{link_profile, parameters_digest};
 use crate::config::{Config, Peer};
+use crate::data::RowNames;
 use crate::net::{ConnectOptions, Member, Notice, SecretBytes};
 use crate::output::say;
 
@@ -59,13 +60,14 @@ pub(super) fn agreement(
 }
 
 /// HMAC-SHA256 over the row keys in order, each with its length.
-pub(super) fn row_order(key: &SecretBytes, ids: &[String]) -> [u8; 32] {
+pub(super) fn row_order(key: &SecretBytes, names: &RowNames) -> std::io::Result<[u8; 32]> {
     let mut mac =
         Hmac::<Sha256>::new_from_slice(key.expose()).expect("invariant: HMAC takes keys of any length");
-    mac.update(&(ids.len() as u64).to_le_bytes());
-    for id in ids {
-        mac.update(&(id.len() as u64).to_le_bytes());
-        mac.update(id.as_bytes());
+    mac.update(&(names.rows() as u64).to_le_bytes());
+    let mut names = names.read();
+    while let Some(name) = names.next()? {
+        mac.update(&(name.id.len() as u64).to_le_bytes());
+        mac.update(name.id.as_bytes());
     }
-    mac.finalize().into_bytes().into()
+    Ok(mac.finalize().into_bytes().into())
 }

@@ -27,6 +27,7 @@ use crate::config::DealerConfig;
 use crate::error::CliError;
 use crate::identity::Identity;
 use crate::log::LogWriter;
+use crate::memory::peak_rss_mb;
 use crate::net::{DealerOptions, DealerServer, DealerSession, Listener, Notice};
 use crate::output::say;
 
@@ -125,7 +126,17 @@ fn next(
             let head = log.handle().flush().map_err(log_error)?;
             let log = LogHead::of(&config.node, head.checkpoint());
             let (dealer, seconds) = (config.node.name.clone(), began.elapsed().as_secs_f64());
-            Ok(DealerReport { dealer, session: id, offline_bytes: bytes, items, seconds, witnessed, log })
+            let peak_rss_mb = peak_rss_mb();
+            Ok(DealerReport {
+                dealer,
+                session: id,
+                offline_bytes: bytes,
+                items,
+                seconds,
+                peak_rss_mb,
+                witnessed,
+                log,
+            })
         }
         Err(failure) => Err(end(&transcript, failure, bytes)),
     }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ml_ops::{encode_inputs, run_encoded};
+use ml_ops::run_encoded;
 use mpc_core::channel::{Channel, ChannelError, Peer};
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::prg::Seed;
@@ -76,13 +76,13 @@ impl Channel for Lying {
 /// What `run_party` does, up to the computation, with a lane that lies. How many openings there were.
 fn equivocate(config: &Config, victim: PartyId, at: usize) -> usize {
     let identity = load_identity(&config.node).unwrap();
-    let Prepared { program, inputs } = prepare(config).unwrap();
-    let encoded = encode_inputs(&program, config.me, &inputs.values).unwrap();
+    let Prepared { program, mut inputs } = prepare(config).unwrap();
+    let encoded = inputs.encode(&program).unwrap();
     let listener = Listener::bind(config.node.listen).unwrap();
     let log = open_of_party(config, &identity).unwrap();
     let options = options(config, &program);
     let digests = (options.program_digest, options.parameters_digest);
-    let rows = |key: &SecretBytes| row_order(key, &inputs.row_ids);
+    let rows = |key: &SecretBytes| row_order(key, inputs.row_names.as_ref().unwrap());
     let connected = connect(&identity, listener, options, Some(&rows)).unwrap();
     let Connected { session_id, nonces, keys, channel, dealer, handle } = connected;
     let agreed = agreement(config, session_id, nonces.into_vec(), digests);

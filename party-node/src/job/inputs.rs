@@ -3,37 +3,37 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ml_ops::{InputSpec, Program, ProgramError};
-use ndarray::ArrayD;
-use zeroize::{Zeroize, Zeroizing};
+use ml_ops::{EncodedInputs, InputSpec, NodeId, Program, ProgramError};
+use zeroize::Zeroizing;
 
+use super::window_rows::{WindowRows, encode_rows};
 use crate::config::{Config, InputSource, ScorecardConfig};
-use crate::data::{Features, read_outcomes, read_weights, refuse_surplus_weights};
+use crate::data::{
+    Features, PreparedValues, RowNames, SpoolPlace, TableSource, read_outcomes, read_weights,
+    refuse_surplus_weights,
+};
 use crate::error::CliError;
 
-/// This party's inputs, ready to be shared. What they say about people is wiped on drop.
+/// This party's inputs, ready to be encoded. What they hold about people is wiped on drop.
 pub struct LocalInputs {
-    /// Values by the program's input names.
-    pub values: BTreeMap<String, ArrayD<f64>>,
-    /// Keys of the rows in order, the same for all of this party's tables. Empty if it has none.
-    pub row_ids: Vec<String>,
+    values: BTreeMap<NodeId, LocalValue>,
+    /// Keys of the rows in order, the same for all of this party's tables, if it has any.
+    pub row_names: Option<RowNames>,
     /// The column that held the keys.
     pub key_column: Option<String>,
     /// Known outcomes of the same rows (1 is bad), where the configuration names them.
-    pub outcomes: Option<Vec<bool>>,
+    pub outcomes: Option<Zeroizing<Vec<bool>>>,
     /// What was read, for people.
     pub summary: Vec<InputSummary>,
 }
 
-mpc_core::secret_types!(serde::Serialize; LocalInputs);
-
-impl Drop for LocalInputs {
-    fn drop(&mut self) {
-        self.wipe_values();
-        self.row_ids.zeroize();
-        self.outcomes.zeroize();
-    }
+enum LocalValue {
+    /// Read a window of rows at a time.
+    Rows(PreparedValues),
+    Weights(Zeroizing<Vec<f64>>),
 }
+
+mpc_core::secret_types!(serde::Serialize; LocalInputs, LocalValue);
 
 /// What one input was made of.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -91,10 +91,52 @@ pub fn read_program(path: &Path) -> Result<Program, CliError> {
 }
 
 impl LocalInputs {
-    /// Forgets the values and keeps what they are about, once they are encoded.
-    pub fn wipe_values(&mut self) {
-        self.values.values_mut().for_each(wipe);
-        self.values.clear();
+    /// Number of rows of this party's tables; 0 if it has none.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.row_names.as_ref().map_or(0, RowNames::rows)
+    }
+
+    /// All values of all inputs.
+    #[cfg(test)]
+    pub(super) fn all_values(&self) -> Vec<f64> {
+        let of = |value: &LocalValue| match value {
+            LocalValue::Rows(values) => values.read(0..self.rows()).unwrap().to_vec(),
+            LocalValue::Weights(weights) => weights.to_vec(),
+        };
+        self.values.values().flat_map(of).collect()
+    }
+
+    /// Takes the values out, as the program computes with them: weights whole, tables a window of rows at a time.
+    ///
+    /// # Errors
+    /// A weight that has no encoding.
+    pub fn encode(&mut self, program: &Program) -> Result<EncodedInputs, CliError> {
+        let mut encoded = EncodedInputs::default();
+        let mut values = std::mem::take(&mut self.values);
+        for spec in program.inputs() {
+            let scale = program.fact(spec.node).scale;
+            match values.remove(&spec.node) {
+                None => {}
+                Some(LocalValue::Rows(values)) => {
+                    let rows = WindowRows {
+                        values,
+                        shape: spec.shape.dims().to_vec(),
+                        scale,
+                        max_abs: spec.max_abs,
+                    };
+                    encoded.insert_rows(spec.node, Box::new(rows));
+                }
+                Some(LocalValue::Weights(weights)) => {
+                    let tensor =
+                        encode_rows(weights, spec.shape.dims(), scale, spec.max_abs).map_err(|e| {
+                            CliError::setup("out_of_range", format_args!("input `{}`: {e}", spec.name))
+                        })?;
+                    encoded.insert(spec.node, tensor);
+                }
+            }
+        }
+        Ok(encoded)
     }
 
     /// Reads and checks every input that the program wants from this party.
@@ -104,9 +146,10 @@ impl LocalInputs {
     pub fn load(config: &Config, program: &Program) -> Result<Self, CliError> {
         let wanted: Vec<InputSpec<'_>> = program.inputs().filter(|i| i.owner == config.me).collect();
         refuse_strays(config, &wanted)?;
+        let place = SpoolPlace::beside(&config.node.log_dir);
         let mut all = Self {
             values: BTreeMap::new(),
-            row_ids: Vec::new(),
+            row_names: None,
             key_column: None,
             outcomes: None,
             summary: Vec::new(),
@@ -125,21 +168,25 @@ impl LocalInputs {
                 )
             })?;
             match source {
-                InputSource::Table(source) => {
-                    all.add_table(spec, &Features::load(source)?, &source.key_column)?
-                }
+                InputSource::Table(source) => all.add_table(spec, source, &place)?,
                 InputSource::Weights { file, names } => all.add_weights(spec, file, names)?,
             }
         }
         refuse_surplus_weights_of(config)?;
-        all.outcomes = config.scorecard.as_ref().map_or(Ok(None), |card| all.read_outcomes(card))?;
+        all.outcomes = config.scorecard.as_ref().map_or(Ok(None), |card| all.read_outcomes(card, &place))?;
         Ok(all)
     }
 
-    fn read_outcomes(&self, card: &ScorecardConfig) -> Result<Option<Vec<bool>>, CliError> {
+    fn read_outcomes(
+        &self,
+        card: &ScorecardConfig,
+        place: &SpoolPlace,
+    ) -> Result<Option<Zeroizing<Vec<bool>>>, CliError> {
         let Some(known) = &card.outcomes else { return Ok(None) };
-        let (ids, bad) = read_outcomes(&known.file, &known.key_column, &known.column, &known.coding)?;
-        if ids == self.row_ids {
+        let (names, bad) =
+            read_outcomes(&known.file, &known.key_column, &known.column, &known.coding, place)?;
+        let differ = self.row_names.as_ref().map_or(Ok(Some(0)), |own| own.first_difference(&names));
+        if differ.map_err(|e| rows_unread(&known.file, &e))?.is_none() {
             return Ok(Some(bad));
         }
         Err(CliError::setup(
@@ -154,9 +201,10 @@ impl LocalInputs {
     fn add_table(
         &mut self,
         spec: &InputSpec<'_>,
-        table: &Features,
-        key_column: &str,
+        source: &TableSource,
+        place: &SpoolPlace,
     ) -> Result<(), CliError> {
+        let table = Features::load(source, place)?;
         let seen = [table.rows(), table.columns().len()];
         if spec.shape.dims() != seen {
             let message = format!(
@@ -172,22 +220,25 @@ impl LocalInputs {
             ));
         }
         table.check_range(spec.max_abs)?;
-        if self.key_column.is_none() {
-            self.row_ids = table.ids().to_vec();
-            self.key_column = Some(key_column.to_owned());
-        } else if let Some(row) = first_difference(&self.row_ids, table.ids()) {
-            return Err(CliError::setup(
-                "ids_differ",
-                format_args!(
-                    "{}: row {} of input `{}` is not the same id as in this party's other table",
-                    table.file().display(),
-                    row + 1,
-                    spec.name
-                ),
-            ));
+        let columns = table.columns().to_vec();
+        let (names, values) = table.into_parts();
+        match &self.row_names {
+            None => {
+                self.row_names = Some(names);
+                self.key_column = Some(source.key_column.clone());
+            }
+            Some(own) => {
+                let differ = own.first_difference(&names).map_err(|e| rows_unread(&source.file, &e))?;
+                if let Some(row) = differ {
+                    let what = "is not the same id as in this party's other table";
+                    let file = source.file.display();
+                    let message = format!("{file}: row {} of input `{}` {what}", row + 1, spec.name);
+                    return Err(CliError::setup("ids_differ", message));
+                }
+            }
         }
-        let values = Zeroizing::new(table.values().to_vec());
-        self.insert(spec, table.file().into(), table.columns().to_vec(), values)
+        self.insert(spec, source.file.clone(), columns, LocalValue::Rows(values));
+        Ok(())
     }
 
     fn add_weights(&mut self, spec: &InputSpec<'_>, file: &Path, names: &[String]) -> Result<(), CliError> {
@@ -213,19 +264,12 @@ impl LocalInputs {
                 ),
             ));
         }
-        self.insert(spec, file.to_path_buf(), names.to_vec(), weights)
+        self.insert(spec, file.to_path_buf(), names.to_vec(), LocalValue::Weights(weights));
+        Ok(())
     }
 
-    fn insert(
-        &mut self,
-        spec: &InputSpec<'_>,
-        file: PathBuf,
-        columns: Vec<String>,
-        mut values: Zeroizing<Vec<f64>>,
-    ) -> Result<(), CliError> {
-        let array = ArrayD::from_shape_vec(spec.shape.dims(), std::mem::take(&mut *values))
-            .map_err(|e| CliError::setup("wrong_shape", format_args!("input `{}`: {e}", spec.name)))?;
-        self.values.insert(spec.name.to_owned(), array);
+    fn insert(&mut self, spec: &InputSpec<'_>, file: PathBuf, columns: Vec<String>, value: LocalValue) {
+        self.values.insert(spec.node, value);
         self.summary.push(InputSummary {
             name: spec.name.to_owned(),
             file,
@@ -233,18 +277,15 @@ impl LocalInputs {
             shape: spec.shape.dims().to_vec(),
             max_abs_allowed: spec.max_abs,
         });
-        Ok(())
     }
 }
 
-fn wipe(array: &mut ArrayD<f64>) {
-    array.iter_mut().for_each(|v| v.zeroize());
-}
-
-/// The first row at which two lists of ids differ; the end of the shorter one if it is a part of the other.
-fn first_difference(a: &[String], b: &[String]) -> Option<usize> {
-    let both = a.iter().zip(b).position(|(a, b)| a != b);
-    both.or_else(|| (a.len() != b.len()).then(|| a.len().min(b.len())))
+/// What was kept of a file's rows cannot be read again.
+fn rows_unread(file: &Path, error: &std::io::Error) -> CliError {
+    CliError::setup(
+        "rows_not_kept",
+        format_args!("{}: its rows cannot be read again: {error}", file.display()),
+    )
 }
 
 /// Several inputs may take their weights from one file, and together they must take all of them.
@@ -273,18 +314,4 @@ fn refuse_strays(config: &Config, wanted: &[InputSpec<'_>]) -> Result<(), CliErr
             config.node.name
         ),
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::first_difference;
-
-    #[test]
-    fn a_prefix_differs_where_it_ends() {
-        let ids = |n: usize| (0..n).map(|i| i.to_string()).collect::<Vec<_>>();
-        assert_eq!(first_difference(&ids(3), &ids(3)), None);
-        assert_eq!(first_difference(&ids(3), &ids(2)), Some(2));
-        assert_eq!(first_difference(&ids(2), &ids(3)), Some(2));
-        assert_eq!(first_difference(&ids(2), &["0".into(), "x".into()]), Some(1));
-    }
 }

@@ -1,6 +1,7 @@
 //! Writes what a party learned: one CSV file per output, with points and decisions where a scorecard is configured.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ml_ops::Program;
@@ -8,6 +9,7 @@ use ndarray::ArrayD;
 use serde::Serialize;
 
 use crate::config::{Config, ScorecardConfig};
+use crate::data::RowNames;
 use crate::error::CliError;
 use crate::job::inputs::LocalInputs;
 use crate::metrics::{Discrimination, discrimination};
@@ -77,7 +79,7 @@ pub(super) fn reserve_outputs(
     program: &Program,
     inputs: &LocalInputs,
 ) -> Result<ReservedOutputs, CliError> {
-    let keys: usize = inputs.row_ids.iter().map(|id| id.len() + ROW_BYTES).sum();
+    let keys = inputs.row_names.as_ref().map_or(0, |n| n.id_bytes() as usize + n.rows() * ROW_BYTES);
     let reserve = |(name, file): (&String, &PathBuf)| {
         let values =
             program.outputs().iter().filter(|o| &o.name == name).map(|o| &program.nodes()[o.node as usize]);
@@ -97,7 +99,7 @@ fn not_written(file: &Path, error: &std::io::Error) -> CliError {
         .with_hint("this party's results belong there: see `file` under [outputs]")
 }
 
-/// Writes all outputs. Rows of outputs with one value per row carry their keys.
+/// Writes all outputs, a row at a time. Rows of outputs with one value per row carry their keys.
 ///
 /// # Errors
 /// A file that cannot be written.
@@ -112,86 +114,96 @@ pub(super) fn write_outputs(
     for (name, values) in outputs {
         let (Some(file), Some(place)) = (config.outputs.get(name), reserved.remove(name)) else { continue };
         let card = config.scorecard.as_ref().filter(|s| &s.output == name);
-        let flat: Vec<f64> = values.iter().copied().collect();
-        let row_ids = &inputs.row_ids;
-        let by_row = !row_ids.is_empty() && flat.len() == row_ids.len();
-        let text = if by_row {
-            per_row(inputs.key_column.as_deref().unwrap_or("id"), row_ids, name, &flat, card)?
-        } else {
-            as_matrix(name, values)?
+        let by_row = inputs.row_names.as_ref().filter(|names| names.rows() == values.len());
+        let mut rows = 0;
+        let content = |out: &mut dyn Write| {
+            rows = match by_row {
+                Some(names) => {
+                    let key_column = inputs.key_column.as_deref().unwrap_or("id");
+                    per_row(out, (key_column, names), (name, values), card)?
+                }
+                None => as_matrix(out, name, values)?,
+            };
+            Ok(())
         };
-        place.write(text.as_bytes()).map_err(|e| not_written(file, &e))?;
-        written.push(OutputWritten {
-            name: name.clone(),
-            file: file.clone(),
-            rows: text.lines().count() - 1,
-        });
-        if let Some(card) = card.filter(|_| by_row) {
-            report = Some(score_report(card, &flat, inputs.outcomes.as_deref()));
+        place.write_with(content).map_err(|e| not_written(file, &e))?;
+        written.push(OutputWritten { name: name.clone(), file: file.clone(), rows });
+        if let Some(card) = card.filter(|_| by_row.is_some()) {
+            report = Some(score_report(card, values, inputs.outcomes.as_ref().map(|o| o.as_slice())));
         }
     }
     Ok((written, report))
 }
 
+/// Gives the number of rows.
 fn per_row(
-    key_column: &str,
-    ids: &[String],
-    name: &str,
-    values: &[f64],
+    out: &mut dyn Write,
+    (key_column, ids): (&str, &RowNames),
+    (name, values): (&str, &ArrayD<f64>),
     card: Option<&ScorecardConfig>,
-) -> Result<String, CliError> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+) -> std::io::Result<usize> {
+    let mut writer = csv::Writer::from_writer(out);
     let mut header = vec![key_column, name];
     if card.is_some() {
         header.extend(["points", "decision"]);
     }
-    let mut rows = vec![writer.write_record(&header)];
-    for (id, &value) in ids.iter().zip(values) {
+    writer.write_record(&header)?;
+    let mut names = ids.read();
+    let mut values = values.iter();
+    while let (Some(row), Some(&value)) = (names.next()?, values.next()) {
         let value_text = format!("{value:.6}");
-        rows.push(match card {
+        match card {
             Some(c) => {
                 let points = c.card.points(value);
                 let decision = c.card.decide(points).as_str();
-                writer.write_record([id, &value_text, &points.to_string(), decision])
+                writer.write_record([row.id, &value_text, &points.to_string(), decision])?;
             }
-            None => writer.write_record([id, &value_text]),
-        });
+            None => writer.write_record([row.id, &value_text])?,
+        }
     }
-    finish(rows, writer)
+    writer.flush()?;
+    Ok(ids.rows())
 }
 
-fn as_matrix(name: &str, values: &ArrayD<f64>) -> Result<String, CliError> {
+/// Gives the number of rows.
+fn as_matrix(out: &mut dyn Write, name: &str, values: &ArrayD<f64>) -> std::io::Result<usize> {
     let width = values.shape().last().copied().unwrap_or(1).max(1);
-    let flat: Vec<String> = values.iter().map(|v| format!("{v:.6}")).collect();
-    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut writer = csv::Writer::from_writer(out);
     let header: Vec<String> =
         if width == 1 { vec![name.to_owned()] } else { (0..width).map(|i| format!("{name}.{i}")).collect() };
-    let mut rows = vec![writer.write_record(&header)];
-    rows.extend(flat.chunks(width).map(|row| writer.write_record(row)));
-    finish(rows, writer)
+    writer.write_record(&header)?;
+    let mut values = values.iter().peekable();
+    let mut rows = 0;
+    while values.peek().is_some() {
+        writer.write_record(values.by_ref().take(width).map(|v| format!("{v:.6}")))?;
+        rows += 1;
+    }
+    writer.flush()?;
+    Ok(rows)
 }
 
-fn finish(rows: Vec<csv::Result<()>>, writer: csv::Writer<Vec<u8>>) -> Result<String, CliError> {
-    let failed =
-        |what: String| CliError::outcome("output", format_args!("cannot write results as CSV: {what}"));
-    rows.into_iter().collect::<csv::Result<()>>().map_err(|e| failed(e.to_string()))?;
-    let bytes = writer.into_inner().map_err(|e| failed(e.to_string()))?;
-    String::from_utf8(bytes).map_err(|e| failed(e.to_string()))
-}
-
-fn score_report(card: &ScorecardConfig, scores: &[f64], outcomes: Option<&[bool]>) -> ScoreReport {
+/// Where outcomes are known, this takes 16 bytes per row.
+fn score_report(card: &ScorecardConfig, scores: &ArrayD<f64>, outcomes: Option<&[bool]>) -> ScoreReport {
     let bands = Bands::of(scores.iter().map(|&p| card.card.decide(card.card.points(p))));
     // Where all outcomes are alike nothing can be told apart; the scores stand without a figure for that.
-    ScoreReport { bands, discrimination: outcomes.and_then(|bad| discrimination(scores, bad).ok()) }
+    let measured = outcomes.and_then(|bad| discrimination(scores.iter().copied(), bad).ok());
+    ScoreReport { bands, discrimination: measured }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::SpoolPlace;
     use crate::scorecard::Scorecard;
 
     fn array(shape: &[usize], values: &[f64]) -> ArrayD<f64> {
         ArrayD::from_shape_vec(shape, values.to_vec()).unwrap()
+    }
+
+    fn written(rows: usize, write: impl FnOnce(&mut dyn Write) -> std::io::Result<usize>) -> String {
+        let mut out = Vec::new();
+        assert_eq!(write(&mut out).unwrap(), rows);
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
@@ -204,18 +216,22 @@ mod tests {
             decline_below: 540.0,
         };
         let config = ScorecardConfig { output: "p".into(), card, outcomes: None };
-        let ids = ["a,1".to_owned(), "b".to_owned()];
-        let text = per_row("id", &ids, "p", &[1.0 / 21.0, 0.9], Some(&config)).unwrap();
-        assert_eq!(text, "id,p,points,decision\n\"a,1\",0.047619,600,approve\nb,0.900000,450,decline\n");
-        let text = per_row("id", &ids, "p", &[0.5, 0.25], None).unwrap();
-        assert_eq!(text, "id,p\n\"a,1\",0.500000\nb,0.250000\n");
+        let ids = RowNames::of(["a,1", "b"], SpoolPlace::temporary()).unwrap();
+        let text = |values: [f64; 2], card: Option<&ScorecardConfig>| {
+            written(2, |out| per_row(out, ("id", &ids), ("p", &array(&[2], &values)), card))
+        };
+        assert_eq!(
+            text([1.0 / 21.0, 0.9], Some(&config)),
+            "id,p,points,decision\n\"a,1\",0.047619,600,approve\nb,0.900000,450,decline\n"
+        );
+        assert_eq!(text([0.5, 0.25], None), "id,p\n\"a,1\",0.500000\nb,0.250000\n");
     }
 
     #[test]
     fn other_shapes_become_matrices() {
-        let text = as_matrix("mean", &array(&[], &[2.5])).unwrap();
+        let text = written(1, |out| as_matrix(out, "mean", &array(&[], &[2.5])));
         assert_eq!(text, "mean\n2.500000\n");
-        let text = as_matrix("m", &array(&[2, 2], &[1.0, 2.0, 3.0, -4.0])).unwrap();
+        let text = written(2, |out| as_matrix(out, "m", &array(&[2, 2], &[1.0, 2.0, 3.0, -4.0])));
         assert_eq!(text, "m.0,m.1\n1.000000,2.000000\n3.000000,-4.000000\n");
     }
 
@@ -223,9 +239,10 @@ mod tests {
     fn scores_are_measured_where_outcomes_are_known() {
         let card = crate::demo::scenario::DEFAULT_CARD;
         let config = ScorecardConfig { output: "p".into(), card, outcomes: None };
-        let report = score_report(&config, &[0.9, 0.1, 0.2], Some(&[true, false, false]));
+        let scores = array(&[3, 1], &[0.9, 0.1, 0.2]);
+        let report = score_report(&config, &scores, Some(&[true, false, false]));
         assert_eq!(report.discrimination.map(|d| d.auc), Some(1.0));
         assert_eq!(report.bands, Bands { approve: 1, refer: 1, decline: 1 });
-        assert!(score_report(&config, &[0.9], Some(&[true])).discrimination.is_none());
+        assert!(score_report(&config, &array(&[1], &[0.9]), Some(&[true])).discrimination.is_none());
     }
 }

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ml_ops::{EncodedInputs, Execution, InputKind, Plan, Program, encode_inputs};
+use ml_ops::{EncodedInputs, Execution, InputKind, Plan, Program};
 use mpc_core::channel::Peer;
 use mpc_core::hex::hex;
 use mpc_core::transcript::{CommitmentKind, Outcome};
@@ -32,9 +32,13 @@ use crate::config::Config;
 use crate::error::CliError;
 use crate::identity::Identity;
 use crate::log::LogWriter;
+use crate::memory::peak_rss_mb;
 use crate::net::{Connected, Listener, SecretBytes, SessionHandle, connect};
 use crate::output::say;
 use crate::progress::{Progress, Step};
+
+/// Outputs are committed to in parts of this size.
+const OUTPUT_PART_BYTES: usize = 64 << 10;
 
 /// Runs the program of the configuration as this party.
 ///
@@ -48,10 +52,7 @@ pub fn run_party(config: &Config, progress: &mut dyn Progress) -> Result<RunRepo
     let identity = load_identity(&config.node)?;
     check_own_key(config, &identity)?;
     let Prepared { program, mut inputs } = prepare(config)?;
-    let encoded = encode_inputs(&program, config.me, &inputs.values)
-        .map_err(|e| CliError::setup("out_of_range", format_args!("{}: {e}", config.node.path.display())))?;
-    // From here on the encoded values are all that is needed.
-    inputs.wipe_values();
+    let encoded = inputs.encode(&program)?;
     let listener =
         Listener::bind(config.node.listen).map_err(|e| from_net(&e))?.behind(config.node.net.shape);
     let log = open_of_party(config, &identity)?;
@@ -64,8 +65,8 @@ pub fn run_party(config: &Config, progress: &mut dyn Progress) -> Result<RunRepo
     progress.phase("waiting for peers");
     let options = options(config, &program);
     let digests = (options.program_digest, options.parameters_digest);
-    let digest = |key: &SecretBytes| row_order(key, &inputs.row_ids);
-    let row_order = (!inputs.row_ids.is_empty()).then_some(&digest as crate::net::RowOrder<'_>);
+    let digest = inputs.row_names.as_ref().map(|names| move |key: &SecretBytes| row_order(key, names));
+    let row_order = digest.as_ref().map(|digest| digest as crate::net::RowOrder<'_>);
     let connected = connect(&identity, listener, options, row_order).map_err(|e| from_net(&e))?;
     clock.seconds.connect = clock.lap();
 
@@ -181,6 +182,7 @@ impl Run<'_> {
             own_online_bytes: sum(|s| s.sent_bytes),
             own_offline_bytes: sum(|s| s.prep_bytes),
             wire_bytes: wire.0 + wire.1,
+            peak_rss_mb: peak_rss_mb(),
             ops: self.plan.ops,
             seconds: clock.seconds,
             estimate: Expected::of(&self.program, self.provider, self.config.node.net),
@@ -254,13 +256,19 @@ impl Run<'_> {
             .map_err(|e| failure("plan_mismatch", format!("this run did not cost what was planned: {e}")))?;
         recorders.finish();
         for (name, values) in &execution.outputs {
-            let mut bytes = Zeroizing::new(Vec::with_capacity(8 * values.len()));
-            values.iter().for_each(|v| bytes.extend_from_slice(&v.to_bits().to_le_bytes()));
-            let whole = |part: &mut dyn FnMut(&[u8])| {
+            let in_parts = |part: &mut dyn FnMut(&[u8])| {
+                let mut bytes = Zeroizing::new(Vec::with_capacity(OUTPUT_PART_BYTES));
+                for value in values {
+                    if bytes.len() == OUTPUT_PART_BYTES {
+                        part(&bytes);
+                        bytes.clear();
+                    }
+                    bytes.extend_from_slice(&value.to_le_bytes());
+                }
                 part(&bytes);
                 Ok(())
             };
-            transcript.commit(CommitmentKind::Output, name, whole).map_err(Failure::own)?;
+            transcript.commit(CommitmentKind::Output, name, in_parts).map_err(Failure::own)?;
         }
         transcript.flush().map_err(Failure::own)?;
         handle.conclude().map_err(|e| from_channel(handle.names(), Some("closing the session"), &e))

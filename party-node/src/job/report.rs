@@ -43,6 +43,8 @@ pub struct RunReport {
     pub own_offline_bytes: u64,
     /// Bytes on the wire in both directions, framing and QUIC included.
     pub wire_bytes: u64,
+    /// The largest resident memory of the process, in MiB, where the system says it.
+    pub peak_rss_mb: Option<f64>,
     /// Cost per operation; this party's share of it was measured and is as planned.
     pub ops: Vec<PlannedOp>,
     /// Where the time went.
@@ -136,6 +138,8 @@ pub struct DealerReport {
     pub items: u64,
     /// From the first party's request to the end.
     pub seconds: f64,
+    /// The largest resident memory of the process so far, in MiB, where the system says it.
+    pub peak_rss_mb: Option<f64>,
     /// Who cosigned its log.
     pub witnessed: Witnessed,
     /// Its log.
@@ -156,6 +160,10 @@ impl RunReport {
             ("online, per party", bytes(self.online_bytes_per_party)),
             ("offline, per party", bytes(self.offline_bytes_per_party)),
             ("on the wire here", bytes(self.wire_bytes)),
+            (
+                "peak memory here",
+                self.peak_rss_mb.map_or_else(|| "unknown".into(), |mb| format!("{mb:.0} MB")),
+            ),
             (
                 "seconds",
                 format!(

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use known::Known;
-use ml_ops::{encode_inputs, run_encoded};
+use ml_ops::run_encoded;
 use mpc_core::channel::{Channel, ChannelError, Peer};
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::prg::{Prg, Seed};
@@ -153,13 +153,11 @@ impl World {
             }
         }
         for party in 0..3 {
-            let local = prepare(&self.config(party)).unwrap().inputs;
-            local.values.values().flatten().for_each(|v| {
-                if v.fract() != 0.0 {
-                    known.add_word(v.to_bits());
-                }
-            });
-            let mut encoded = encode_inputs(&program, PartyId::new(party), &local.values).unwrap();
+            let mut local = prepare(&self.config(party)).unwrap().inputs;
+            for v in local.all_values().into_iter().filter(|v| v.fract() != 0.0) {
+                known.add_word(v.to_bits());
+            }
+            let mut encoded = local.encode(&program).unwrap();
             for node in program.inputs().filter(|i| i.owner.index() == party).map(|i| i.node) {
                 let mut values = vec![];
                 let all = |part: &Tensor<Z64>| {
@@ -258,7 +256,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 fn agreed(config: &Config, identity: &Identity) -> (Connected, Prepared) {
     let prepared = prepare(config).unwrap();
     let options = options(config, &prepared.program);
-    let digest = |key: &SecretBytes| row_order(key, &prepared.inputs.row_ids);
+    let digest = |key: &SecretBytes| row_order(key, prepared.inputs.row_names.as_ref().unwrap());
     let listener = Listener::bind(config.node.listen).unwrap();
     let connected = connect(identity, listener, options, Some(&digest)).unwrap_or_else(|e| panic!("{e}"));
     (connected, prepared)
@@ -296,7 +294,7 @@ impl<C: Channel> Channel for Lying<C> {
 /// The third party runs the program and tells party 0 something else than party 1.
 fn lie(config: Config) -> Result<Said, CliError> {
     let identity = load_identity(&config.node).unwrap();
-    let (connected, Prepared { program, inputs }) = agreed(&config, &identity);
+    let (connected, Prepared { program, mut inputs }) = agreed(&config, &identity);
     let Connected { session_id, nonces, keys, channel, dealer, handle } = connected;
     let log = open_of_party(&config, &identity).unwrap();
     let digests = (program.digest(), parameters_digest(Provider::Dealer));
@@ -307,7 +305,7 @@ fn lie(config: Config) -> Result<Said, CliError> {
     let (open, names) = (transcript.opened().clone(), handle.names().clone());
     let heads = Heads::new(&config.node, &identity, log.handle(), open, names).unwrap();
     assert!(heads.compare(handle.controls(), |_| ()).is_ok(), "heads are compared");
-    let encoded = encode_inputs(&program, config.me, &inputs.values).unwrap();
+    let encoded = inputs.encode(&program).unwrap();
     let dealer = dealer.expect("the session has a dealer");
     let prep = DealerPrep::<Z64>::remote(
         config.me,

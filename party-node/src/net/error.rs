@@ -27,6 +27,9 @@ pub enum NetError {
     /// The local network machinery cannot start.
     #[error("cannot start the network: {0}")]
     Setup(String),
+    /// The own row ids cannot be read.
+    #[error("cannot read this party's row ids again: {0}")]
+    RowsUnread(String),
     /// The list of parties makes no sense.
     #[error("bad list of parties: {0}")]
     Roster(String),
@@ -202,6 +205,7 @@ impl NetError {
             Self::PortInUse { .. } => "port_in_use",
             Self::Bind { .. } => "cannot_listen",
             Self::Setup(_) => "network_setup",
+            Self::RowsUnread(_) => "rows_not_kept",
             Self::Roster(_) => "bad_roster",
             Self::OwnKey { .. } => "own_key",
             Self::BadAddress { .. } => "bad_address",
@@ -228,6 +232,7 @@ impl NetError {
             Self::PortInUse { .. }
             | Self::Bind { .. }
             | Self::Setup(_)
+            | Self::RowsUnread(_)
             | Self::Roster(_)
             | Self::OwnKey { .. }
             | Self::BadAddress { .. } => self.code().to_owned(),

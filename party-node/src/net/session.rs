@@ -30,8 +30,9 @@ use super::tls::OwnKey;
 use super::transport::Listener;
 use crate::identity::{Identity, PublicKey};
 
-/// Digests the own row ids in order under a key: HMAC-SHA256 or the like. It is called with several keys.
-pub type RowOrder<'a> = &'a dyn Fn(&SecretBytes) -> [u8; 32];
+/// Digests the own row ids in order under a key: HMAC-SHA256 or the like. It is called with several keys, and may have to
+/// read the ids for that.
+pub type RowOrder<'a> = &'a dyn Fn(&SecretBytes) -> std::io::Result<[u8; 32]>;
 
 /// A session that all parties agreed to.
 pub struct Connected {
@@ -163,7 +164,8 @@ fn agree(
     for p in me.others(n) {
         if let (Some(exported), Some(digest)) = (&exported[p], row_order) {
             let [ours, theirs] = [me, p].map(|sender| exported.align_key(&session, sender));
-            let ids = Zeroizing::new(digest(&exported.rows_key(&session)));
+            let ids = digest(&exported.rows_key(&session)).map_err(|e| NetError::RowsUnread(e.to_string()));
+            let ids = Zeroizing::new(ids.map_err(myself)?);
             let test = RowTest::new(&ids, ours, theirs);
             rows[p] = Some(test.map_err(myself)?);
         }

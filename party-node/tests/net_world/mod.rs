@@ -7,7 +7,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use party_node::identity::Identity;
-use party_node::net::{ConnectOptions, Connected, Listener, Member, NetError, SecretBytes, connect};
+use party_node::net::{
+    ConnectOptions, Connected, Listener, Member, NetError, RowOrder, SecretBytes, connect,
+};
 
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::tag::Tag;
@@ -35,8 +37,8 @@ pub struct Node {
 impl Node {
     pub fn connect(self) -> Result<Connected, NetError> {
         let rows = self.rows;
-        let digest = rows.map(|f| move |key: &SecretBytes| f(key));
-        let digest = digest.as_ref().map(|f| f as &dyn Fn(&SecretBytes) -> [u8; 32]);
+        let digest = rows.map(|f| move |key: &SecretBytes| Ok(f(key)));
+        let digest = digest.as_ref().map(|f| f as RowOrder<'_>);
         connect(&self.identity, self.listener, self.options, digest)
     }
 }

@@ -36,8 +36,8 @@ pub(super) fn round_tag(round: u32) -> Tag {
 }
 
 /// Everyone's row ids, hashed under a pair's key.
-pub(super) fn rows(key: &SecretBytes) -> [u8; 32] {
-    blake3::keyed_hash(key.expose(), b"the same rows").into()
+pub(super) fn rows(key: &SecretBytes) -> std::io::Result<[u8; 32]> {
+    Ok(blake3::keyed_hash(key.expose(), b"the same rows").into())
 }
 
 /// How it ended for an honest node, and what it says about it.

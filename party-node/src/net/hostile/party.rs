@@ -183,7 +183,8 @@ impl Play {
         let session = self.session(p).await;
         let exported = Exported::from_connection(&connection).map_err(|_| Over)?;
         let [ours, yours] = [me, p].map(|sender| exported.align_key(&session, sender));
-        let test = RowTest::new(&rows(&exported.rows_key(&session)), ours, yours).map_err(|_| Over)?;
+        let test = RowTest::new(&rows(&exported.rows_key(&session)).map_err(|_| Over)?, ours, yours)
+            .map_err(|_| Over)?;
         let confirm = Confirm { session: session.0, row_order: Some(test.blinded()) };
         control.say(Kind::Confirm, &confirm.encode()).await?;
         let theirs = Confirm::decode(&control.hear().await?).map_err(|_| Over)?;

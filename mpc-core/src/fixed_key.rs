@@ -1,4 +1,4 @@
-//! Hashing of 128-bit blocks by AES under one public key, for oblivious transfer.
+//! Hashing of 128-bit blocks by AES under a public key, for oblivious transfer.
 //!
 //! With π the permutation AES-128 under a fixed key, after Guo, Katz, Wang, Yu (*Efficient and secure multiparty computation
 //! from fixed-key block ciphers*, S&P 2020, ePrint 2019/074):
@@ -7,7 +7,10 @@
 //! - [`FixedKey::tweakable`], their TMMO: `π(π(x) ⊕ i) ⊕ π(x)`, tweakable circular correlation robust (§7.4): for pads that an
 //!   adversary may have influenced, each with a tweak i of its own.
 //!
-//! Security is in the ideal cipher model; the key is no secret. Constant time: AES instructions and no table. Where the
+//! Security is in the ideal cipher model; the key is no secret. It is not the same everywhere, though: who knows C images under
+//! one key finds a secret that they share with 2^128/C trials of the permutation, and could prepare them once for all (Guo, Katz,
+//! Wang, Weng, Yu, *Better concrete security for half-gates garbling*, CRYPTO 2020, ePrint 2019/1168). So every key is derived for one
+//! use ([`FixedKey::derived`]), and the two hashes never share one. Constant time: AES instructions and no table. Where the
 //! processor has VAES and AVX-512, 32 blocks are in flight at a time; elsewhere the `aes` crate does the same work, and tests
 //! hold the two to each other.
 
@@ -17,13 +20,11 @@ use zeroize::Zeroize;
 
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::VaesHash;
+use crate::party::PartyId;
+use crate::tag::SessionId;
 
 /// 128 bits of a correlated OT, a tree or a pad: bit i is bit i of the number.
 pub type Block = u128;
-
-/// The key: SHA-256 of "subrosa fixed key v1", the first sixteen bytes.
-const KEY: [u8; 16] =
-    [0x3f, 0x0b, 0x6c, 0xff, 0x04, 0x27, 0xdc, 0xc9, 0x9a, 0x7a, 0x0a, 0x27, 0xbf, 0xb9, 0x9f, 0xac];
 
 /// Blocks that are hashed at a time: a tile stays in the first-level cache.
 const TILE: usize = 256;
@@ -35,30 +36,41 @@ pub struct FixedKey {
     wide: Option<VaesHash>,
 }
 
-impl Default for FixedKey {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl FixedKey {
-    /// Expands the key.
+    /// The permutation of one use: what it is for, in which session, between whom, and the how-manieth of these.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn derived(
+        label: &'static str,
+        session: &SessionId,
+        from: PartyId,
+        to: PartyId,
+        number: u64,
+    ) -> Self {
+        let mut h = blake3::Hasher::new_derive_key("subrosa permutation v1");
+        h.update(&session.0).update(&number.to_le_bytes()).update(&[from.index() as u8, to.index() as u8]);
+        h.update(label.as_bytes());
+        let mut key = [0; 16];
+        h.finalize_xof().fill(&mut key);
+        Self::keyed(key)
+    }
+
+    /// The permutation under a given key.
+    #[must_use]
+    pub fn keyed(key: [u8; 16]) -> Self {
         Self {
-            cipher: Aes128::new(&KEY.into()),
+            cipher: Aes128::new(&key.into()),
             #[cfg(target_arch = "x86_64")]
-            wide: VaesHash::detect(&KEY),
+            wide: VaesHash::detect(&key),
         }
     }
 
-    /// As [`FixedKey::new`], without the processor's wide units.
+    /// As [`FixedKey::keyed`], without the processor's wide units.
     #[cfg(test)]
-    fn portable() -> Self {
+    fn portable(key: [u8; 16]) -> Self {
         Self {
             #[cfg(target_arch = "x86_64")]
             wide: None,
-            ..Self::new()
+            ..Self::keyed(key)
         }
     }
 
@@ -135,13 +147,30 @@ const fn sigma(x: Block) -> Block {
 
 #[cfg(test)]
 mod tests {
-    use sha2::{Digest, Sha256};
-
     use super::*;
 
+    const KEY: [u8; 16] = *b"public test key.";
+
     #[test]
-    fn the_key_is_the_hash_of_its_name() {
-        assert_eq!(Sha256::digest(b"subrosa fixed key v1")[..16], KEY);
+    fn every_use_has_a_permutation_of_its_own() {
+        let image = |label, session: u8, from, to, number| {
+            let mut x = [5];
+            let [from, to] = [from, to].map(PartyId::new);
+            FixedKey::derived(label, &SessionId([session; 32]), from, to, number).circular(&mut x);
+            x[0]
+        };
+        let uses = [
+            image("pads", 1, 0, 1, 7),
+            image("tree", 1, 0, 1, 7),
+            image("pads", 2, 0, 1, 7),
+            image("pads", 1, 1, 0, 7),
+            image("pads", 1, 0, 2, 7),
+            image("pads", 1, 0, 1, 8),
+        ];
+        for (i, a) in uses.iter().enumerate() {
+            assert!(uses[..i].iter().all(|b| a != b), "use {i} shares a permutation");
+        }
+        assert_eq!(uses[0], image("pads", 1, 0, 1, 7));
     }
 
     #[test]
@@ -153,7 +182,7 @@ mod tests {
             Block::from_le_bytes(block.into())
         };
         let first = u128::MAX - 5;
-        for hash in [FixedKey::new(), FixedKey::portable()] {
+        for hash in [FixedKey::keyed(KEY), FixedKey::portable(KEY)] {
             for count in (0..70).chain([700]) {
                 let xs = blocks(count);
                 let (mut circular, mut tweakable) = (xs.clone(), xs.clone());
@@ -173,15 +202,15 @@ mod tests {
         let xs = blocks(200);
         for first in [(7 << 64) - 90, (1 << 64) - 32, (1 << 64) - 31, (5 << 64) + 3] {
             let (mut wide, mut portable) = (xs.clone(), xs.clone());
-            FixedKey::new().tweakable(&mut wide, first);
-            FixedKey::portable().tweakable(&mut portable, first);
+            FixedKey::keyed(KEY).tweakable(&mut wide, first);
+            FixedKey::portable(KEY).tweakable(&mut portable, first);
             assert_eq!(wide, portable);
         }
     }
 
     #[test]
     fn children_add_up_to_their_parents() {
-        for hash in [FixedKey::new(), FixedKey::portable()] {
+        for hash in [FixedKey::keyed(KEY), FixedKey::portable(KEY)] {
             for count in (0..70).chain([512]) {
                 let parents = blocks(count);
                 let mut left = parents.clone();
@@ -204,7 +233,7 @@ mod tests {
     #[test]
     #[ignore = "a measurement"]
     fn speed() {
-        let hash = FixedKey::new();
+        let hash = FixedKey::keyed(KEY);
         let mut xs = blocks(4096);
         let mut time = |what, blocks: usize, f: &mut dyn FnMut(&mut [Block])| {
             let best = (0..50).map(|_| {

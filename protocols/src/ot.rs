@@ -10,7 +10,6 @@ pub mod ferret;
 mod ggm;
 pub mod lane;
 mod lpn;
-pub mod pads;
 pub mod softspoken;
 
 /// Overwrites all that a vector holds or held with zeros, at the speed of memory; `Zeroize` goes value by

@@ -8,7 +8,8 @@
 //! **Security**: D is one-time padded by A, which is used for X and for nothing else: a mask is consumed by masking, parts are
 //! taken of what was masked, and a masked matrix is refused outside of its session. A second matrix under A would reveal
 //! the difference of the two. Every E_t is padded by a B_t of its own; C_t is an independent sharing. So all openings
-//! are uniform and independent of X and of all Y_t. A is kept until the last product, and wiped with the value that holds it.
+//! are uniform and independent of X and of all Y_t. A is kept until the last product, and wiped with the
+//! value that holds it; where the parties make their randomness, their shares of it stay until the session ends.
 //!
 //! **Cost**: [`mask_once`] of m×k: 1 round, 64·mk bits to each party, nothing from the dealer. A product with m×k · k×n:
 //! 1 round, 64·kn bits, 64·mn from the dealer, which expands the rows of A again. [`mask_and_multiply`] does both in 1 round.

@@ -4,7 +4,7 @@
 //! with bit b of y set, the **total** the sum of all. With VAES and AVX-512 (`leaves512`) streams are added up in registers
 //! and never written; elsewhere they are written to scratch memory by [`AesCtr`] and folded there.
 
-use zeroize::optimization_barrier;
+use zeroize::{Zeroize, optimization_barrier};
 
 use super::AesCtr;
 
@@ -72,6 +72,8 @@ impl LeafStreams {
         match &mut self.engine {
             Engine::Portable(streams) => {
                 if scratch.len() < words << self.bits {
+                    // What grows leaves a copy behind.
+                    scratch.zeroize();
                     scratch.resize(words << self.bits, 0);
                 }
                 for (stream, out) in streams.iter_mut().zip(scratch.chunks_exact_mut(words)) {

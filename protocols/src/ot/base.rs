@@ -110,7 +110,7 @@ impl Started {
         let receiver: Vec<Scalar> = (0..COUNT).map(|_| Scalar::from_bytes_mod_order_wide(&draw())).collect();
         let others: Zeroizing<Vec<_>> =
             Zeroizing::new((0..COUNT).map(|_| RistrettoPoint::from_uniform_bytes(&draw())).collect());
-        let others = Zeroizing::new(RistrettoPoint::double_and_compress_batch(others.iter()));
+        let others = doubled(&others);
         let oracle = Oracle::new(session, peer, me);
         let own: Zeroizing<Vec<_>> = Zeroizing::new(
             (0..COUNT)
@@ -120,7 +120,7 @@ impl Started {
                 })
                 .collect(),
         );
-        let own = Zeroizing::new(RistrettoPoint::double_and_compress_batch(own.iter()));
+        let own = doubled(&own);
         let first = RistrettoPoint::double_and_compress_batch(&[RistrettoPoint::mul_base(&sender)]);
         let mut message = first[0].to_bytes().to_vec();
         message.reserve_exact(MESSAGE_BYTES - POINT);
@@ -164,7 +164,7 @@ impl Started {
                 shared.push(sum * self.sender);
             }
         }
-        let shared = Zeroizing::new(RistrettoPoint::double_and_compress_batch(shared.iter()));
+        let shared = doubled(&shared);
         let key =
             |i: usize, c: usize| oracle.key(i, c as u8, &first, points_of(theirs, i), &shared[2 * i + c]);
         Ok((0..COUNT).map(|i| [key(i, 0), key(i, 1)]).collect())
@@ -179,7 +179,7 @@ impl Started {
         let first = encoding(theirs, 0);
         let point = decode(&first, peer, 0)?;
         let shared: Zeroizing<Vec<_>> = Zeroizing::new(self.receiver.iter().map(|m| point * m).collect());
-        let shared = Zeroizing::new(RistrettoPoint::double_and_compress_batch(shared.iter()));
+        let shared = doubled(&shared);
         let key = |i: usize| {
             let c = choice(self.choices, i).unwrap_u8();
             oracle.key(i, c, &first, points_of(&self.message, i), &shared[i])
@@ -252,6 +252,12 @@ impl Oracle {
         hasher.zeroize();
         Block::from_le_bytes(*key)
     }
+}
+
+/// Encodings of the points' doubles, as those of a public point are made. One at a time: a batch leaves what they follow from
+/// in memory that it frees.
+fn doubled(points: &[RistrettoPoint]) -> Zeroizing<Vec<CompressedRistretto>> {
+    Zeroizing::new(points.iter().map(|point| (point + point).compress()).collect())
 }
 
 #[cfg(test)]

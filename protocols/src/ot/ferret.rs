@@ -45,7 +45,7 @@ pub use self::model::FerretCost;
 pub use self::parameters::{Parameters, Stock};
 
 use self::check::{ANSWER_BYTES, CHALLENGE_BYTES};
-use self::half::{Half, Receiver, Sender};
+use self::half::{Half, Receiver, Sender, TreeKeys};
 use super::extension::{CotCount, Extension, PairCots, ReceivedCots, SentCots};
 use super::lane::OtLane;
 use crate::error::PrepError;
@@ -103,12 +103,13 @@ impl<E: Extension> Ferret<E> {
             let q = Zeroizing::new(std::mem::take(&mut sent.q));
             let t = Zeroizing::new(std::mem::take(&mut received.t));
             let roots = half::roots(self.set, &self.seed, &session, peer.index());
-            let sender = Sender::new(sent.delta, roots);
+            let keys = |from, to| TreeKeys::new(self.set, session, [from, to]);
+            let sender = Sender::new(sent.delta, roots, keys(me, peer));
             Some(Pair {
                 sender: Half::new(self.set, sender, without_bits(q), &session, [mine, theirs]),
                 receiver: Half::new(
                     self.set,
-                    Receiver::new(),
+                    Receiver::new(keys(peer, me)),
                     with_bits(t, &received.choices),
                     &session,
                     [theirs, mine],

@@ -4,7 +4,7 @@
 //! two sums per level, gets the same leaves except at α, where it has the sender's leaf ⊕ Δ: its leaves are the sender's plus Δ
 //! times the unit vector of α.
 //!
-//! **After** Guo, Yang, Wang, Zhang, Xie, Liu, Zhao (*Half-Tree: Halving the Cost of Tree Expansion in COT and DPF*, EUROCRYPT
+//! **After** Guo, Yang, Wang, Zhang, Xie, Zhang, Liu (*Half-Tree: Halving the Cost of Tree Expansion in COT and DPF*, EUROCRYPT
 //! 2023, ePrint 2022/1431), the correlated GGM tree of figure 3: the first level is (r, r ⊕ Δ), and below a node p hang
 //! H(p) and p ⊕ H(p), so every level sums up to Δ and a tree costs half a hash per leaf. H is [`FixedKey::circular`].
 //!
@@ -71,7 +71,7 @@ mod tests {
 
     fn grown(depth: usize) -> (Vec<Block>, Vec<Block>) {
         let (mut leaves, mut sums) = (vec![0; 1 << depth], vec![0; depth]);
-        grow(&FixedKey::new(), DELTA, ROOT, &mut leaves, &mut sums);
+        grow(&FixedKey::keyed([7; 16]), DELTA, ROOT, &mut leaves, &mut sums);
         (leaves, sums)
     }
 
@@ -80,7 +80,7 @@ mod tests {
         let mut node = if place & 1 == 0 { ROOT } else { ROOT ^ DELTA };
         for level in 1..depth {
             let mut left = [node];
-            FixedKey::new().circular(&mut left);
+            FixedKey::keyed([7; 16]).circular(&mut left);
             node = if place >> level & 1 == 0 { left[0] } else { node ^ left[0] };
         }
         node
@@ -110,7 +110,7 @@ mod tests {
                     .map(|(level, &left)| if hole >> level & 1 == 1 { left } else { left ^ DELTA })
                     .collect();
                 let mut punctured = vec![7; 1 << depth];
-                grow_punctured(&FixedKey::new(), hole, &known, &mut punctured);
+                grow_punctured(&FixedKey::keyed([7; 16]), hole, &known, &mut punctured);
                 for (place, (&x, &y)) in leaves.iter().zip(&punctured).enumerate() {
                     assert_eq!(x ^ y, if place == hole as usize { DELTA } else { 0 }, "{place} of {depth}");
                 }
@@ -124,14 +124,14 @@ mod tests {
         let mut known: Vec<Block> = sums.iter().map(|left| left ^ DELTA).collect();
         known[3] ^= 1;
         let mut punctured = vec![0; 64];
-        grow_punctured(&FixedKey::new(), 0, &known, &mut punctured);
+        grow_punctured(&FixedKey::keyed([7; 16]), 0, &known, &mut punctured);
         assert!(leaves.iter().zip(&punctured).filter(|(x, y)| x != y).count() > 1);
     }
 
     #[test]
     #[ignore = "a measurement"]
     fn speed() {
-        let hash = FixedKey::new();
+        let hash = FixedKey::keyed([7; 16]);
         for depth in [10, 11, 12, 13] {
             let (mut leaves, mut sums) = (vec![0; 1 << depth], vec![0; depth]);
             let rate = |f: &mut dyn FnMut()| {

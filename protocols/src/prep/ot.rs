@@ -15,8 +15,8 @@
 //! **Security**: semi-honest, against n − 1 colluding parties, without anybody else: that of the extension, plus, for every
 //! message here, that it is padded by hashes of COTs or by their choices. Each module says which. Every COT is used for one
 //! factor, every pad once, so all messages of a party are uniform and independent to the others and simulated as such.
-//! A party's own uniform values are streams of its seed, named by session and item. Deviating peers are not caught, except by the
-//! extension.
+//! A party's own uniform values are streams of its seed, named by session and item. Deviating peers are not caught: the extensions
+//! that sessions run are the semi-honest ones.
 //!
 //! **Cost**: [`cost()`] counts the messages of all modules, to the byte. Two parties, 64-bit ring, without the COTs:
 //!

@@ -3,6 +3,7 @@
 use bytes::{Buf, Bytes};
 use mpc_core::fixed_key::{Block, FixedKey};
 use mpc_core::kernels::xor_at;
+use mpc_core::party::PartyId;
 use mpc_core::prg::{Prg, Seed};
 use mpc_core::tag::SessionId;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -28,17 +29,39 @@ pub(super) trait Side {
     );
 }
 
+/// The permutations of one direction's trees, one for each.
+pub(super) struct TreeKeys {
+    session: SessionId,
+    ends: [PartyId; 2],
+    /// Number of the next tree; the set of parameters is in the upper half, as both may be in use.
+    next: u64,
+}
+
+impl TreeKeys {
+    /// From the sender to the receiver.
+    pub(super) const fn new(set: Parameters, session: SessionId, ends: [PartyId; 2]) -> Self {
+        Self { session, ends, next: (set.leaves() as u64) << 32 }
+    }
+
+    fn next(&mut self) -> FixedKey {
+        let [from, to] = self.ends;
+        let key = FixedKey::derived("tree", &self.session, from, to, self.next);
+        self.next += 1;
+        key
+    }
+}
+
 /// Who holds Δ.
 pub(super) struct Sender {
-    hash: FixedKey,
+    keys: TreeKeys,
     delta: Zeroizing<Block>,
     roots: Prg,
 }
 
 impl Sender {
-    pub(super) fn new(delta: Block, roots: Prg) -> Self {
+    pub(super) fn new(delta: Block, roots: Prg, keys: TreeKeys) -> Self {
         assert_eq!(delta & 1, 1, "invariant: the lowest bit of Δ is set");
-        Self { hash: FixedKey::new(), delta: Zeroizing::new(delta), roots }
+        Self { keys, delta: Zeroizing::new(delta), roots }
     }
 
     pub(super) fn delta(&self) -> Block {
@@ -60,7 +83,7 @@ impl Side for Sender {
         let mut root = Zeroizing::new([0; 16]);
         self.roots.fill(&mut *root);
         let mut sums = Zeroizing::new(vec![0; cots.len()]);
-        ggm::grow(&self.hash, *self.delta, Block::from_le_bytes(*root), leaves, &mut sums);
+        ggm::grow(&self.keys.next(), *self.delta, Block::from_le_bytes(*root), leaves, &mut sums);
         for (sum, q) in sums.iter().zip(cots) {
             wire.extend_from_slice(&(sum ^ q).to_le_bytes());
         }
@@ -71,12 +94,12 @@ impl Side for Sender {
 
 /// Who holds the bits.
 pub(super) struct Receiver {
-    hash: FixedKey,
+    keys: TreeKeys,
 }
 
 impl Receiver {
-    pub(super) fn new() -> Self {
-        Self { hash: FixedKey::new() }
+    pub(super) const fn new(keys: TreeKeys) -> Self {
+        Self { keys }
     }
 }
 
@@ -96,7 +119,7 @@ impl Side for Receiver {
         // other side.
         let sums = Zeroizing::new(cots.iter().map(|t| corrections.get_u128_le() ^ t).collect::<Vec<Block>>());
         let mut hole = cots.iter().rev().fold(0, |hole, t| hole << 1 | (*t as u32 & 1 ^ 1));
-        ggm::grow_punctured(&self.hash, hole, &sums, leaves);
+        ggm::grow_punctured(&self.keys.next(), hole, &sums, leaves);
         leaves.iter_mut().for_each(|leaf| *leaf &= !1);
         xor_at(leaves, hole as usize, 1);
         hole.zeroize();

@@ -10,6 +10,7 @@
 
 use std::ops::Range;
 
+use mpc_core::fixed_key::FixedKey;
 use mpc_core::party::PerParty;
 use mpc_core::ring::Ring;
 use zeroize::Zeroizing;
@@ -58,7 +59,7 @@ pub(super) fn cross<R: Ring>(
             Some(cots) if pairs(me, p) => {
                 let mut message = Vec::with_capacity(bytes * vectors.len());
                 for vectors in by_pad(vectors.clone()) {
-                    message = send::<R>(engine, &cots.sent, vectors, d, add, message);
+                    message = send::<R>(engine.sent_hash(p), &cots.sent, vectors, d, add, message);
                 }
                 message
             }
@@ -72,7 +73,13 @@ pub(super) fn cross<R: Ring>(
             for vectors in by_pad(vectors.clone()) {
                 let (message, others) = rest.split_at(bytes * vectors.len());
                 rest = others;
-                receive::<R>(engine, &cots.received, &chosen.choices, (vectors, message), add);
+                receive::<R>(
+                    engine.received_hash(p),
+                    &cots.received,
+                    &chosen.choices,
+                    (vectors, message),
+                    add,
+                );
             }
         }
     }
@@ -87,7 +94,7 @@ fn by_pad(vectors: Range<usize>) -> impl Iterator<Item = Range<usize>> {
 
 /// Appends to the message u of the vectors of one pad, one behind the other.
 fn send<R: Ring>(
-    engine: &Engine,
+    hash: &FixedKey,
     cots: &SentCots,
     vectors: Range<usize>,
     d: &impl Fn(usize, usize) -> R,
@@ -96,7 +103,7 @@ fn send<R: Ring>(
 ) -> Vec<u8> {
     let k = R::BITS as usize;
     let mut packers = [Packer::after(message), Packer::after(vec![])];
-    sender_pads(&engine.hash, cots, 0..cots.q.len(), vectors.start / 2, k, |first, zero, one| {
+    sender_pads(hash, cots, 0..cots.q.len(), vectors.start / 2, k, |first, zero, one| {
         for (v, packer) in vectors.clone().zip(&mut packers) {
             let half = 64 * (v % 2);
             for ((e, zero), one) in (first..).zip(zero.chunks_exact(k)).zip(one.chunks_exact(k)) {
@@ -116,7 +123,7 @@ fn send<R: Ring>(
 }
 
 fn receive<R: Ring>(
-    engine: &Engine,
+    hash: &FixedKey,
     cots: &ReceivedCots,
     choices: &[u64],
     (vectors, message): (Range<usize>, &[u8]),
@@ -126,7 +133,7 @@ fn receive<R: Ring>(
     let b: &[R] = bytemuck::cast_slice(choices);
     let mut unpackers: Vec<_> =
         message.chunks((message.len() / vectors.len()).max(1)).map(Unpacker::new).collect();
-    receiver_pads(&engine.hash, cots, 0..cots.t.len(), vectors.start / 2, k, |first, pads| {
+    receiver_pads(hash, cots, 0..cots.t.len(), vectors.start / 2, k, |first, pads| {
         for (v, unpacker) in vectors.clone().zip(&mut unpackers) {
             let half = 64 * (v % 2);
             for ((e, pads), &b) in (first..).zip(pads.chunks_exact(k)).zip(&b[first..]) {

@@ -69,17 +69,25 @@ pub(super) struct Chosen {
 
 mpc_core::secret_types!(Chosen);
 
+/// The permutations of a batch, one for each direction.
+struct Hashes {
+    sent: FixedKey,
+    received: FixedKey,
+}
+
 /// One party's end.
 pub(super) struct Engine {
     pub(super) lane: OtLane,
     extension: Box<dyn Extension>,
-    pub(super) hash: FixedKey,
+    /// For the pads of the COTs that were made last, with every peer.
+    hashes: PerParty<Option<Hashes>>,
     cots: u64,
 }
 
 impl Engine {
     pub(super) fn new(lane: OtLane, extension: Box<dyn Extension>) -> Self {
-        Self { lane, extension, hash: FixedKey::new(), cots: 0 }
+        let hashes = PerParty::from_fn(lane.parties(), |_| None);
+        Self { lane, extension, hashes, cots: 0 }
     }
 
     pub(super) fn me(&self) -> PartyId {
@@ -119,7 +127,28 @@ impl Engine {
         counts: &PerParty<Option<CotCount>>,
     ) -> Result<PerParty<Option<PairCots>>, PrepError> {
         self.cots += counts.iter().flat_map(|(_, c)| c).map(|c| (c.sent + c.received) as u64).sum::<u64>();
-        self.extension.extend(&mut self.lane, counts)
+        let made = self.extension.extend(&mut self.lane, counts)?;
+        let (me, session) = (self.me(), *self.lane.session());
+        let hash = |from, to, first| FixedKey::derived("pads", &session, from, to, first);
+        self.hashes = PerParty::from_fn(self.parties(), |p| {
+            let cots = made[p].as_ref()?;
+            Some(Hashes { sent: hash(me, p, cots.sent.first), received: hash(p, me, cots.received.first) })
+        });
+        Ok(made)
+    }
+
+    /// What the pads of the COTs that were made last are hashed with, where this party is the sender.
+    pub(super) fn sent_hash(&self, to: PartyId) -> &FixedKey {
+        &self.hashes_with(to).sent
+    }
+
+    /// As [`Self::sent_hash`], where it is the receiver.
+    pub(super) fn received_hash(&self, from: PartyId) -> &FixedKey {
+        &self.hashes_with(from).received
+    }
+
+    fn hashes_with(&self, peer: PartyId) -> &Hashes {
+        self.hashes[peer].as_ref().expect("invariant: pads are made of COTs that were extended before")
     }
 
     /// `count` COTs of every one of `pairs`. The choices are the given ones, or uniform; then those of a party that

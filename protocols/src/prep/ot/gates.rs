@@ -18,7 +18,7 @@
 use std::ops::Range;
 
 use mpc_core::bits::{BitTensor, lane_words, packed_bytes};
-use mpc_core::fixed_key::Block;
+use mpc_core::fixed_key::{Block, FixedKey};
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::ring::{Ring, Z64};
 use zeroize::Zeroizing;
@@ -170,7 +170,8 @@ fn random_ots(
         let made = engine.extend(&counts(every_pair, n, me, count))?;
         for p in me.others(n) {
             if let (Some(ots), Some(cots)) = (&mut out[p], &made[p]) {
-                fill(engine, circuit, cots, (&rows, &columns), ots);
+                let hashes = [engine.sent_hash(p), engine.received_hash(p)];
+                fill(hashes, circuit, cots, (&rows, &columns), ots);
             }
         }
     }
@@ -179,7 +180,7 @@ fn random_ots(
 
 /// Hashes the COTs of a chunk, `columns.len()` for each choice, to bits.
 fn fill(
-    engine: &Engine,
+    [sent, received]: [&FixedKey; 2],
     circuit: &Circuit,
     cots: &PairCots,
     (rows, columns): (&Range<usize>, &Range<usize>),
@@ -199,12 +200,12 @@ fn fill(
         let products = circuit.first[row]..circuit.first[row + 1];
         for (counter, first) in products.clone().step_by(PAD_BITS).enumerate() {
             let lanes = first..products.end.min(first + PAD_BITS);
-            sender_pads(&engine.hash, &cots.sent, pads.clone(), counter, 1, |at, zero, one| {
+            sender_pads(sent, &cots.sent, pads.clone(), counter, 1, |at, zero, one| {
                 let word = words.start + at / 64;
                 tile.slice(zero.iter().copied(), &mut out.zero, &lanes, word);
                 tile.slice(zero.iter().zip(one).map(|(z, o)| z ^ o), &mut out.both, &lanes, word);
             });
-            receiver_pads(&engine.hash, &cots.received, pads.clone(), counter, 1, |at, chosen| {
+            receiver_pads(received, &cots.received, pads.clone(), counter, 1, |at, chosen| {
                 tile.slice(chosen.iter().copied(), &mut out.chosen, &lanes, words.start + at / 64);
             });
         }
@@ -234,9 +235,11 @@ impl Tile {
             self.words.clear();
             self.words.extend(pads.clone().map(|pad| Z64((pad >> (64 * half)) as u64)));
             let width = lane_words(self.words.len());
-            self.lanes.resize(bits * width, 0);
-            Z64::bit_slice(&self.words, &mut self.lanes, width, bits);
-            for (i, bits) in self.lanes.chunks_exact(width).enumerate() {
+            // Of its full size from the first on: what grows leaves a copy behind.
+            let room = (64 * width).max(self.lanes.len());
+            self.lanes.resize(room, 0);
+            Z64::bit_slice(&self.words, &mut self.lanes[..bits * width], width, bits);
+            for (i, bits) in self.lanes[..bits * width].chunks_exact(width).enumerate() {
                 out.lane_mut(lane + i)[word..word + width].copy_from_slice(bits);
             }
         }

@@ -1,7 +1,7 @@
 //! Pads: what the two parties of a COT hash it to.
 //!
 //! The sender has both pads of COT i, `H(q_i, tweak)` and `H(q_i ⊕ Δ, tweak)`, the receiver the one that it chose, H(t_i).
-//! H is the tweakable hash TMMO ([`FixedKey::tweakable`], GKWY20 §7.4), correlation robust for a Δ that all COTs of a pair
+//! H is, under a key derived for the batch, the tweakable hash TMMO ([`FixedKey::tweakable`], GKWY20 §7.4), correlation robust for a Δ that all COTs of a pair
 //! share; the tweak is `number of the COT + 2^64·counter`, where the number is unique in pair, direction and session and the
 //! counter tells a COT's pads from each other. So no pad occurs twice, and the pad that was not chosen is uniform to the
 //! receiver.

@@ -9,12 +9,17 @@
 //!
 //! **Security**: as in `cross`, each u is padded. A party's new share is uniform to all others together but for the lowest
 //! bit where y = 1: mod 2, sharings by sum and by XOR are the same, and so that bit of the share of b is the party's b_j.
-//! That tells the owner nothing and others do not see it: whatever is opened later is under a mask of its own.
+//! So a party's ring shares are not independent of its XOR shares, as a dealer's are (nor are r, its quotient and its top bit, which
+//! are sums of the same elements). That is harmless because no share of this provider is ever opened without a pad: what n − 1
+//! parties see of the last one's shares is opened values less their own shares; where more than one party is honest, each opened
+//! sharing has a pad whose own shares are uniform and used for it alone; and outputs are shared anew. A protocol that would open a
+//! share of an item as it is would have to share it anew, too.
 //!
 //! **Cost**: n − 1 rounds for y = 1 alone, else n, and one before for the choices, unless each of them may be what it is. Per
 //! bit and y, u of every two parties i < j; where y is shared, of every party with every other.
 
 use mpc_core::bits::lane_words;
+use mpc_core::fixed_key::FixedKey;
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::prg::Prg;
 use mpc_core::ring::Ring;
@@ -160,7 +165,7 @@ impl<R: Ring> Chain<'_, '_, R> {
             let (z, place) = (&mut *self.z[s], Place { vector: s, widths: &widths });
             match self.scalings[s].factor {
                 Factor::One => place.send(
-                    self.engine,
+                    self.engine.sent_hash(to),
                     &cots.sent,
                     |i, x| {
                         let d = z[i];
@@ -172,7 +177,7 @@ impl<R: Ring> Chain<'_, '_, R> {
                 Factor::Shared(y) => {
                     let mut at = self.start * self.per % y.len();
                     place.send(
-                        self.engine,
+                        self.engine.sent_hash(to),
                         &cots.sent,
                         |i, x| {
                             let d = y[at] - z[i] - z[i];
@@ -219,10 +224,14 @@ impl<R: Ring> Chain<'_, '_, R> {
             let choices = &self.chosen.choices;
             match self.scalings[s].factor {
                 Factor::One => {
-                    place.receive(self.engine, &cots.received, choices, own, |i, y: R| z[i] -= y + y)
+                    place.receive(self.engine.received_hash(from), &cots.received, choices, own, |i, y: R| {
+                        z[i] -= y + y
+                    })
                 }
                 Factor::Shared(_) => {
-                    place.receive(self.engine, &cots.received, choices, own, |i, y: R| z[i] += y)
+                    place.receive(self.engine.received_hash(from), &cots.received, choices, own, |i, y: R| {
+                        z[i] += y
+                    })
                 }
             }
         }
@@ -247,13 +256,13 @@ impl Place<'_> {
     /// `take` is given the sender's share for every COT and returns what the choice multiplies.
     fn send<R: Ring>(
         &self,
-        engine: &Engine,
+        hash: &FixedKey,
         cots: &SentCots,
         mut take: impl FnMut(usize, R) -> R,
         packer: &mut Packer,
     ) {
         let (per, half) = (self.widths.len(), 64 * (self.vector % 2));
-        sender_pads(&engine.hash, cots, 0..cots.q.len(), self.vector / 2, per, |first, zero, one| {
+        sender_pads(hash, cots, 0..cots.q.len(), self.vector / 2, per, |first, zero, one| {
             let mut i = first * per;
             for (zero, one) in zero.chunks_exact(per).zip(one.chunks_exact(per)) {
                 for ((zero, one), &width) in zero.iter().zip(one).zip(self.widths) {
@@ -269,7 +278,7 @@ impl Place<'_> {
     /// `take` is given the receiver's share for every COT.
     fn receive<R: Ring>(
         &self,
-        engine: &Engine,
+        hash: &FixedKey,
         cots: &ReceivedCots,
         choices: &[u64],
         message: &[u8],
@@ -277,7 +286,7 @@ impl Place<'_> {
     ) {
         let (per, half) = (self.widths.len(), 64 * (self.vector % 2));
         let mut unpacker = Unpacker::new(message);
-        receiver_pads(&engine.hash, cots, 0..cots.t.len(), self.vector / 2, per, |first, pads| {
+        receiver_pads(hash, cots, 0..cots.t.len(), self.vector / 2, per, |first, pads| {
             let mut i = first * per;
             for pads in pads.chunks_exact(per) {
                 for (pad, &width) in pads.iter().zip(self.widths) {

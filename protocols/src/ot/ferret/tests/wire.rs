@@ -159,9 +159,9 @@ fn the_wire_and_the_results_are_known() {
     assert_eq!(
         digests,
         [
-            "1adb51f035142315e34a86fec374795a",
-            "cec1e6a67bb58818bdab60b7f590843f",
-            "4fb5b56e66acde42b0bc258a0e0e2b51",
+            "cd35c654020d07c5ca8be4753a84f873",
+            "b18688a2f54773c89e41cce024beb914",
+            "873197d24d52ade2cb87d65dcf12206c",
         ]
     );
 }

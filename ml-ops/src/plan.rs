@@ -244,6 +244,24 @@ impl Program {
 }
 
 impl Plan {
+    /// The plan of a run whose correlated randomness was made ahead: nothing passes for it any more.
+    #[must_use]
+    pub fn made_ahead(mut self) -> Self {
+        let none = || PerParty::from_fn(self.parties, |_| 0);
+        for op in &mut self.ops {
+            op.offline_bytes_per_party = 0;
+            op.offline_bytes = none();
+            op.correlations.iter_mut().for_each(|c| c.offline_bytes = 0);
+        }
+        (self.offline_bytes_per_party, self.offline_rounds, self.cots_per_party) = (0, 0, 0);
+        for estimate in
+            [&mut self.estimates.loopback, &mut self.estimates.lan, &mut self.estimates.wan]
+        {
+            estimate.offline_ms = 0.0;
+        }
+        self
+    }
+
     /// Compares what party `me` measured with the plan, step by step.
     ///
     /// # Errors

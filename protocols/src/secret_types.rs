@@ -15,6 +15,7 @@ use crate::output::Revealed;
 use crate::prefix::evaluate::{Evaluation, NetworkMasks};
 use crate::prep::dealer::{Dealer, DealerPrep, InProcessDealer};
 use crate::prep::ot::OtPrep;
+use crate::prep::StoredPrep;
 use crate::prep::relation::Value;
 use crate::session::{PairwiseSeeds, Session};
 
@@ -58,4 +59,5 @@ mpc_core::secret_types!(
     InProcessDealer<Z64>,
     DealerPrep<Z64>,
     OtPrep<Z64>,
+    StoredPrep<Z64>,
 );

@@ -16,7 +16,7 @@ use crate::prep::relation::Value;
 use crate::prep::{Demand, Item};
 
 mod costs;
-mod items;
+pub(in crate::prep) mod items;
 mod rates;
 
 const SESSION: SessionId = SessionId([7; 32]);

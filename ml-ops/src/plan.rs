@@ -82,7 +82,7 @@ pub struct Plan {
     pub online_bytes_per_party: u64,
     /// Bytes that the busiest party receives from the dealer in all, or sends to make correlated randomness.
     pub offline_bytes_per_party: u64,
-    /// Who makes correlated randomness: `dealer` or `ot`.
+    /// Who makes correlated randomness: `dealer` or `ot`, or `ot (stored)` where it was made ahead.
     pub preprocessing: &'static str,
     /// Which extension makes the correlated oblivious transfers.
     pub cot_extension: Option<&'static str>,
@@ -254,9 +254,8 @@ impl Plan {
             op.correlations.iter_mut().for_each(|c| c.offline_bytes = 0);
         }
         (self.offline_bytes_per_party, self.offline_rounds, self.cots_per_party) = (0, 0, 0);
-        for estimate in
-            [&mut self.estimates.loopback, &mut self.estimates.lan, &mut self.estimates.wan]
-        {
+        self.preprocessing = "ot (stored)";
+        for estimate in [&mut self.estimates.loopback, &mut self.estimates.lan, &mut self.estimates.wan] {
             estimate.offline_ms = 0.0;
         }
         self

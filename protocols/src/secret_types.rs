@@ -13,9 +13,9 @@ use crate::correlation::{
 use crate::opening::{Decided, Masked, MaskedAnswers, MaskedLevel, Opened};
 use crate::output::Revealed;
 use crate::prefix::evaluate::{Evaluation, NetworkMasks};
+use crate::prep::StoredPrep;
 use crate::prep::dealer::{Dealer, DealerPrep, InProcessDealer};
 use crate::prep::ot::OtPrep;
-use crate::prep::StoredPrep;
 use crate::prep::relation::Value;
 use crate::session::{PairwiseSeeds, Session};
 

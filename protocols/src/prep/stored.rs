@@ -81,7 +81,11 @@ pub fn make_copy<R: Ring, E: From<PrepError>>(
         // Room for all of it, so that nothing is moved and left behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(item_bytes::<R>(item)));
         made.iter().for_each(|value| value.append_to(&mut bytes));
-        assert_eq!(bytes.len(), item_bytes::<R>(item), "invariant: a source makes items as they are laid out");
+        assert_eq!(
+            bytes.len(),
+            item_bytes::<R>(item),
+            "invariant: a source makes items as they are laid out"
+        );
         keep(&mut bytes)?;
     }
     // The next copy has masks of its own.

@@ -24,8 +24,7 @@ impl CopyReader for Kept {
 }
 
 fn kinds() -> Demand {
-    let part =
-        MaskPart { mask: 4, width: 5, rows: [1, 4], columns: [2, 5], transposed: true };
+    let part = MaskPart { mask: 4, width: 5, rows: [1, 4], columns: [2, 5], transposed: true };
     let sign = Comparison::in_ring(Question::Sign, 70, TreeChoice::DEFAULT);
     Demand {
         items: vec![
@@ -53,7 +52,8 @@ fn made<R: Ring>(n: usize, demand: &Demand, times: usize) -> Vec<Vec<Vec<u8>>> {
         let me = channel.me().index() as u8;
         let lane = OtLane::new(Box::new(channel), session);
         let extension = SoftSpoken::new(FieldBits::Four, Security::SemiHonest, Seed::new([me; 32]));
-        let mut source = OtPrep::<R>::new(lane, Box::new(extension), Seed::new([99 - me; 32]), Some(repeated.clone()));
+        let mut source =
+            OtPrep::<R>::new(lane, Box::new(extension), Seed::new([99 - me; 32]), Some(repeated.clone()));
         let copies: Vec<Vec<u8>> = (0..times)
             .map(|_| {
                 let mut copy = vec![];
@@ -76,8 +76,7 @@ fn made<R: Ring>(n: usize, demand: &Demand, times: usize) -> Vec<Vec<Vec<u8>>> {
 }
 
 fn read<R: Ring>(demand: &Demand, copy: &[u8]) -> Result<Vec<Vec<Value<R>>>, PrepError> {
-    let mut stored =
-        StoredPrep::<R>::new(demand.clone(), Box::new(Kept(copy.iter().copied().collect())));
+    let mut stored = StoredPrep::<R>::new(demand.clone(), Box::new(Kept(copy.iter().copied().collect())));
     demand.items.iter().map(|item| stored.draw(*item)).collect()
 }
 

@@ -33,6 +33,8 @@ use words::{Claim, MAX_WORD_BYTES, Spent, decide, digest};
 #[cfg(all(test, unix))]
 mod killed_tests;
 #[cfg(test)]
+mod lies;
+#[cfg(test)]
 mod tests;
 mod words;
 

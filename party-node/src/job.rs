@@ -19,7 +19,7 @@ mod party;
 pub mod places;
 pub mod report;
 mod shared;
-mod store;
+pub(crate) mod store;
 mod transcript;
 pub(crate) mod wiring;
 

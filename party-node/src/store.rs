@@ -35,7 +35,7 @@ use crate::net::SecretBytes;
 
 mod error;
 mod files;
-mod index;
+pub(crate) mod index;
 mod making;
 mod sealed;
 mod steps;

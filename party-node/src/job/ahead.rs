@@ -22,7 +22,7 @@ use super::errors::{Failure, failure, from_channel, from_net};
 use super::heads::Heads;
 use super::lane::{Lane, Progress as LaneProgress};
 use super::places::open_of_party;
-use super::store::store_error;
+use super::store::{store_error, store_failed};
 use super::transcript::Transcript;
 use super::wiring::{Randomness, Recorders, Secrets};
 use super::{check_clock, check_own_key, close_log, load_identity, parameters_ahead};
@@ -167,17 +167,16 @@ struct Session<'a> {
 impl Session<'_> {
     /// From the agreement on how many to the copies in the store.
     fn make(&self, secrets: Secrets, store: &mut Store, progress: &mut dyn Progress) -> Result<(), Failure> {
-        let own = |e: StoreError| Failure::own(store_error(&e));
         let id = secrets.id;
         self.talk(&self.wanted.encode(), |name, theirs| self.wanted.compare(name, theirs))?;
         let making = store.begin(id, self.wanted.purpose, self.wanted.copies, self.wanted.copy_bytes);
-        let making = self.fill(secrets, making.map_err(own)?, progress)?;
+        let making = self.fill(secrets, making.map_err(|e| store_failed(&e))?, progress)?;
         // Nobody keeps what somebody has not made.
         let word = [b"subrosa/made/v1".as_slice(), &id.0].concat();
         self.talk(&word, |_, theirs| {
             (theirs == word).then_some(()).ok_or(Err(WireError::Invalid("word about copies")))
         })?;
-        store.keep(making).map_err(own)
+        store.keep(making).map_err(|e| store_failed(&e))
     }
 
     /// Makes the copies in the lane thread.
@@ -214,7 +213,7 @@ impl Session<'_> {
                 from_channel(self.handle.names(), Some(STEP), &e)
             }
             StoreError::Preprocessing(e) => failure("protocol_failed", format!("{STEP}: {e}")),
-            e => Failure::own(store_error(&e)),
+            e => store_failed(&e),
         })?;
         if (rounds, bytes) != (planned.rounds, bytes_total) {
             let message = format!(
@@ -234,8 +233,8 @@ impl Session<'_> {
     ) -> Result<(), Failure> {
         let me = Peer::Party(self.config.me);
         let names = self.handle.names();
-        // Copies take their makers unequal times; this word is a message like any other.
-        let limit = Duration::from_millis(self.config.node.receive_timeout_ms);
+        // While this node waits here, others may wait for it: it must be the first to say for whom.
+        let limit = Duration::from_millis(self.config.node.receive_timeout_ms) / 2;
         let give_up = |f: &Failure| self.handle.abort(f.accused(me), f.reason());
         each_or_none(self.handle.controls(), &give_up, |control| {
             let lost = |e: &ChannelError| from_channel(names, Some(STEP), e);

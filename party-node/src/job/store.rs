@@ -12,6 +12,7 @@
 //! A peer that lies about its cursor, or about what it has, makes others throw away what was made with it, and nothing else. One
 //! that tells different peers different things is found out by the digest.
 
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use ml_ops::Program;
@@ -36,7 +37,7 @@ mod killed_tests;
 mod lies;
 #[cfg(test)]
 mod tests;
-mod words;
+pub(crate) mod words;
 
 /// The step, for messages.
 const STEP: &str = "agreeing on what was made ahead";
@@ -59,21 +60,47 @@ pub fn store_purpose(config: &Config, program: &Program) -> Purpose {
     Purpose::new(&keys, config.me, program.digest(), &program.demand().encode())
 }
 
-/// A store that cannot be used, as the command line shows it.
+/// A store that cannot be used, before the node has connected.
 pub(crate) fn store_error(error: &StoreError) -> CliError {
+    with_advice(CliError::setup(code(error), error), error)
+}
+
+/// A store that fails in a session.
+pub(super) fn store_failed(error: &StoreError) -> Failure {
+    Failure::own(with_advice(CliError::outcome(code(error), error), error))
+}
+
+const fn code(error: &StoreError) -> &'static str {
     match error {
-        StoreError::Locked { .. } => CliError::setup("store_in_use", error)
+        StoreError::Locked { .. } => "store_in_use",
+        StoreError::Damaged { .. } => "store_damaged",
+        StoreError::Full { .. } => "store_full",
+        _ => "store_failed",
+    }
+}
+
+/// Adds what the operator can do, where the message does not say it.
+fn with_advice(shown: CliError, error: &StoreError) -> CliError {
+    match error {
+        StoreError::Locked { .. } => shown
             .with_hint("a store is one node's: end the other process, or name another folder in [job] store"),
-        StoreError::Damaged { .. } => CliError::setup("store_damaged", error).with_hint(
+        StoreError::Damaged { .. } => shown.with_hint(
             "nothing in it can be trusted to be unspent: remove the store's folder, and make new copies with all \
              parties; they destroy theirs at the next run",
         ),
         StoreError::Full { .. } => {
-            CliError::setup("store_full", error).with_hint("spend them first, or remove the store's folder")
+            shown.with_hint("spend them first, or remove the store's folder")
         }
-        StoreError::Io { .. } => CliError::setup("store_unusable", error)
-            .with_hint("the user that the node runs as must be able to read and to write there"),
-        _ => CliError::outcome("store_failed", error),
+        StoreError::Io { source, .. } => match source.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                shown.with_hint("the user that the node runs as must be able to read and to write there")
+            }
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                shown.with_hint("make room and start again; what was kept before is still there")
+            }
+            _ => shown,
+        },
+        _ => shown,
     }
 }
 
@@ -139,11 +166,10 @@ fn settle(
     store: Option<&mut Store>,
     claims: &[Claim],
 ) -> Result<(Spent, Option<(OpenCopy, FromStore)>), Failure> {
-    let own = |e: StoreError| Failure::own(store_error(&e));
     let Some(store) = store else { return Ok((Spent::Nothing, None)) };
     let decision = decide(claims, config.me.index());
     for series in &decision.destroy {
-        store.destroy(series).map_err(own)?;
+        store.destroy(series).map_err(|e| store_failed(&e))?;
         say(format_args!("series {series}… that was made ahead is destroyed: not all parties have it"));
     }
     let Some(next) = decision.copy else {
@@ -160,7 +186,7 @@ fn settle(
         }
         return Ok((Spent::Nothing, None));
     };
-    match store.spend(&next.series, next.cursor).map_err(own)? {
+    match store.spend(&next.series, next.cursor).map_err(|e| store_failed(&e))? {
         Ok(copy) => {
             let left = next.copies - next.cursor - 1;
             let from = FromStore { series: hex(&next.series.0), copy: next.cursor, left };

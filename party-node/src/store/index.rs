@@ -208,6 +208,23 @@ fn decode(id: [u8; 32], row: &[u8]) -> Option<Series> {
     read().ok().filter(|s| s.cursor < s.copies && s.copies <= MAX_COPIES)
 }
 
+/// Reads a row of either table for the fuzzer; true if it is one.
+pub(crate) fn check_row(id: [u8; 32], row: &[u8]) -> bool {
+    if let Some(series) = decode(id, row) {
+        assert_eq!(encode(&series), row, "a row has one encoding");
+        return true;
+    }
+    row.try_into().is_ok_and(|row| key_of(&id, 0, row).is_some())
+}
+
+/// Rows that are read, for the fuzzer.
+pub(crate) fn sample_rows(id: [u8; 32]) -> [Vec<u8>; 2] {
+    let purpose = Purpose { digest: [1; 32], program: [2; 32] };
+    let series = Series { id: SessionId(id), purpose, copies: 20, cursor: 3, copy_bytes: 1 << 20 };
+    let key = [5; 32];
+    [encode(&series), [key, digest(&id, 0, &key)].concat()]
+}
+
 fn key_of(id: &[u8; 32], copy: u32, row: &[u8; 64]) -> Option<SecretBytes> {
     let (key, theirs) = row.split_at(32);
     let mut place = SecretBytes::zeros();

@@ -6,13 +6,13 @@ use mpc_core::wire::{Decoder, Encoder, WireError};
 use crate::store::{MAX_COPIES, MAX_SERIES, Offer};
 
 /// More than the longest message.
-pub(super) const MAX_WORD_BYTES: usize = 64 + MAX_SERIES * 40;
+pub(crate) const MAX_WORD_BYTES: usize = 64 + MAX_SERIES * 40;
 const CLAIM: &str = "subrosa/stored/v1";
 const SPENT: &str = "subrosa/spent/v1";
 
 /// What one party has for this program and these parties.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Claim {
+pub(crate) enum Claim {
     /// It was not told to use a store.
     NoStore,
     /// These series, in the order of their names.
@@ -21,7 +21,7 @@ pub(super) enum Claim {
 
 /// What a party did about the copy that all decided on.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(super) enum Spent {
+pub(crate) enum Spent {
     /// There is none.
     Nothing,
     /// It is spent and can be used.
@@ -32,15 +32,15 @@ pub(super) enum Spent {
 
 /// What all parties do, as each finds out by itself from what all said.
 #[derive(PartialEq, Eq, Debug)]
-pub(super) struct Decision {
+pub(crate) struct Decision {
     /// The copy to use, and how many there were.
-    pub(super) copy: Option<Offer>,
+    pub(crate) copy: Option<Offer>,
     /// Series of which not all parties have something left: the party's own ones are destroyed.
-    pub(super) destroy: Vec<SessionId>,
+    pub(crate) destroy: Vec<SessionId>,
 }
 
 impl Claim {
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut e = Encoder::new();
         e.str(CLAIM);
         match self {
@@ -58,7 +58,7 @@ impl Claim {
         e.finish()
     }
 
-    pub(super) fn decode(message: &[u8]) -> Result<Self, WireError> {
+    pub(crate) fn decode(message: &[u8]) -> Result<Self, WireError> {
         let mut d = Decoder::new(message);
         expect(&mut d, CLAIM)?;
         let claim = match d.u8()? {
@@ -89,7 +89,7 @@ impl Claim {
 
 impl Spent {
     /// The word, with the digest of what this party was told by all.
-    pub(super) fn encode(self, told: &[u8; 32]) -> Vec<u8> {
+    pub(crate) fn encode(self, told: &[u8; 32]) -> Vec<u8> {
         let mut e = Encoder::new();
         e.str(SPENT);
         e.array(told);
@@ -101,7 +101,7 @@ impl Spent {
         e.finish()
     }
 
-    pub(super) fn decode(message: &[u8]) -> Result<(Self, [u8; 32]), WireError> {
+    pub(crate) fn decode(message: &[u8]) -> Result<(Self, [u8; 32]), WireError> {
         let mut d = Decoder::new(message);
         expect(&mut d, SPENT)?;
         let told = d.array()?;
@@ -121,7 +121,7 @@ fn expect(d: &mut Decoder<'_>, label: &'static str) -> Result<(), WireError> {
 }
 
 /// Of the claims of all parties in order: equal at two parties only if they were told the same.
-pub(super) fn digest(session: SessionId, claims: &[Claim]) -> [u8; 32] {
+pub(crate) fn digest(session: SessionId, claims: &[Claim]) -> [u8; 32] {
     let mut e = Encoder::new();
     e.str("subrosa/stores/v1");
     e.array(&session.0);
@@ -130,7 +130,7 @@ pub(super) fn digest(session: SessionId, claims: &[Claim]) -> [u8; 32] {
 }
 
 /// What follows for `me` from the claims of all parties in order.
-pub(super) fn decide(claims: &[Claim], me: usize) -> Decision {
+pub(crate) fn decide(claims: &[Claim], me: usize) -> Decision {
     let mut decision = Decision { copy: None, destroy: vec![] };
     let has = |claim| match claim {
         &Claim::NoStore => None,

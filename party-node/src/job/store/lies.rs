@@ -24,6 +24,10 @@ use crate::store::{Offer, summarise};
 const PATIENCE: Duration = Duration::from_secs(20);
 const RECEIVE_TIMEOUT_MS: u64 = 3_000;
 
+/// What a liar says in each exchange about stores, for the true claim and for what the honest party said last; None if it falls
+/// silent.
+type Lie<'a> = &'a (dyn Fn(usize, &Claim, &[u8], SessionId) -> Option<Vec<u8>> + Sync);
+
 struct World {
     _dir: tempfile::TempDir,
     layout: Layout,
@@ -66,12 +70,8 @@ impl World {
         })
     }
 
-    /// A run of an honest party with one that says in every exchange about stores what `lie` gives for the true claim and for
-    /// what the honest one said last. Gives the honest one's end.
-    fn run(
-        &self,
-        lie: impl Fn(usize, &Claim, &[u8], SessionId) -> Option<Vec<u8>> + Send,
-    ) -> Result<(), CliError> {
+    /// A run of an honest party with a liar. Gives the honest one's end.
+    fn run(&self, lie: Lie<'_>) -> Result<(), CliError> {
         let (ended, ()) = self.both(|c| run_party(&c, &mut Silent).map(drop), |c| liar(&c, lie));
         ended
     }
@@ -86,7 +86,7 @@ impl World {
 }
 
 /// Does everything like an honest party until stores are talked about.
-fn liar(config: &Config, lie: impl Fn(usize, &Claim, &[u8], SessionId) -> Option<Vec<u8>>) {
+fn liar(config: &Config, lie: Lie<'_>) {
     let identity = load_identity(&config.node).unwrap();
     let Prepared { program, inputs } = prepare(config).unwrap();
     let log = open_of_party(config, &identity).unwrap();
@@ -131,9 +131,7 @@ fn lies_cost_copies_and_never_bring_one_back() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let world = World::new();
     assert_eq!(world.cursor(), Some(0));
-    let refused = |lie: &(dyn Fn(usize, &Claim, &[u8], SessionId) -> Option<Vec<u8>> + Sync)| {
-        world.run(lie).expect_err("a lie must end the session")
-    };
+    let refused = |lie: Lie<'_>| world.run(lie).expect_err("a lie must end the session");
     // Before anything is spent.
     for word in [b"".to_vec(), b"noise".to_vec(), vec![1; MAX_WORD_BYTES + 1], Spent::Ready.encode(&[0; 32])]
     {
@@ -166,7 +164,7 @@ fn lies_cost_copies_and_never_bring_one_back() {
 fn a_series_that_a_peer_denies_is_destroyed() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let world = World::new();
-    let ended = world.run(|exchange, _, _, _| (exchange == 0).then(|| Claim::Has(vec![]).encode()));
+    let ended = world.run(&|exchange, _, _, _| (exchange == 0).then(|| Claim::Has(vec![]).encode()));
     assert_eq!(ended.expect_err("nobody answered").code(), "peer_timeout");
     assert_eq!(world.cursor(), None);
 }

@@ -82,7 +82,7 @@ pub struct Plan {
     pub online_bytes_per_party: u64,
     /// Bytes that the busiest party receives from the dealer in all, or sends to make correlated randomness.
     pub offline_bytes_per_party: u64,
-    /// Who makes correlated randomness: `dealer` or `ot`.
+    /// Who makes correlated randomness: `dealer` or `ot`, or `ot (stored)` where it was made ahead.
     pub preprocessing: &'static str,
     /// Which extension makes the correlated oblivious transfers.
     pub cot_extension: Option<&'static str>,
@@ -244,6 +244,23 @@ impl Program {
 }
 
 impl Plan {
+    /// The plan of a run whose correlated randomness was made ahead: nothing passes for it any more.
+    #[must_use]
+    pub fn made_ahead(mut self) -> Self {
+        let none = || PerParty::from_fn(self.parties, |_| 0);
+        for op in &mut self.ops {
+            op.offline_bytes_per_party = 0;
+            op.offline_bytes = none();
+            op.correlations.iter_mut().for_each(|c| c.offline_bytes = 0);
+        }
+        (self.offline_bytes_per_party, self.offline_rounds, self.cots_per_party) = (0, 0, 0);
+        self.preprocessing = "ot (stored)";
+        for estimate in [&mut self.estimates.loopback, &mut self.estimates.lan, &mut self.estimates.wan] {
+            estimate.offline_ms = 0.0;
+        }
+        self
+    }
+
     /// Compares what party `me` measured with the plan, step by step.
     ///
     /// # Errors

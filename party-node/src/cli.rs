@@ -8,6 +8,7 @@ mod demo;
 mod keygen;
 mod log;
 mod plan;
+mod prepare;
 mod prove;
 mod run;
 
@@ -26,6 +27,7 @@ use crate::error::CliError;
 use crate::identity::{is_marked_private, may_hold_key};
 use crate::output::{Format, write_stdout};
 use crate::signals::survive_file_size_limit;
+use crate::store::MAX_COPIES;
 
 /// Joint computation on data that its owners do not show each other.
 #[derive(Parser)]
@@ -57,6 +59,21 @@ enum Command {
         /// The party's TOML file
         #[arg(long)]
         config: PathBuf,
+        /// Slow this node's link down to that of another network, for trials: lan, wan, or DELAY/RATE
+        #[arg(long)]
+        net: Option<Net>,
+    },
+    /// Make correlated randomness ahead, together with all other parties, and keep it for later runs
+    Prepare {
+        /// The party's TOML file; its [job] names the store
+        #[arg(long)]
+        config: PathBuf,
+        /// Make it for this program instead of the one that the configuration names
+        #[arg(long = "for", value_name = "PROGRAM")]
+        program: Option<PathBuf>,
+        /// For how many runs, the same at all parties
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_COPIES)))]
+        times: u32,
         /// Slow this node's link down to that of another network, for trials: lan, wan, or DELAY/RATE
         #[arg(long)]
         net: Option<Net>,
@@ -234,6 +251,9 @@ fn run(args: &[OsString], format: Format) -> ExitCode {
         Command::Keygen { files } => keygen::run(&files, format),
         Command::Check { config } => check::run(&config, format),
         Command::Run { config, net } => run::party(&config, net, format),
+        Command::Prepare { config, program, times, net } => {
+            prepare::run(&config, program, times, net, format)
+        }
         Command::Node { config, once, net } => run::dealer(&config, once, net, format),
         Command::Plan { program, config, text, offline, net } => {
             plan::run(program.as_deref(), config.as_deref(), text, (offline, net), format)

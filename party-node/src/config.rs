@@ -64,6 +64,8 @@ pub struct Config {
     pub program: PathBuf,
     /// Where correlated randomness comes from.
     pub offline: Offline,
+    /// Folder of what was made ahead of it.
+    pub store: Option<PathBuf>,
     /// The dealer, where it comes from one.
     pub dealer: Option<Peer>,
     /// This party's inputs, by the program's names.
@@ -136,6 +138,10 @@ impl Config {
             }
             (Preprocessing::Dealer, Some(_), None) | (Preprocessing::Ot, None, _) => {}
         }
+        if let (Preprocessing::Dealer, Some(store)) = (mode, &file.job.store) {
+            return wrong(store.span(), "`store` belongs to preprocessing = \"ot\"");
+        }
+        let store = file.job.store.map(|folder| source.resolve(folder.get_ref()));
         let offline = Offline { preprocessing: mode, ot: file.job.ot.map(Spanned::into_inner) };
         let inputs = file
             .inputs
@@ -149,6 +155,7 @@ impl Config {
             me,
             program: source.resolve(&file.job.program),
             offline,
+            store,
             dealer,
             inputs,
             outputs,

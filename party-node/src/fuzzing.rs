@@ -17,11 +17,13 @@ use mpc_core::wire::Decoder;
 use crate::config::{AnyConfig, Config, DealerConfig, InputSource, NodeConfig};
 use crate::data::{MAX_CODES, OutcomeCoding, Standardise};
 use crate::error::CliError;
+use crate::job::store::words::{Claim, Spent, decide};
 use crate::net::frame::{FRAME_MAX_BYTES, Header, split};
 use crate::net::hello::{
     Abort, Confirm, DEMAND_MAX_BYTES, DealerHello, Hello, REASON_MAX_BYTES, decode_greeting,
 };
 use crate::net::keys::PROTOCOL_VERSION;
+use crate::store::index::check_row;
 
 pub use logs::{log_directory, log_dishonest};
 pub use seeds::seeds;
@@ -94,6 +96,29 @@ pub fn dealer_hello(bytes: &[u8]) -> bool {
     assert_eq!(hello.encode(), bytes, "a dealer hello has one encoding");
     assert!(hello.demand.len() <= DEMAND_MAX_BYTES, "a demand is bounded");
     true
+}
+
+/// What parties tell each other of their stores, and rows of a store's index. The first byte chooses which.
+pub fn store(bytes: &[u8]) -> bool {
+    let Some((kind, message)) = bytes.split_first() else { return false };
+    match kind % 3 {
+        0 => {
+            let Ok(claim) = Claim::decode(message) else { return false };
+            assert_eq!(claim.encode(), message, "a claim has one encoding");
+            let decision = decide(&[claim.clone(), claim.clone()], 0);
+            if let (Claim::Has(offers), Some(next)) = (&claim, decision.copy) {
+                assert!(offers.contains(&next), "what is used was offered");
+            }
+            assert!(decision.destroy.is_empty(), "what both have is kept");
+            true
+        }
+        1 => {
+            let Ok((spent, told)) = Spent::decode(message) else { return false };
+            assert_eq!(spent.encode(&told), message, "a word has one encoding");
+            true
+        }
+        _ => check_row([7; 32], message),
+    }
 }
 
 /// A configuration file, read as a party's, as a dealer's, and as either.

@@ -1,7 +1,9 @@
 //! One party's run from configuration to results, and the dealer's service.
 
 mod agreement;
+mod ahead;
 mod dealer;
+mod each;
 #[cfg(test)]
 mod equivocation_tests;
 mod errors;
@@ -17,6 +19,7 @@ mod party;
 pub mod places;
 pub mod report;
 mod shared;
+pub(crate) mod store;
 mod transcript;
 mod window_rows;
 pub(crate) mod wiring;
@@ -24,10 +27,13 @@ pub(crate) mod wiring;
 #[cfg(test)]
 mod tests;
 
+pub use ahead::{AheadReport, run_ahead};
 pub use dealer::run_dealer;
 pub(crate) use dealer::serve;
 pub use heads::{Missing, Witnessed};
 pub use party::run_party;
+pub(crate) use store::store_error;
+pub use store::{FromStore, store_purpose};
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -123,12 +129,21 @@ pub fn distance_from_cause(code: &str) -> u8 {
 
 /// Digest of everything besides program and roster that all parties of a session must have chosen alike.
 pub(crate) fn parameters_digest(provider: Provider) -> [u8; 32] {
+    parameters_of("semi-honest", provider)
+}
+
+/// The same for a session that makes correlated randomness ahead, so that it never meets one that runs.
+fn parameters_ahead(provider: Provider) -> [u8; 32] {
+    parameters_of("semi-honest, ahead", provider)
+}
+
+fn parameters_of(kind: &str, provider: Provider) -> [u8; 32] {
     let extension = match provider {
         Provider::Dealer => None,
         Provider::Ot(extension) => Some(extension.name()),
     };
     let mut hash = Sha256::new();
-    let fixed = ["subrosa/parameters/1", "semi-honest", "additive/Z_2^64", provider.name()];
+    let fixed = ["subrosa/parameters/1", kind, "additive/Z_2^64", provider.name()];
     for part in fixed.into_iter().chain(extension) {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());

@@ -21,6 +21,7 @@ mod regular_file;
 pub mod scorecard;
 mod secret_types;
 mod signals;
+pub mod store;
 #[cfg(test)]
 mod tape;
 

@@ -36,6 +36,11 @@ fn weights() {
 }
 
 #[test]
+fn stores() {
+    mutate::run("store", 10_000, fuzzing::store);
+}
+
+#[test]
 fn edited_log_directories() {
     mutate::run("log_directory", 1000, fuzzing::log_directory);
 }

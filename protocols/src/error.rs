@@ -90,6 +90,12 @@ pub enum PrepError {
         /// Place in the demand.
         index: u32,
     },
+    /// A copy that was made ahead is not what it should be.
+    #[error("item {index} of what was made ahead is malformed")]
+    MalformedCopy {
+        /// Place in the demand.
+        index: u32,
+    },
     /// A peer's message in the base oblivious transfers is none.
     #[error(
         "element {at} of the base transfers from {peer} is no canonical group element, or the neutral one"

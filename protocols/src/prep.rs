@@ -13,12 +13,14 @@ pub(crate) mod ledger;
 pub mod ot;
 pub mod provider;
 pub(crate) mod relation;
+pub mod stored;
 
 pub use comparison::{Comparison, Question};
-pub use demand::{Demand, DemandError};
+pub use demand::{Demand, DemandError, MAX_ITEMS};
 pub use item::{Item, MaskPart};
 use mpc_core::share::Sharing;
 pub use provider::{CotExtension, Provider};
+pub use stored::StoredPrep;
 
 use crate::correlation::{
     ComparisonBundle, DaBits, DotTriple, GivenTriple, MatmulTriple, ReusableMask, SquarePair, Triple,

@@ -13,6 +13,7 @@ use crate::correlation::{
 use crate::opening::{Decided, Masked, MaskedAnswers, MaskedLevel, Opened};
 use crate::output::Revealed;
 use crate::prefix::evaluate::{Evaluation, NetworkMasks};
+use crate::prep::StoredPrep;
 use crate::prep::dealer::{Dealer, DealerPrep, InProcessDealer};
 use crate::prep::ot::OtPrep;
 use crate::prep::relation::Value;
@@ -58,4 +59,5 @@ mpc_core::secret_types!(
     InProcessDealer<Z64>,
     DealerPrep<Z64>,
     OtPrep<Z64>,
+    StoredPrep<Z64>,
 );

@@ -18,7 +18,8 @@ use crate::identity::{Identity, PublicKey};
 use crate::job;
 use crate::job::inputs::InputSummary;
 use crate::log::{LogState, verify};
-use crate::output::{Format, Table, count};
+use crate::output::{Format, Table, bytes, count};
+use crate::store::{SeriesSummary, summarise};
 
 #[derive(Serialize)]
 struct Checked {
@@ -31,6 +32,8 @@ struct Checked {
     inputs: Vec<InputSummary>,
     rows: usize,
     log: String,
+    /// What was made ahead, in a party's store.
+    store: Option<Vec<SeriesSummary>>,
     /// What the next start will repair.
     notes: Vec<String>,
 }
@@ -57,6 +60,7 @@ pub(super) fn run(path: &Path, format: Format) -> Result<(), CliError> {
         inputs: Vec::new(),
         rows: 0,
         log: String::new(),
+        store: None,
         notes: Vec::new(),
     };
     match &config {
@@ -73,6 +77,11 @@ pub(super) fn run(path: &Path, format: Format) -> Result<(), CliError> {
 fn check_party(config: &Config, identity: &Identity, checked: &mut Checked) -> Result<(), CliError> {
     job::check_own_key(config, identity)?;
     let mut prepared = job::prepare(config)?;
+    if let Some(folder) = &config.store {
+        let purpose = job::store_purpose(config, &prepared.program);
+        let found = summarise(folder, &purpose).map_err(|e| job::store_error(&e))?;
+        checked.store = Some(found.unwrap_or_default());
+    }
     checked.role = "party";
     checked.rows = prepared.inputs.rows();
     checked.inputs = std::mem::take(&mut prepared.inputs.summary);
@@ -148,6 +157,20 @@ fn render(path: &Path, node: &NodeConfig, checked: &Checked) -> String {
         table.row(["  rows", &count(checked.rows as u64)]);
     }
     table.row(["  log", &format!("{}: {}", node.log_dir.display(), checked.log)]);
+    for series in checked.store.iter().flatten() {
+        let of = if series.fits { "this program" } else { "another program, or other parties" };
+        let (left, copies) = (count(series.left.into()), count(series.copies.into()));
+        let what = format!(
+            "{left} of {copies} copies left for {of}, {} each, series {}…",
+            bytes(series.copy_bytes),
+            &series.series[..16]
+        );
+        table.row(["  store", &what]);
+        series.damage.iter().for_each(|what| table.row(["  damage", what]));
+    }
+    if checked.store.as_ref().is_some_and(Vec::is_empty) {
+        table.row(["  store", "nothing is made ahead"]);
+    }
     for note in &checked.notes {
         table.row(["  note", note]);
     }

@@ -93,6 +93,7 @@ pub(super) struct Job {
     pub(super) program: String,
     pub(super) preprocessing: Spanned<Preprocessing>,
     pub(super) ot: Option<Spanned<Extension>>,
+    pub(super) store: Option<Spanned<String>>,
 }
 
 /// One of the program's inputs that this party owns. Which fields belong together depends on `kind`, and is checked

@@ -353,3 +353,18 @@ fn no_more_is_read_of_a_file_than_a_configuration_can_have() {
     assert_eq!(code, "key_unreadable");
     assert!(text.contains("more than 4096 bytes"), "{text}");
 }
+
+#[test]
+fn a_store_belongs_to_parties_that_make_their_own_randomness() {
+    let files = Files::new();
+    let (code, text) =
+        files.refused("preprocessing = \"dealer\"\n", "preprocessing = \"dealer\"\nstore = \"ahead\"\n");
+    assert_eq!(code, "config_value");
+    assert!(text.contains("`store` belongs to preprocessing = \"ot\""), "{text}");
+    assert_eq!(files.load(&files.bank()).unwrap().store, None);
+    let bank = files.bank();
+    let (before, rest) = bank.split_once("[dealer]").unwrap();
+    let (_, after) = rest.split_once("[log]").unwrap();
+    let without = format!("{before}[log]{after}").replace("\"dealer\"\n", "\"ot\"\nstore = \"ahead\"\n");
+    assert_eq!(files.load(&without).unwrap().store, Some(files.dir.path().join("ahead")));
+}

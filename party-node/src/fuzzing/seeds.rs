@@ -3,12 +3,15 @@
 use bytes::Bytes;
 use mpc_core::channel::Peer;
 use mpc_core::party::PartyId;
-use mpc_core::tag::{Tag, node};
+use mpc_core::tag::{SessionId, Tag, node};
 
 use super::logs::entries_of;
+use crate::job::store::words::{Claim, Spent};
 use crate::net::frame::split;
 use crate::net::hello::{Abort, Confirm, DealerHello, Hello, encode_greeting};
 use crate::net::keys::PROTOCOL_VERSION;
+use crate::store::Offer;
+use crate::store::index::sample_rows;
 
 /// Target, name and content of every seed; `demand` is an encoded demand.
 #[must_use]
@@ -16,7 +19,23 @@ pub fn seeds(demand: &[u8]) -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let mut all = frames();
     all.extend(handshakes(demand));
     all.extend(logs());
+    all.extend(stores());
     all
+}
+
+fn stores() -> Vec<(&'static str, &'static str, Vec<u8>)> {
+    let offer = |series: u8, cursor| Offer { series: SessionId([series; 32]), cursor, copies: 20 };
+    let with = |kind: u8, message: Vec<u8>| [vec![kind], message].concat();
+    let [series, key] = sample_rows([7; 32]);
+    vec![
+        ("store", "valid-no-store", with(0, Claim::NoStore.encode())),
+        ("store", "valid-nothing", with(0, Claim::Has(vec![]).encode())),
+        ("store", "valid-two", with(0, Claim::Has(vec![offer(1, 0), offer(2, 19)]).encode())),
+        ("store", "spent", with(0, Claim::Has(vec![offer(1, 20)]).encode())),
+        ("store", "valid-ready", with(1, Spent::Ready.encode(&[9; 32]))),
+        ("store", "valid-series", with(2, series)),
+        ("store", "valid-key", with(2, key)),
+    ]
 }
 
 fn frames() -> Vec<(&'static str, &'static str, Vec<u8>)> {

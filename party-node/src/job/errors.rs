@@ -7,7 +7,7 @@ use mpc_core::tag::node;
 use protocols::error::{PrepError, ProtocolError};
 
 use crate::error::CliError;
-use crate::net::{Names, NetError, blame};
+use crate::net::{Difference, Names, NetError, blame};
 
 /// A session that failed: what this node's operator sees, and what everybody else may know of it.
 pub(crate) struct Failure {
@@ -57,6 +57,9 @@ pub(super) fn from_net(error: &NetError) -> CliError {
             .with_hint("compare the public keys in both configurations with what `subrosa keygen` printed at their owners"),
         NetError::Absent { .. } => CliError::outcome(error.code(), error)
             .with_hint("peers may start in any order within connect_timeout_ms; check addresses and firewalls (UDP)"),
+        NetError::Mismatch { what: Difference::Parameters, .. } => CliError::outcome(error.code(), error).with_hint(
+            "all parties must `run`, or all `prepare`, with the same preprocessing and, without a dealer, the same `ot`",
+        ),
         NetError::Mismatch { .. } => CliError::outcome(error.code(), error)
             .with_hint("all parties need the same program file, list of parties, preprocessing (and its extension, which the configured link decides) and version"),
         NetError::RowOrder { .. } => CliError::outcome(error.code(), error)

@@ -10,11 +10,10 @@
 //! **After.** Each side shows its head with the session's entries; the other compares them with its own and cosigns. A
 //! peer that does not answer costs a deadline and a cosignature, and nothing else: the session is over.
 //!
-//! Every peer has a thread of its own here, so that a slow one delays nobody else. What a peer is shown: heads, hashes
-//! and this session's entries, in which messages are keyed digests and values blinded commitments.
+//! What a peer is shown: heads, hashes and this session's entries, in which messages are keyed digests and values blinded
+//! commitments.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use mpc_core::channel::ChannelError;
@@ -22,7 +21,6 @@ use mpc_core::checkpoint::{MAX_GROWTH_BYTES, Seen};
 use mpc_core::transcript::{Member, SessionOpen};
 use serde::Serialize;
 
-use super::distance_from_cause;
 use super::errors::{Failure, failure, from_channel};
 use super::places::log_error;
 use crate::config::NodeConfig;
@@ -121,24 +119,6 @@ impl<'a> Heads<'a> {
         Seen::decode(&theirs).map_err(|reason| {
             let error = WitnessError::Refused { peer: member.name.clone(), reason };
             Trouble::Fault(self.refusal(control.peer(), member, &error))
-        })
-    }
-
-    fn with_each<T: Send>(
-        &self,
-        peers: &[ControlStream],
-        work: impl Fn(&ControlStream, &Member) -> T + Sync,
-    ) -> Vec<T> {
-        let work = &work;
-        thread::scope(|scope| {
-            let threads: Vec<_> = peers
-                .iter()
-                .map(|control| {
-                    let member = self.member(control);
-                    scope.spawn(move || work(control, member))
-                })
-                .collect();
-            threads.into_iter().map(|t| t.join().unwrap_or_else(|e| std::panic::resume_unwind(e))).collect()
         })
     }
 

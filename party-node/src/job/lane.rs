@@ -1,4 +1,4 @@
-//! The lane thread, which runs the program, and whoever waits for it.
+//! The lane thread, which does a session's work, and whoever waits for it.
 //!
 //! A peer can die while the lane computes and the lane would notice only at its next exchange. So a second thread waits
 //! for the network's word, and whichever comes first ends the run.
@@ -8,13 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use ml_ops::{EncodedInputs, Execution, Program, RunError, run_encoded};
 use mpc_core::channel::ChannelError;
-use mpc_core::ring::Z64;
-use mpc_core::share::Additive;
-use protocols::session::Session;
 
-use super::errors::{Failure, failure, from_channel, from_run};
+use super::errors::{Failure, failure, from_channel};
 use crate::log::LogHandle;
 use crate::net::SessionHandle;
 
@@ -24,43 +20,50 @@ const LAST_WORD: Duration = Duration::from_millis(80);
 const WATCH: Duration = Duration::from_secs(3600);
 
 /// What the lane thread reports.
-enum Event {
-    Step { op: &'static str, rounds: u64, bytes: u64 },
-    Done(Box<Result<Execution, RunError>>),
+enum Event<T> {
+    Step(Progress),
+    Done(Box<T>),
     Crashed,
     Failed(ChannelError),
 }
 
-/// A run under way.
-pub(super) struct Lane {
-    events: Receiver<Event>,
+/// How far a lane is.
+pub(super) struct Progress {
+    /// What it does next.
+    pub(super) next: &'static str,
+    /// Exchanges so far.
+    pub(super) rounds: u64,
+    /// Payload bytes sent so far.
+    pub(super) bytes: u64,
+}
+
+/// Work under way, which ends with a `T`.
+pub(super) struct Lane<T> {
+    events: Receiver<Event<T>>,
     over: Arc<AtomicBool>,
 }
 
-impl Lane {
-    /// Starts the lane.
+impl<T: Send + 'static> Lane<T> {
+    /// Starts the lane. `work` is given whom to tell how far it is.
     pub(super) fn start(
-        session: Session<Additive<Z64>>,
-        program: Arc<Program>,
-        encoded: EncodedInputs,
         handle: &SessionHandle,
+        work: impl FnOnce(&mut dyn FnMut(Progress)) -> T + Send + 'static,
     ) -> Result<Self, Failure> {
         let (tell, events) = channel();
         let over = Arc::new(AtomicBool::new(false));
         watch(handle.clone(), tell.clone(), over.clone())
-            .and_then(|()| start_lane(session, program, encoded, tell))
+            .and_then(|()| start_lane(work, tell))
             .map_err(|e| failure("internal", format!("cannot start a thread: {e}")))?;
         Ok(Self { events, over })
     }
 
-    /// Waits for the end of the lane, or of the session. `step` is told of every operation begun, with rounds and
-    /// bytes so far.
+    /// Waits for the end of the lane, or of the session. `step` is told how far the lane is.
     pub(super) fn follow(
         self,
         handle: &SessionHandle,
         log: &LogHandle,
-        step: &mut dyn FnMut(&'static str, u64, u64),
-    ) -> Result<Execution, Failure> {
+        step: &mut dyn FnMut(Progress),
+    ) -> Result<T, Failure> {
         let names = handle.names();
         let mut noticed: Option<(ChannelError, Instant)> = None;
         loop {
@@ -71,11 +74,11 @@ impl Lane {
                 }
             };
             match (event, &noticed) {
-                (Some(Event::Step { op, rounds, bytes }), _) => {
+                (Some(Event::Step(progress)), _) => {
                     log.check().map_err(|e| failure("log_failed", e.to_string()))?;
-                    step(op, rounds, bytes);
+                    step(progress);
                 }
-                (Some(Event::Done(result)), _) => return result.map_err(|e| from_run(names, &e)),
+                (Some(Event::Done(result)), _) => return Ok(*result),
                 (Some(Event::Failed(error)), _) => noticed = Some((error, Instant::now() + LAST_WORD)),
                 (None, Some((error, _))) => return Err(from_channel(names, None, error)),
                 (Some(Event::Crashed) | None, _) => {
@@ -86,14 +89,18 @@ impl Lane {
     }
 }
 
-impl Drop for Lane {
+impl<T> Drop for Lane<T> {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
     }
 }
 
 /// Reports a session that fails while the lane computes.
-fn watch(handle: SessionHandle, tell: Sender<Event>, over: Arc<AtomicBool>) -> std::io::Result<()> {
+fn watch<T: Send + 'static>(
+    handle: SessionHandle,
+    tell: Sender<Event<T>>,
+    over: Arc<AtomicBool>,
+) -> std::io::Result<()> {
     let watcher = std::thread::Builder::new().name("watch".into());
     watcher
         .spawn(move || {
@@ -108,21 +115,18 @@ fn watch(handle: SessionHandle, tell: Sender<Event>, over: Arc<AtomicBool>) -> s
         .map(drop)
 }
 
-fn start_lane(
-    mut session: Session<Additive<Z64>>,
-    program: Arc<Program>,
-    encoded: EncodedInputs,
-    tell: Sender<Event>,
+fn start_lane<T: Send + 'static>(
+    work: impl FnOnce(&mut dyn FnMut(Progress)) -> T + Send + 'static,
+    tell: Sender<Event<T>>,
 ) -> std::io::Result<()> {
     let lane = std::thread::Builder::new().name("lane 0".into());
     lane.spawn(move || {
         let steps = tell.clone();
-        let mut progress = |p: ml_ops::Progress<'_>| {
+        let mut progress = |p: Progress| {
             // Nobody listens when the run has ended for another reason.
-            let _over = steps.send(Event::Step { op: p.next, rounds: p.rounds, bytes: p.sent_bytes });
+            let _over = steps.send(Event::Step(p));
         };
-        let body =
-            std::panic::AssertUnwindSafe(|| run_encoded(&mut session, &program, encoded, &mut progress));
+        let body = std::panic::AssertUnwindSafe(|| work(&mut progress));
         let event = match std::panic::catch_unwind(body) {
             Ok(result) => Event::Done(Box::new(result)),
             Err(_) => Event::Crashed,

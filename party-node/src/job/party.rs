@@ -10,21 +10,25 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ml_ops::{EncodedInputs, Execution, InputKind, Plan, Program};
+use ml_ops::{EncodedInputs, Execution, InputKind, Plan, Program, run_encoded};
 use mpc_core::channel::Peer;
 use mpc_core::hex::hex;
+use mpc_core::ring::Z64;
+use mpc_core::share::Additive;
 use mpc_core::transcript::{CommitmentKind, Outcome};
-use protocols::prep::Provider;
+use protocols::prep::{Provider, StoredPrep};
+use protocols::session::Session;
 use zeroize::Zeroizing;
 
 use super::agreement::{agreement, options, row_order};
-use super::errors::{Failure, failure, from_channel, from_net};
+use super::errors::{Failure, failure, from_channel, from_net, from_run};
 use super::heads::Heads;
 use super::inputs::LocalInputs;
-use super::lane::Lane;
+use super::lane::{self, Lane};
 use super::outputs::{ReservedOutputs, reserve_outputs, write_outputs};
 use super::places::open_of_party;
 use super::report::{Expected, RunReport, Seconds, security_line};
+use super::store::{FromStore, store_error, store_purpose, take_copy};
 use super::transcript::{Agreement, Transcript};
 use super::wiring::{Randomness, Recorders, Secrets};
 use super::{Prepared, check_clock, check_own_key, close_log, load_identity, prepare};
@@ -36,6 +40,7 @@ use crate::memory::peak_rss_mb;
 use crate::net::{Connected, Listener, SecretBytes, SessionHandle, connect};
 use crate::output::say;
 use crate::progress::{Progress, Step};
+use crate::store::Store;
 
 /// Outputs are committed to in parts of this size.
 const OUTPUT_PART_BYTES: usize = 64 << 10;
@@ -58,6 +63,7 @@ pub fn run_party(config: &Config, progress: &mut dyn Progress) -> Result<RunRepo
     let log = open_of_party(config, &identity)?;
     // After the log, whose lock keeps a second run of this configuration away from the same files.
     let reserved = reserve_outputs(config, &program, &inputs)?;
+    let store = config.store.as_deref().map(Store::open).transpose().map_err(|e| store_error(&e))?;
     let provider = config.offline.provider(&program, config.node.net);
     let plan = program.plan_for(provider);
     clock.seconds.prepare = clock.lap();
@@ -72,8 +78,9 @@ pub fn run_party(config: &Config, progress: &mut dyn Progress) -> Result<RunRepo
 
     progress.phase("computing");
     let agreed = agreement(config, connected.session_id, connected.nonces.clone().into_vec(), digests);
-    let run = Run { config, identity: &identity, program: Arc::new(program), provider, plan, inputs };
-    run.session(connected, agreed, encoded, Written { log, outputs: reserved }, clock, progress)
+    let program = Arc::new(program);
+    let run = Run { config, identity: &identity, program, provider, plan, from_store: None, inputs };
+    run.session(connected, agreed, encoded, Written { log, outputs: reserved, store }, clock, progress)
 }
 
 /// One run's unchanging parts.
@@ -83,6 +90,8 @@ struct Run<'a> {
     program: Arc<Program>,
     provider: Provider,
     plan: Plan,
+    /// The copy that is used, where randomness was made ahead.
+    from_store: Option<FromStore>,
     inputs: LocalInputs,
 }
 
@@ -92,15 +101,18 @@ mpc_core::secret_types!(serde::Serialize; Run<'static>);
 struct Written {
     log: LogWriter,
     outputs: ReservedOutputs,
+    store: Option<Store>,
 }
+
+mpc_core::secret_types!(serde::Serialize; Written);
 
 impl Run<'_> {
     fn session(
-        self,
+        mut self,
         connected: Connected,
         agreement: Agreement,
         mut encoded: EncodedInputs,
-        Written { log, outputs: reserved }: Written,
+        Written { log, outputs: reserved, mut store }: Written,
         mut clock: Clock,
         progress: &mut dyn Progress,
     ) -> Result<RunReport, CliError> {
@@ -136,7 +148,8 @@ impl Run<'_> {
         let recorders = Recorders::new(self.config.me, channel, &mut secrets, &log.handle());
         let computed = heads
             .compare(handle.controls(), |f| handle.abort(f.accused(me), f.reason()))
-            .and_then(|()| self.compute(&handle, secrets, &recorders, encoded, &log, progress));
+            .and_then(|()| self.begin(&handle, secrets, &recorders, store.as_mut()))
+            .and_then(|session| self.compute(&handle, session, encoded, &log, progress));
         clock.seconds.compute = clock.lap();
         progress.phase("closing the session");
         let wire = handle.wire_bytes();
@@ -167,6 +180,10 @@ impl Run<'_> {
         refused.map_or(Ok(()), Err)?;
         clock.seconds.finish = clock.lap();
         clock.seconds.total = clock.began.elapsed().as_secs_f64();
+        let mut estimate = Expected::of(&self.program, self.provider, self.config.node.net);
+        if self.from_store.is_some() {
+            estimate.offline_ms = 0.0;
+        }
         let sum = |f: fn(&ml_ops::StepCost) -> u64| execution.measured.iter().map(f).sum();
         Ok(RunReport {
             party: self.config.node.name.clone(),
@@ -175,7 +192,8 @@ impl Run<'_> {
             program_digest: self.plan.digest.clone(),
             session,
             security: security_line(self.config.node.roster.len(), self.provider),
-            preprocessing: self.provider.name().into(),
+            preprocessing: self.plan.preprocessing.into(),
+            from_store: self.from_store,
             rounds: sum(|s| s.rounds),
             online_bytes_per_party: self.plan.online_bytes_per_party,
             offline_bytes_per_party: self.plan.offline_bytes_per_party,
@@ -185,7 +203,7 @@ impl Run<'_> {
             peak_rss_mb: peak_rss_mb(),
             ops: self.plan.ops,
             seconds: clock.seconds,
-            estimate: Expected::of(&self.program, self.provider, self.config.node.net),
+            estimate,
             outputs,
             scorecard,
             witnessed,
@@ -217,28 +235,56 @@ impl Run<'_> {
         transcript.flush()
     }
 
+    /// The protocols' session: on randomness that was made ahead, if all parties have the same, which is durably spent
+    /// before this returns, or on what is made in it.
+    fn begin(
+        &mut self,
+        handle: &SessionHandle,
+        secrets: Secrets,
+        recorders: &Recorders,
+        store: Option<&mut Store>,
+    ) -> Result<Session<Additive<Z64>>, Failure> {
+        let demand = self.program.demand();
+        let copy = match self.provider {
+            Provider::Dealer => None,
+            Provider::Ot(_) => {
+                let purpose = store_purpose(self.config, &self.program);
+                take_copy(self.config, handle, secrets.id, store, &purpose)?
+            }
+        };
+        let Some((copy, from)) = copy else {
+            return Ok(recorders.session(self.config.me, &secrets, demand));
+        };
+        self.plan = self.plan.clone().made_ahead();
+        self.from_store = Some(from);
+        Ok(recorders.session_with(&secrets, Box::new(StoredPrep::<Z64>::new(demand, Box::new(copy)))))
+    }
+
     /// Starts the lane and waits for its end, or for the session's.
     fn compute(
         &self,
         handle: &SessionHandle,
-        secrets: Secrets,
-        recorders: &Recorders,
+        mut session: Session<Additive<Z64>>,
         encoded: EncodedInputs,
         log: &LogWriter,
         progress: &mut dyn Progress,
     ) -> Result<Execution, Failure> {
-        let session = recorders.session(self.config.me, &secrets, self.program.demand());
-        drop(secrets);
-        let lane = Lane::start(session, self.program.clone(), encoded, handle)?;
-        lane.follow(handle, &log.handle(), &mut |label, rounds, bytes| {
+        let program = self.program.clone();
+        let lane = Lane::start(handle, move |tell| {
+            run_encoded(&mut session, &program, encoded, &mut |p| {
+                tell(lane::Progress { next: p.next, rounds: p.rounds, bytes: p.sent_bytes });
+            })
+        })?;
+        let ended = lane.follow(handle, &log.handle(), &mut |p| {
             progress.step(Step {
-                label,
-                rounds,
+                label: p.next,
+                rounds: p.rounds,
                 rounds_total: self.plan.rounds,
-                bytes,
+                bytes: p.bytes,
                 bytes_total: self.plan.sent_bytes[self.config.me],
             });
-        })
+        });
+        ended?.map_err(|e| from_run(handle.names(), &e))
     }
 
     /// The session's good end: costs as planned, all batches and then the outputs in the log, all parties agree that it

@@ -27,7 +27,12 @@ pub fn check(config: &AnyConfig, identity: &Identity) -> Result<LogState, CliErr
     let state =
         inspect(&node.log_dir, &node.name, &identity.signing_key().verifying_key()).map_err(unusable)?;
     WitnessStore::check(&WitnessStore::folder(&node.log_dir), &peers).map_err(unusable)?;
-    if matches!(config, AnyConfig::Party(_)) {
+    if let AnyConfig::Party(config) = config {
+        if let Some(store) = &config.store {
+            probe_folder(store).map_err(|e| {
+                CliError::file("write in", store, &e).with_hint("[job] store is where copies are kept")
+            })?;
+        }
         let folder = openings_folder(&node.log_dir);
         probe_folder(&folder).map_err(|e| no_openings(&folder, &e))?;
     }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::heads::Witnessed;
 use super::outputs::{OutputWritten, ScoreReport};
+use super::store::FromStore;
 use crate::config::{Net, NodeConfig};
 use crate::output::{bytes, count};
 
@@ -31,6 +32,8 @@ pub struct RunReport {
     pub security: String,
     /// Where correlated randomness came from.
     pub preprocessing: String,
+    /// The copy that was used, where it was made ahead.
+    pub from_store: Option<FromStore>,
     /// Exchanges made.
     pub rounds: u64,
     /// Payload bytes sent online: the largest over the parties, as planned and as measured here.
@@ -178,6 +181,10 @@ impl RunReport {
         ];
         for (name, value) in lines {
             let _infallible = writeln!(out, "  {name:<20}{value}");
+        }
+        if let Some(FromStore { series, copy, left }) = &self.from_store {
+            let what = format!("copy {copy} of series {}…, {left} left", series.get(..16).unwrap_or(series));
+            let _infallible = writeln!(out, "  {:<20}{what}", "made ahead");
         }
         if self.outputs.is_empty() {
             out.push_str("  this party learns no output\n");

@@ -16,6 +16,9 @@ use crate::error::CliError;
 use crate::log::LogHandle;
 use crate::net::{DealerLink, PeerKeys, QuicChannel, QuicCorrections, SecretBytes};
 
+/// A source of correlated randomness.
+pub(crate) type Prep = Box<dyn Preprocessing<Additive<Z64>>>;
+
 /// What the recorders of a session write down, whoever uses the channel at the moment.
 pub(crate) struct Recorders {
     channel: Shared<Recorder<QuicChannel>>,
@@ -71,9 +74,9 @@ impl Recorders {
         Self { channel: Shared::new(channel), corrections }
     }
 
-    /// The protocols' session over the recorded channel.
+    /// The protocols' session over the recorded channel, with correlated randomness that is made in it.
     pub(crate) fn session(&self, me: PartyId, secrets: &Secrets, demand: Demand) -> Session<Additive<Z64>> {
-        let prep: Box<dyn Preprocessing<Additive<Z64>>> = match &secrets.randomness {
+        let prep: Prep = match &secrets.randomness {
             Randomness::Dealer(dealer) => {
                 let source = self.corrections.clone().map(|s| Box::new(s) as Box<_>);
                 let seed = Seed::from(dealer.seed.clone());
@@ -85,6 +88,11 @@ impl Recorders {
                 Box::new(provider::without_dealer::<Z64>(*extension, channel, secrets.id, seed, Some(demand)))
             }
         };
+        self.session_with(secrets, prep)
+    }
+
+    /// The same, with correlated randomness from this source.
+    pub(crate) fn session_with(&self, secrets: &Secrets, prep: Prep) -> Session<Additive<Z64>> {
         let seeds = |f: fn(&PeerKeys) -> &SecretBytes| {
             PerParty::from_fn(secrets.keys.parties(), |p| {
                 secrets.keys[p].as_ref().map(|k| Seed::from(f(k).clone()))

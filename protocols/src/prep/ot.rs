@@ -61,7 +61,7 @@ mod pads;
 mod products;
 mod scale;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use cost::{OtCost, cost, cost_of_each};
 use engine::Engine;
@@ -98,6 +98,11 @@ impl<R: Ring> OtPrep<R> {
     #[must_use]
     pub const fn lane(&self) -> &OtLane {
         &self.engine.lane
+    }
+
+    /// Nothing that is asked for from here on takes a part of an earlier mask.
+    pub(super) fn forget_masks(&mut self) {
+        self.masks.clear();
     }
 
     /// This party's shares of a part of an earlier mask.

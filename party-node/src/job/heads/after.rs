@@ -8,6 +8,7 @@ use mpc_core::transcript::Member;
 use super::faults::refusing;
 use super::{Heads, Missing, REASON_BYTES, Trouble, Witnessed, log_error};
 use crate::error::CliError;
+use crate::job::each::each;
 use crate::log::{Snapshot, WitnessError, answer_offer, check_reply};
 use crate::net::{ControlStream, printable};
 
@@ -22,7 +23,7 @@ impl Heads<'_> {
             Ok(own) => own,
             Err(failure) => return (Witnessed::default(), Some(failure.error)),
         };
-        let results = self.with_each(peers, |control, member| self.cosign_with(control, member, &own));
+        let results = each(peers, |control| self.cosign_with(control, self.member(control), &own));
         let (mut witnessed, mut refused) = (Witnessed::default(), None);
         let mut note = own.head().clone();
         for (control, result) in peers.iter().zip(results) {

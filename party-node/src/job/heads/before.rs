@@ -1,7 +1,6 @@
 //! Before the session: everybody's log only grew, and everybody was shown the same heads.
 
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mpc_core::channel::{ChannelError, Peer};
 use mpc_core::checkpoint::{Answer, Growth, MAX_ANSWER_BYTES, MAX_GROWTH_BYTES, SignedCheckpoint};
@@ -10,14 +9,12 @@ use mpc_core::transcript::Member;
 use mpc_core::wire::Encoder;
 
 use super::faults::{memory_fault, refusing};
-use super::{Heads, REASON_BYTES, Trouble, distance_from_cause, failure, from_channel};
+use super::{Heads, REASON_BYTES, Trouble, failure, from_channel};
 use crate::error::CliError;
+use crate::job::each::each_or_none;
 use crate::job::errors::Failure;
 use crate::log::{Snapshot, WitnessError, accept_growth};
 use crate::net::{ControlStream, printable};
-
-/// After the first fault, comparisons with other peers have this long to come to their own end.
-const LAST_COMPARISONS: Duration = Duration::from_secs(3);
 
 impl Heads<'_> {
     /// Compares heads with all peers at once. `give_up` is told of the first fault, so that nobody waits for a silent
@@ -32,42 +29,15 @@ impl Heads<'_> {
         // While this node waits here, others wait for it: it must be the first to say for whom. In the agreement it may
         // wait for one that still compares.
         let (compared, agreed) = (began + self.limit / 2, began + self.limit / 4 * 3);
-        let heads = self.with_each_or_not(peers, &give_up, |control, member| {
-            self.compare_with(control, member, &own, compared)
+        let heads = each_or_none(peers, &give_up, |control| {
+            self.compare_with(control, self.member(control), &own, compared)
         })?;
         let all = self.digest_of(own.head(), peers, &heads);
-        self.with_each_or_not(peers, &give_up, |control, _| self.agree_with(control, all, agreed))?;
+        each_or_none(peers, &give_up, |control| self.agree_with(control, all, agreed))?;
         let remembered = peers.iter().zip(&heads).try_for_each(|(control, head)| {
             self.memory().remember(self.member(control), head).map_err(memory_fault)
         });
         remembered.inspect_err(give_up)
-    }
-
-    /// Does something with all peers at once, and gives up if one fails.
-    fn with_each_or_not<T: Send>(
-        &self,
-        peers: &[ControlStream],
-        give_up: &(impl Fn(&Failure) + Sync),
-        work: impl Fn(&ControlStream, &Member) -> Result<T, Failure> + Sync,
-    ) -> Result<Vec<T>, Failure> {
-        let busy = Busy::new(peers.len());
-        let results = self.with_each(peers, |control, member| {
-            let result = work(control, member);
-            busy.one_less();
-            result.inspect_err(|failure| {
-                // What one peer did wrong, the others should see for themselves rather than be told.
-                busy.wait(LAST_COMPARISONS);
-                give_up(failure);
-            })
-        });
-        let (mut done, mut faults) = (Vec::new(), Vec::new());
-        for result in results {
-            match result {
-                Ok(value) => done.push(value),
-                Err(failure) => faults.push(failure),
-            }
-        }
-        faults.into_iter().min_by_key(|f| distance_from_cause(f.error.code())).map_or(Ok(done), Err)
     }
 
     fn digest_of(
@@ -149,28 +119,4 @@ pub(in crate::job) fn digest_of_heads<'h>(
     e.array(&session.0);
     heads.into_iter().for_each(|head| e.str(&head.checkpoint().to_string()));
     blake3::hash(&e.finish()).into()
-}
-
-/// How many comparisons are under way.
-struct Busy {
-    left: Mutex<usize>,
-    changed: Condvar,
-}
-
-impl Busy {
-    const fn new(left: usize) -> Self {
-        Self { left: Mutex::new(left), changed: Condvar::new() }
-    }
-
-    fn one_less(&self) {
-        *self.left.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        self.changed.notify_all();
-    }
-
-    /// Waits until none is, or until `limit` has passed.
-    fn wait(&self, limit: Duration) {
-        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        // Either outcome is fine: then the others are told after all.
-        let _ = self.changed.wait_timeout_while(left, limit, |left| *left > 0);
-    }
 }

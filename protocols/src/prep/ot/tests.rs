@@ -17,7 +17,7 @@ use crate::prep::{Demand, Item};
 
 mod costs;
 mod gates;
-mod items;
+pub(in crate::prep) mod items;
 mod orders;
 mod rates;
 mod uniform;

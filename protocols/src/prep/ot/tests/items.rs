@@ -12,7 +12,11 @@ use crate::tree::TreeChoice;
 
 /// Opens the items and checks what is derived in them.
 pub(super) fn check<R: Ring>(n: usize, seed: u8, items: &[Item]) {
-    let shares = shares::<R>(n, seed, items);
+    check_shares(n, items, &shares::<R>(n, seed, items));
+}
+
+/// The same for the shares of all parties.
+pub(in crate::prep) fn check_shares<R: Ring>(n: usize, items: &[Item], shares: &[Vec<Vec<Value<R>>>]) {
     let mut masks = std::collections::HashMap::new();
     for (index, item) in items.iter().enumerate() {
         let components = item.components::<R>();

@@ -168,7 +168,7 @@ impl Node<'_> {
             (measured.offline_rounds, measured.offline_bytes) = made;
             Values::new()
         } else {
-            let mut session = recorders.session(me, &secrets, demand);
+            let mut session = recorders.session(me, secrets, demand);
             let began = Instant::now();
             session.prep().prepare(usize::MAX).map_err(failed)?;
             barrier(&handle)?;
@@ -189,7 +189,6 @@ impl Node<'_> {
             measured.offline_bytes = session.prep_bytes();
             result
         };
-        drop(secrets);
         if self.index == 0 && task.workload.computes() {
             let expected = task.expected(program, &inputs).map_err(|e| CliError::outcome("internal", e))?;
             measured.max_abs_error = Some(max_abs_error(&result, &expected));

@@ -192,7 +192,7 @@ impl Session<'_> {
         let (channel, items) = (self.recorders.channel(), self.wanted.demand.items.clone());
         let (copies, repeated) = (self.wanted.copies, self.wanted.repeated.clone());
         let work = move |tell: &mut dyn FnMut(LaneProgress)| -> Result<(Making, u64, u64), StoreError> {
-            let mut source = without_dealer::<Z64>(extension, channel, id, &seed, Some(repeated));
+            let mut source = without_dealer::<Z64>(extension, channel, id, seed, Some(repeated));
             for _ in 0..copies {
                 making.copy(|keep| make_copy(&mut source, &items, keep))?;
                 let (rounds, bytes) = (source.lane().rounds(), source.offline_bytes());

@@ -253,11 +253,15 @@ impl Run<'_> {
             }
         };
         let Some((copy, from)) = copy else {
-            return Ok(recorders.session(self.config.me, &secrets, demand));
+            return Ok(recorders.session(self.config.me, secrets, demand));
         };
         self.plan = self.plan.clone().made_ahead();
         self.from_store = Some(from);
-        Ok(recorders.session_with(&secrets, Box::new(StoredPrep::<Z64>::new(demand, Box::new(copy)))))
+        Ok(recorders.session_with(
+            secrets.id,
+            &secrets.keys,
+            Box::new(StoredPrep::<Z64>::new(demand, Box::new(copy))),
+        ))
     }
 
     /// Starts the lane and waits for its end, or for the session's.

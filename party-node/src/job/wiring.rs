@@ -74,32 +74,37 @@ impl Recorders {
         Self { channel: Shared::new(channel), corrections }
     }
 
-    /// The protocols' session over the recorded channel, with correlated randomness that is made in it.
-    pub(crate) fn session(&self, me: PartyId, secrets: &Secrets, demand: Demand) -> Session<Additive<Z64>> {
-        let prep: Prep = match &secrets.randomness {
+    /// The protocols' session over the recorded channel, with correlated randomness that is made in it. It takes the secrets: a
+    /// second session would repeat every pad.
+    pub(crate) fn session(&self, me: PartyId, secrets: Secrets, demand: Demand) -> Session<Additive<Z64>> {
+        let Secrets { id, keys, randomness } = secrets;
+        let prep: Prep = match randomness {
             Randomness::Dealer(dealer) => {
                 let source = self.corrections.clone().map(|s| Box::new(s) as Box<_>);
                 let seed = Seed::from(dealer.seed.clone());
-                Box::new(DealerPrep::<Z64>::remote(me, secrets.id, seed, source, demand))
+                Box::new(DealerPrep::<Z64>::remote(me, id, seed, source, demand))
             }
             // The lane of transfers takes turns with the program's in one thread, and shares its streams and its record.
             Randomness::Ot(extension, seed) => {
                 let channel = self.channel();
-                Box::new(provider::without_dealer::<Z64>(*extension, channel, secrets.id, seed, Some(demand)))
+                Box::new(provider::without_dealer::<Z64>(extension, channel, id, seed, Some(demand)))
             }
         };
-        self.session_with(secrets, prep)
+        self.session_with(id, &keys, prep)
     }
 
     /// The same, with correlated randomness from this source.
-    pub(crate) fn session_with(&self, secrets: &Secrets, prep: Prep) -> Session<Additive<Z64>> {
+    pub(crate) fn session_with(
+        &self,
+        id: SessionId,
+        keys: &PerParty<Option<PeerKeys>>,
+        prep: Prep,
+    ) -> Session<Additive<Z64>> {
         let seeds = |f: fn(&PeerKeys) -> &SecretBytes| {
-            PerParty::from_fn(secrets.keys.parties(), |p| {
-                secrets.keys[p].as_ref().map(|k| Seed::from(f(k).clone()))
-            })
+            PerParty::from_fn(keys.parties(), |p| keys[p].as_ref().map(|k| Seed::from(f(k).clone())))
         };
         let pairwise = PairwiseSeeds { input: seeds(|k| &k.input), zero: seeds(|k| &k.zero) };
-        Session::new(secrets.id, self.channel(), prep, pairwise)
+        Session::new(id, self.channel(), prep, pairwise)
     }
 
     /// The recorded channel.

@@ -138,11 +138,11 @@ pub fn without_dealer<R: Ring>(
     extension: CotExtension,
     channel: Box<dyn Channel>,
     session: SessionId,
-    seed: &Seed,
+    seed: Seed,
     demand: Option<Demand>,
 ) -> OtPrep<R> {
     let lane = OtLane::new(channel, session);
-    OtPrep::new(lane, extension.build(&session, seed), own(&session, seed, "ot items"), demand)
+    OtPrep::new(lane, extension.build(&session, &seed), own(&session, &seed, "ot items"), demand)
 }
 
 /// A seed for one purpose.
@@ -188,7 +188,7 @@ mod tests {
                                 extension,
                                 Box::new(channel),
                                 session,
-                                &seed,
+                                seed,
                                 Some(demand),
                             );
                             let mut one = |item: &Item| {

@@ -144,7 +144,7 @@ proptest! {
         let items = vec![
             Item::Triple { len },
             Item::Truncation { len, bits },
-            Item::Comparison(Comparison::in_ring(Question::Equal, len, TreeChoice::NARROWEST)),
+            Item::Comparison(Comparison::in_ring(Question::Equal, len, TreeChoice::DEFAULT)),
             Item::DaBits { len },
         ];
         let demand = Demand { items };

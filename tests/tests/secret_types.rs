@@ -48,9 +48,10 @@ const KINDS: [&str; 35] = [
 ];
 
 /// Types that have such a field and may be printed or compared all the same.
-const EXCEPTIONS: [(&str, &str); 2] = [
+const EXCEPTIONS: [(&str, &str); 3] = [
     ("Op", "its tensors are constants of the program, which all parties know"),
-    ("FixedKey", "its key is a constant that everybody knows"),
+    ("FixedKey", "its key follows from what everybody knows"),
+    ("Code", "its places follow from what everybody knows"),
 ];
 
 /// Definitions by name: what stands between the name and the end of the item.

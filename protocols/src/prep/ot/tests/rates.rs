@@ -2,9 +2,12 @@
 
 use std::time::Instant;
 
+use mpc_core::bits::BitTensor;
 use mpc_core::prg::Seed;
 use mpc_core::ring::Z64;
 
+use super::super::circuit::{Circuit, Gate};
+use super::super::gates::{PRODUCTS, evaluate};
 use super::{run, sources_over};
 use crate::ot::softspoken::{FieldBits, Security, SoftSpoken};
 use crate::prep::components::Components;
@@ -63,4 +66,30 @@ fn rates() {
         lines
     });
     lines[0].iter().for_each(|line| println!("{line}"));
+}
+
+/// Products of bits of which no two share a factor: what bit triples are counted by.
+#[test]
+#[ignore = "prints a rate; run with --release"]
+fn products_of_bits() {
+    const LANES: usize = 64;
+    let len = 1 << 17;
+    let gates: Vec<Gate> =
+        (0..LANES).map(|i| Gate { choice: i, operand: LANES + i, out: 2 * LANES + i }).collect();
+    let circuit = Circuit::new(&gates);
+    let extension = |me| {
+        let seed = Seed::new([me; 32]);
+        Box::new(SoftSpoken::new(FieldBits::Four, Security::SemiHonest, seed)) as Box<_>
+    };
+    let rates = run(sources_over::<Z64>(2, 9, None, extension), |mut source| {
+        source.draw(Item::Triple { len: 10 }).unwrap();
+        let mut lanes = BitTensor::zeros(3 * LANES, len);
+        let (start, cpu) = (Instant::now(), cpu_ms());
+        evaluate(&mut source.engine, &circuit, &mut lanes, PRODUCTS).unwrap();
+        let products = (LANES * len) as f64;
+        (products / start.elapsed().as_secs_f64() / 1e6, products / (cpu_ms() - cpu) / 1e3)
+    });
+    for (wall, cpu) in rates {
+        println!("products of bits: {wall:.1} M/s, {cpu:.1} M/s of a core");
+    }
 }

@@ -18,7 +18,7 @@ use super::error::NetError;
 use crate::identity::PublicKey;
 
 /// The version of everything that nodes say to each other.
-pub const PROTOCOL_VERSION: u16 = 4;
+pub const PROTOCOL_VERSION: u16 = 3;
 
 /// What one party shares with one other party.
 pub struct PeerKeys {

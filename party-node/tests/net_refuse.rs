@@ -120,14 +120,23 @@ fn other_programs_parameters_and_rosters_are_seen_by_both_sides() {
 
 #[test]
 fn a_difference_between_two_is_told_to_the_third() {
-    let mut nodes = nodes(3);
-    nodes[1].options.program_digest = [7; 32];
-    let errors = all_fail(nodes);
-    for (me, error) in errors.iter().enumerate() {
-        let text = error.to_string();
-        assert!(text.contains("program"), "{text}");
-        assert!(me == 1 || text.contains("bureau"), "{text}");
+    // Who comes when the two have left already cannot be told: it waits for them in vain. So a few meetings may pass.
+    for _ in 0..12 {
+        let mut nodes = nodes(3);
+        deadline(&mut nodes, 1_500);
+        nodes[1].options.program_digest = [7; 32];
+        let errors = all_fail(nodes);
+        if errors.iter().any(|error| matches!(error, NetError::Absent { .. })) {
+            continue;
+        }
+        for (me, error) in errors.iter().enumerate() {
+            let text = error.to_string();
+            assert!(text.contains("program"), "{text}");
+            assert!(me == 1 || text.contains("bureau"), "{text}");
+        }
+        return;
     }
+    panic!("all three never met");
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod writer;
 pub use error::LogError;
 pub use exchange::{Snapshot, accept_growth, answer_offer, check_reply};
 pub use found::{LogState, inspect};
+pub(crate) use layout::beside_log;
 pub use members::{ShownCosignature, ShownMember};
 pub use prove::{prove_consistency, prove_inclusion};
 pub use show::{Details, ShownEntry, ShownLog, ShownTraffic, render_log, show};

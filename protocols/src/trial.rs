@@ -13,11 +13,9 @@ use mpc_core::share::Additive;
 use mpc_core::tag::{SessionId, Tag};
 
 use crate::error::ProtocolError;
-use crate::ot::lane::OtLane;
-use crate::ot::softspoken::{FieldBits, Security, SoftSpoken};
 use crate::prep::dealer::{Dealer, DealerPrep, InProcessDealer};
-use crate::prep::ot::OtPrep;
-use crate::prep::{Demand, Preprocessing};
+use crate::prep::provider::without_dealer;
+use crate::prep::{CotExtension, Demand, Preprocessing};
 use crate::session::{PairwiseSeeds, Session};
 
 /// The sessions of all parties of a trial, with keys derived from one seed.
@@ -64,10 +62,9 @@ pub fn sessions_with_ot<R: Ring>(
     let mut lanes = local::network(n).into_iter();
     let prep = |me: PartyId| {
         let channel = lanes.next().expect("a lane for every party");
-        let own = |label| Seed::new(derive(&seed, label, me.index() as u32, 0));
-        let extension = SoftSpoken::new(FieldBits::default(), Security::SemiHonest, own("ot extension"));
-        let lane = OtLane::new(Box::new(channel), session_id(&seed));
-        let prep = OtPrep::new(lane, Box::new(extension), own("ot prep"), demand.cloned());
+        let own = Seed::new(derive(&seed, "ot", me.index() as u32, 0));
+        let (extension, id) = (CotExtension::SoftSpoken4, session_id(&seed));
+        let prep = without_dealer::<R>(extension, Box::new(channel), id, own, demand.cloned());
         Box::new(prep) as Box<dyn Preprocessing<Additive<R>>>
     };
     let channels = local::network(n).into_iter().map(|c| Box::new(c) as Box<dyn Channel>).collect();

@@ -49,7 +49,7 @@ fn the_receiver_has_the_chosen_key_and_all_keys_differ() {
 fn it_is_one_exchange() {
     for (rounds, sent, received) in run(channels(3), |lane| {
         party(lane).unwrap();
-        (lane.rounds(), lane.sent_bytes().iter().map(|(_, b)| b).sum::<u64>(), lane.received_bytes())
+        (lane.rounds(), lane.total_sent_bytes(), lane.received_bytes())
     }) {
         assert_eq!((rounds, sent, received), (1, 2 * MESSAGE_BYTES as u64, 2 * MESSAGE_BYTES as u64));
     }

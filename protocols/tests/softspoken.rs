@@ -106,7 +106,7 @@ fn rounds_and_bytes_are_as_the_formula_says() {
                     let both = CotCount { sent: count, received: count };
                     extension.extend(lane, &PerParty::from_fn(n, |p| (p != me).then_some(both))).unwrap();
                 }
-                let sent: u64 = lane.sent_bytes().iter().map(|(_, b)| b).sum();
+                let sent = lane.total_sent_bytes();
                 (lane.rounds(), sent, lane.received_bytes())
             });
             for (p, (rounds, sent, received)) in PartyId::all(n).zip(measured) {

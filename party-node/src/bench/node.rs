@@ -15,7 +15,6 @@ use mpc_core::transcript::{
     Close, CorrectionRecorder, Entry, LogKey, Member as LogMember, Outcome, SessionOpen,
 };
 use protocols::error::PrepError;
-use protocols::prep::Provider;
 use serde::{Deserialize, Serialize};
 
 use super::link::{self, LinkFigures};
@@ -147,13 +146,7 @@ impl Node<'_> {
         if task.workload == Workload::Link {
             return self.link(channel, &handle, id);
         }
-        let randomness = match (task.offline.provider(program, self.spec.net), dealer) {
-            (Provider::Ot(extension), _) => Randomness::ot(extension)?,
-            (Provider::Dealer, Some(dealer)) => Randomness::Dealer(dealer),
-            (Provider::Dealer, None) => {
-                return Err(CliError::outcome("internal", "the session has no dealer"));
-            }
-        };
+        let randomness = Randomness::of(task.offline.provider(program, self.spec.net), dealer)?;
         let mut secrets = Secrets { id, keys, randomness };
         let recorders = Recorders::new(me, channel, &mut secrets, &self.log);
         let mut measured = Measured { is_party: true, ..Measured::default() };

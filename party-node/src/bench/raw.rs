@@ -36,7 +36,7 @@ pub(super) fn cots(
         let count = CotCount { sent: count, received: count };
         drop(made.extend(&mut lane, &PerParty::from_fn(parties, |p| (p != me).then_some(count)))?);
     }
-    Ok((lane.rounds(), lane.sent_bytes().iter().map(|(_, bytes)| bytes).sum()))
+    Ok((lane.rounds(), lane.total_sent_bytes()))
 }
 
 /// As items do.

@@ -11,14 +11,13 @@ use mpc_core::hex::hex;
 use mpc_core::ring::Z64;
 use mpc_core::transcript::Outcome;
 use mpc_core::wire::WireError;
-use protocols::error::PrepError;
 use protocols::prep::Preprocessing as _;
 use protocols::prep::provider::{OfflineCost, without_dealer};
 use protocols::prep::stored::make_copy;
 
 use super::agreement::{agreement, options};
 use super::each::each_or_none;
-use super::errors::{Failure, failure, from_channel, from_net};
+use super::errors::{Failure, failure, from_channel, from_net, from_prep};
 use super::heads::Heads;
 use super::lane::{Lane, Progress as LaneProgress};
 use super::places::open_of_party;
@@ -82,7 +81,7 @@ pub fn run_ahead(config: &Config, copies: u32, progress: &mut dyn Progress) -> R
     progress.phase("making copies");
     let me = Peer::Party(config.me);
     let agreed = agreement(config, id, nonces.into_vec(), digests);
-    let mut secrets = Secrets { id, keys, randomness: Randomness::ot(wanted.extension)? };
+    let mut secrets = Secrets { id, keys, randomness: Randomness::of(wanted.provider, None)? };
     let opened = Transcript::open(log.handle(), &config.node, me, agreed);
     let recorders = Recorders::new(config.me, channel, &mut secrets, &log.handle());
     let transcript = opened.inspect_err(|e| {
@@ -209,10 +208,7 @@ impl Session<'_> {
             progress.step(Step { label, rounds, rounds_total: planned.rounds, bytes, bytes_total });
         })?;
         let (making, rounds, bytes) = made.map_err(|e| match e {
-            StoreError::Preprocessing(PrepError::Channel(e)) => {
-                from_channel(self.handle.names(), Some(STEP), &e)
-            }
-            StoreError::Preprocessing(e) => failure("protocol_failed", format!("{STEP}: {e}")),
+            StoreError::Preprocessing(e) => from_prep(self.handle.names(), STEP, &e),
             e => store_failed(&e),
         })?;
         if (rounds, bytes) != (planned.rounds, bytes_total) {

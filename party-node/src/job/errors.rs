@@ -90,20 +90,8 @@ pub(super) fn from_run(names: &Names, error: &RunError) -> Failure {
             // The comparison and the outputs are no nodes of the program.
             let step = if *place < node::CONFIRM { format!("{op} (node {place})") } else { (*op).to_owned() };
             match source {
-                ProtocolError::Channel(e) | ProtocolError::Preprocessing(PrepError::Channel(e)) => {
-                    from_channel(names, Some(&step), e)
-                }
-                ProtocolError::Preprocessing(
-                    e @ (PrepError::Padding { peer }
-                    | PrepError::NotAPoint { peer, .. }
-                    | PrepError::Inconsistent { peer, .. }),
-                ) => {
-                    let message = format!("{step}: {}: {e}", names.party(*peer));
-                    Failure::of_session(
-                        CliError::outcome("peer_malformed", message),
-                        Some(Peer::Party(*peer)),
-                    )
-                }
+                ProtocolError::Channel(e) => from_channel(names, Some(&step), e),
+                ProtocolError::Preprocessing(e) => from_prep(names, &step, e),
                 ProtocolError::OpeningsDiffer { peer } => {
                     // Whoever told the two of them different things, it need not be either.
                     let peer = names.party(*peer);
@@ -115,6 +103,20 @@ pub(super) fn from_run(names: &Names, error: &RunError) -> Failure {
             }
         }
         other => Failure::own(CliError::outcome("run_failed", other)),
+    }
+}
+
+/// Correlated randomness could not be had.
+pub(super) fn from_prep(names: &Names, step: &str, error: &PrepError) -> Failure {
+    match error {
+        PrepError::Channel(e) => from_channel(names, Some(step), e),
+        PrepError::Padding { peer }
+        | PrepError::NotAPoint { peer, .. }
+        | PrepError::Inconsistent { peer, .. } => {
+            let message = format!("{step}: {}: {error}", names.party(*peer));
+            Failure::of_session(CliError::outcome("peer_malformed", message), Some(Peer::Party(*peer)))
+        }
+        other => Failure::own(CliError::outcome("protocol_failed", format_args!("{step}: {other}"))),
     }
 }
 

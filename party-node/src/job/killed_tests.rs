@@ -192,20 +192,22 @@ fn survives(world: &World, victim: &str, after: usize, torn: bool) -> bool {
     died
 }
 
-/// Every `step`-th operation until the victim survives its session.
-fn every_operation(victim: &'static str, torn: bool, step: usize) -> usize {
+/// Kills the victim of a session at every `step`-th of its steps until it survives, in worlds of which each worker has one.
+/// Gives how often it died.
+pub(super) fn deaths<W>(
+    (workers, step): (usize, usize),
+    world: impl Fn() -> W + Sync,
+    dies: impl Fn(&W, usize) -> bool + Sync,
+) -> usize {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (next, done, deaths) = (AtomicUsize::new(0), AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
-        for _ in 0..WORKERS {
+        for _ in 0..workers {
             scope.spawn(|| {
-                let world = World::new();
-                // A first session, so that all have seen something of each other.
-                let well = world.run(None);
-                assert!(well.iter().all(|o| o.status.success()), "{well:?}");
+                let world = world();
                 while !done.load(Ordering::SeqCst) {
                     let after = next.fetch_add(step, Ordering::SeqCst);
-                    if survives(&world, victim, after, torn) {
+                    if dies(&world, after) {
                         deaths.fetch_add(1, Ordering::SeqCst);
                     } else {
                         done.store(true, Ordering::SeqCst);
@@ -215,6 +217,18 @@ fn every_operation(victim: &'static str, torn: bool, step: usize) -> usize {
         }
     });
     deaths.into_inner()
+}
+
+/// Every `step`-th operation until the victim survives its session.
+fn every_operation(victim: &'static str, torn: bool, step: usize) -> usize {
+    let world = || {
+        let world = World::new();
+        // A first session, so that all have seen something of each other.
+        let well = world.run(None);
+        assert!(well.iter().all(|o| o.status.success()), "{well:?}");
+        world
+    };
+    deaths((WORKERS, step), world, |world, after| survives(world, victim, after, torn))
 }
 
 #[test]

@@ -119,16 +119,7 @@ impl Run<'_> {
         let Connected { session_id: id, keys, channel, dealer, handle, .. } = connected;
         let session = hex(&id.0);
         let me = Peer::Party(self.config.me);
-        let randomness = match (self.provider, dealer) {
-            (Provider::Ot(extension), _) => Randomness::ot(extension)?,
-            (Provider::Dealer, Some(dealer)) => Randomness::Dealer(dealer),
-            (Provider::Dealer, None) => {
-                return Err(CliError::outcome(
-                    "internal",
-                    "the session has no dealer, though it asked for one",
-                ));
-            }
-        };
+        let randomness = Randomness::of(self.provider, dealer)?;
         let opened = Transcript::open(log.handle(), &self.config.node, me, agreement);
         let mut transcript = opened.inspect_err(|e| give_up(&handle, Some(me), e.code()))?;
         let committed = self.commit_inputs(&mut transcript, &mut encoded).and_then(|()| {

@@ -18,9 +18,10 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::places::log_error;
+use super::wiring::fresh_secret;
 use crate::config::NodeConfig;
 use crate::error::CliError;
-use crate::log::LogHandle;
+use crate::log::{LogHandle, beside_log};
 use crate::net::{PROTOCOL_VERSION, SecretBytes};
 use crate::private_file::{create_private_folder, write_private};
 
@@ -85,10 +86,7 @@ impl Transcript {
         me: Peer,
         agreement: Agreement,
     ) -> Result<Self, CliError> {
-        let mut seed = SecretBytes::zeros();
-        getrandom::fill(seed.expose_mut()).map_err(|e| {
-            CliError::outcome("no_randomness", format_args!("the system gave no randomness: {e}"))
-        })?;
+        let seed = fresh_secret()?;
         let seed_commitment =
             Sha256::new().chain_update(b"subrosa/blind-seed/1").chain_update(seed.expose()).finalize().into();
         let session = agreement.session;
@@ -165,7 +163,5 @@ impl Transcript {
 
 /// Beside the log's folder, which holds nothing but the log.
 pub(super) fn openings_folder(log_dir: &Path) -> PathBuf {
-    let mut name = log_dir.file_name().unwrap_or_default().to_owned();
-    name.push("-openings");
-    log_dir.with_file_name(name)
+    beside_log(log_dir, "-openings")
 }

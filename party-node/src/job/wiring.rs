@@ -8,7 +8,7 @@ use mpc_core::share::Additive;
 use mpc_core::tag::SessionId;
 use mpc_core::transcript::{CorrectionRecorder, LogKey, RecordedCorrections, Recorder};
 use protocols::prep::dealer::DealerPrep;
-use protocols::prep::{CotExtension, Demand, Preprocessing, provider};
+use protocols::prep::{CotExtension, Demand, Preprocessing, Provider, provider};
 use protocols::session::{PairwiseSeeds, Session};
 
 use super::shared::Shared;
@@ -41,17 +41,31 @@ pub(crate) enum Randomness {
 }
 
 impl Randomness {
-    /// Fresh randomness of this party.
+    /// The dealer's, or fresh randomness of this party.
     ///
     /// # Errors
-    /// If the system has none.
-    pub(crate) fn ot(extension: CotExtension) -> Result<Self, CliError> {
-        let mut seed = SecretBytes::zeros();
-        getrandom::fill(seed.expose_mut()).map_err(|e| {
-            CliError::outcome("no_randomness", format_args!("the system gave no randomness: {e}"))
-        })?;
-        Ok(Self::Ot(extension, Seed::from(seed)))
+    /// If the session has no dealer though one provides, or the system has no randomness.
+    pub(crate) fn of(provider: Provider, dealer: Option<DealerLink>) -> Result<Self, CliError> {
+        match (provider, dealer) {
+            (Provider::Ot(extension), _) => Ok(Self::Ot(extension, Seed::from(fresh_secret()?))),
+            (Provider::Dealer, Some(dealer)) => Ok(Self::Dealer(dealer)),
+            (Provider::Dealer, None) => {
+                Err(CliError::outcome("internal", "the session has no dealer, though it asked for one"))
+            }
+        }
     }
+}
+
+/// 32 bytes that nobody else knows.
+///
+/// # Errors
+/// If the system has none.
+pub(super) fn fresh_secret() -> Result<SecretBytes, CliError> {
+    let mut bytes = SecretBytes::zeros();
+    getrandom::fill(bytes.expose_mut()).map_err(|e| {
+        CliError::outcome("no_randomness", format_args!("the system gave no randomness: {e}"))
+    })?;
+    Ok(bytes)
 }
 
 mpc_core::secret_types!(serde::Serialize; Recorders, Secrets, Randomness);

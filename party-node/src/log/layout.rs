@@ -3,9 +3,17 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
 use mpc_core::hex::hex;
 use mpc_core::tag::SessionId;
+
+/// The folder beside a log, by the log's name and this ending, for what belongs to it and is no part of it.
+pub(crate) fn beside_log(log_dir: &Path, ending: &str) -> PathBuf {
+    let mut name = log_dir.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    log_dir.with_file_name(name)
+}
 
 /// Hashes or entries in a full tile.
 pub(super) const TILE_WIDTH: u64 = 256;

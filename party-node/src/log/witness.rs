@@ -16,7 +16,7 @@ use mpc_core::transcript::Member;
 
 use super::error::LogError;
 use super::files::{Files, disk};
-use super::layout::TEMPORARY;
+use super::layout::{TEMPORARY, beside_log};
 use crate::private_file::probe_folder;
 use crate::regular_file::read_regular;
 
@@ -75,9 +75,7 @@ impl WitnessStore {
     /// Where the memory of the node with the log in `log_dir` is kept.
     #[must_use]
     pub fn folder(log_dir: &Path) -> PathBuf {
-        let mut name = log_dir.file_name().unwrap_or_default().to_owned();
-        name.push("-witness");
-        log_dir.with_file_name(name)
+        beside_log(log_dir, "-witness")
     }
 
     /// The last head of the peer's log that this node has checked: the message that begins the exchange.

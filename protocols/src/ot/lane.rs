@@ -87,6 +87,12 @@ impl OtLane {
         &self.sent_bytes
     }
 
+    /// Payload bytes sent so far, to all parties together.
+    #[must_use]
+    pub fn total_sent_bytes(&self) -> u64 {
+        self.sent_bytes.iter().map(|(_, bytes)| bytes).sum()
+    }
+
     /// Payload bytes received so far, from all parties together.
     #[must_use]
     pub const fn received_bytes(&self) -> u64 {

@@ -63,7 +63,7 @@ mod scale;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use cost::{OtCost, cost, cost_of_each};
+pub use cost::{cost, cost_of_each};
 use engine::Engine;
 use numbers::Numbers;
 use scale::{Factor, Scaling};
@@ -183,6 +183,6 @@ impl<R: Ring> Components<R> for OtPrep<R> {
     }
 
     fn bytes(&self) -> u64 {
-        self.engine.lane.sent_bytes().iter().map(|(_, bytes)| bytes).sum()
+        self.engine.lane.total_sent_bytes()
     }
 }

@@ -6,7 +6,7 @@ use mpc_core::prg::Seed;
 use mpc_core::ring::{Ring, Z64};
 use mpc_core::tag::SessionId;
 
-use super::ot::{self, OtCost, OtPrep};
+use super::ot::{self, OtPrep};
 use super::{Demand, Item};
 use crate::ot::extension::Extension;
 use crate::ot::ferret::{Ferret, FerretCost};
@@ -41,13 +41,11 @@ impl CotExtension {
     /// What each item costs that `n` parties of a new session make in this order.
     fn costs(self, n: usize, items: &[Item]) -> Vec<OfflineCost> {
         let soft = |field| SoftSpokenCost::new(field, Security::SemiHonest);
-        let costs = ot::cost_of_each::<Z64>(n, items, |_| match self {
+        ot::cost_of_each::<Z64>(n, items, |_| match self {
             Self::SoftSpoken4 => Box::new(soft(FieldBits::Four)),
             Self::SoftSpoken8 => Box::new(soft(FieldBits::Eight)),
             Self::Ferret => Box::new(FerretCost::layered(soft(FieldBits::Four))),
-        });
-        let offline = |c: OtCost| OfflineCost { rounds: c.rounds, bytes: c.sent_bytes, cots: c.cots };
-        costs.into_iter().map(offline).collect()
+        })
     }
 
     /// The extension of one party in one session, semi-honest. `seed` is this party's alone and fresh for the session.
@@ -84,11 +82,17 @@ pub struct OfflineCost {
 }
 
 impl OfflineCost {
+    /// Nothing, for `n` parties.
+    #[must_use]
+    pub fn none(n: usize) -> Self {
+        let nothing = || PerParty::from_fn(n, |_| 0);
+        Self { rounds: 0, bytes: nothing(), cots: nothing() }
+    }
+
     /// All of them together, for `n` parties.
     #[must_use]
     pub fn sum<'a>(n: usize, costs: impl IntoIterator<Item = &'a Self>) -> Self {
-        let none = || PerParty::from_fn(n, |_| 0);
-        costs.into_iter().fold(Self { rounds: 0, bytes: none(), cots: none() }, |sum, one| Self {
+        costs.into_iter().fold(Self::none(n), |sum, one| Self {
             rounds: sum.rounds + one.rounds,
             bytes: PerParty::from_fn(n, |p| sum.bytes[p] + one.bytes[p]),
             cots: PerParty::from_fn(n, |p| sum.cots[p] + one.cots[p]),
@@ -109,12 +113,11 @@ impl Provider {
     /// What each item costs that `n` parties of a new session ask for in this order.
     #[must_use]
     pub fn costs(self, n: usize, items: &[Item]) -> Vec<OfflineCost> {
-        let none = || PerParty::from_fn(n, |_| 0);
         let corrected = |item: &Item| {
             let bytes = item.correction_bytes::<Z64>();
             PerParty::from_fn(n, |p| if p.index() == 0 { bytes } else { 0 })
         };
-        let of_dealer = |item| OfflineCost { rounds: 0, bytes: corrected(item), cots: none() };
+        let of_dealer = |item| OfflineCost { bytes: corrected(item), ..OfflineCost::none(n) };
         match self {
             Self::Dealer => items.iter().map(of_dealer).collect(),
             Self::Ot(extension) => extension.costs(n, items),

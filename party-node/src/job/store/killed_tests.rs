@@ -8,8 +8,6 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
@@ -20,9 +18,9 @@ use crate::demo::layout::{Layout, lay_out};
 use crate::demo::scenario::made_up;
 use crate::error::CliError;
 use crate::job::inputs::load_program;
+use crate::job::killed_tests::deaths;
 use crate::job::{run_ahead, run_party, store_purpose};
 use crate::log::{render, verify};
-use crate::net::hostile::ALONE;
 use crate::progress::Silent;
 use crate::store::summarise;
 use crate::store::tests::killed::{AFTER, TORN};
@@ -197,27 +195,12 @@ fn survives(world: &World, kind: Kind, death: (usize, usize, bool)) -> bool {
 
 /// Every `step`-th step until the victim survives its session.
 fn every_step(kind: Kind, victim: usize, torn: bool, step: usize) -> usize {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let (next, done, deaths) = (AtomicUsize::new(0), AtomicBool::new(false), AtomicUsize::new(0));
-    thread::scope(|scope| {
-        for _ in 0..WORKERS {
-            scope.spawn(|| {
-                let world = World::new();
-                while !done.load(Ordering::SeqCst) {
-                    if world.cursors(0).iter().all(|(_, cursor)| *cursor + 2 > 4) && kind == Kind::Run {
-                        world.well(Kind::Ahead(4), "preparing");
-                    }
-                    let after = next.fetch_add(step, Ordering::SeqCst);
-                    if survives(&world, kind, (victim, after, torn)) {
-                        deaths.fetch_add(1, Ordering::SeqCst);
-                    } else {
-                        done.store(true, Ordering::SeqCst);
-                    }
-                }
-            });
+    deaths((WORKERS, step), World::new, |world, after| {
+        if world.cursors(0).iter().all(|(_, cursor)| *cursor + 2 > 4) && kind == Kind::Run {
+            world.well(Kind::Ahead(4), "preparing");
         }
-    });
-    deaths.into_inner()
+        survives(world, kind, (victim, after, torn))
+    })
 }
 
 #[test]

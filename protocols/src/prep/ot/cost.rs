@@ -1,7 +1,7 @@
 //! What items cost without a dealer: the messages of every module, counted instead of sent.
 
 use mpc_core::bits::packed_bytes;
-use mpc_core::party::{PartyId, PerParty};
+use mpc_core::party::PartyId;
 use mpc_core::ring::Ring;
 
 use super::bundle::{answer_groups, circuit, factors, shift};
@@ -14,18 +14,8 @@ use super::packing::packed_len;
 use super::products::{chooses_left, chunks};
 use super::scale;
 use crate::ot::extension::ExtensionCost;
+use crate::prep::provider::OfflineCost;
 use crate::prep::{Comparison, Item};
-
-/// What items cost.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct OtCost {
-    /// Sequential exchanges.
-    pub rounds: u64,
-    /// Payload bytes that each party sends, to all peers together.
-    pub sent_bytes: PerParty<u64>,
-    /// COTs of each party, as sender and as receiver, with all peers together.
-    pub cots: PerParty<u64>,
-}
 
 /// The cost of making these items, one after the other, in a new session of `n` parties whose extensions cost what
 /// `extension` says of each party.
@@ -34,10 +24,8 @@ pub fn cost<R: Ring>(
     n: usize,
     items: &[Item],
     extension: impl Fn(PartyId) -> Box<dyn ExtensionCost>,
-) -> OtCost {
-    let mut count = Count { n, extensions: PartyId::all(n).map(extension).collect(), cost: OtCost::none(n) };
-    items.iter().for_each(|item| count.item::<R>(item));
-    count.cost
+) -> OfflineCost {
+    OfflineCost::sum(n, &cost_of_each::<R>(n, items, extension))
 }
 
 /// As [`cost`], for every item by itself; what an extension takes once is with the item that first asks for it.
@@ -46,26 +34,20 @@ pub fn cost_of_each<R: Ring>(
     n: usize,
     items: &[Item],
     extension: impl Fn(PartyId) -> Box<dyn ExtensionCost>,
-) -> Vec<OtCost> {
-    let mut count = Count { n, extensions: PartyId::all(n).map(extension).collect(), cost: OtCost::none(n) };
+) -> Vec<OfflineCost> {
+    let extensions = PartyId::all(n).map(extension).collect();
+    let mut count = Count { n, extensions, cost: OfflineCost::none(n) };
     let one = |item| {
         count.item::<R>(item);
-        std::mem::replace(&mut count.cost, OtCost::none(n))
+        std::mem::replace(&mut count.cost, OfflineCost::none(n))
     };
     items.iter().map(one).collect()
-}
-
-impl OtCost {
-    fn none(n: usize) -> Self {
-        let nothing = || PerParty::from_fn(n, |_| 0);
-        Self { rounds: 0, sent_bytes: nothing(), cots: nothing() }
-    }
 }
 
 struct Count {
     n: usize,
     extensions: Vec<Box<dyn ExtensionCost>>,
-    cost: OtCost,
+    cost: OfflineCost,
 }
 
 /// One product of `scale`: whether the factor is 1, and the bits wanted.
@@ -136,7 +118,7 @@ impl Count {
             let counts = counts(pairs, self.n, me, count);
             let (own, sent) = extension.extend(&counts);
             rounds = own.max(rounds);
-            self.cost.sent_bytes[me] += sent.iter().map(|(_, bytes)| bytes).sum::<u64>();
+            self.cost.bytes[me] += sent.iter().map(|(_, bytes)| bytes).sum::<u64>();
             let both = counts.iter().flat_map(|(_, c)| c).map(|c| (c.sent + c.received) as u64);
             self.cost.cots[me] += both.sum::<u64>();
         }
@@ -147,7 +129,7 @@ impl Count {
         self.cost.rounds += 1;
         for from in PartyId::all(self.n) {
             let sent: usize = from.others(self.n).map(|to| bytes(from, to)).sum();
-            self.cost.sent_bytes[from] += sent as u64;
+            self.cost.bytes[from] += sent as u64;
         }
     }
 

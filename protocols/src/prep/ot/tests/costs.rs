@@ -9,7 +9,8 @@ use super::{run, sources, sources_over};
 use crate::ot::extension::{CotCount, ExtensionCost};
 use crate::ot::softspoken::{FieldBits, Security, SoftSpoken, SoftSpokenCost};
 use crate::prep::components::Components;
-use crate::prep::ot::{OtCost, OtPrep, cost};
+use crate::prep::ot::{OtPrep, cost};
+use crate::prep::provider::OfflineCost;
 use crate::prep::{Comparison, Item, Question};
 use crate::tree::TreeChoice;
 
@@ -23,17 +24,17 @@ impl ExtensionCost for Free {
 }
 
 /// What all parties counted for the items.
-fn counted<R: Ring>(sources: Vec<OtPrep<R>>, items: &[Item]) -> OtCost {
+fn counted<R: Ring>(sources: Vec<OtPrep<R>>, items: &[Item]) -> OfflineCost {
     let n = sources.len();
     let all = run(sources, |mut source| {
         items.iter().for_each(|item| drop(source.draw(*item).unwrap()));
-        let sent: u64 = source.lane().sent_bytes().iter().map(|(_, bytes)| bytes).sum();
+        let sent = source.lane().total_sent_bytes();
         (source.lane().rounds(), sent, source.engine.cots())
     });
     assert!(all.iter().all(|party| party.0 == all[0].0), "all count the same rounds");
-    OtCost {
+    OfflineCost {
         rounds: all[0].0,
-        sent_bytes: PerParty::from_fn(n, |p| all[p.index()].1),
+        bytes: PerParty::from_fn(n, |p| all[p.index()].1),
         cots: PerParty::from_fn(n, |p| all[p.index()].2),
     }
 }
@@ -76,7 +77,7 @@ fn the_extension_is_counted_with_them() {
 fn two_parties_pay_what_the_heads_say() {
     let of = |item| {
         let cost = cost::<Z64>(2, &[item], |_| Box::new(Free));
-        (cost.rounds, [0, 1].map(|p| cost.sent_bytes[PartyId::new(p)]), cost.cots[PartyId::new(0)])
+        (cost.rounds, [0, 1].map(|p| cost.bytes[PartyId::new(p)]), cost.cots[PartyId::new(0)])
     };
     let len = 64;
     assert_eq!(of(Item::Triple { len }), (1, [260 * 64; 2], 128 * 64));

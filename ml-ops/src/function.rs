@@ -32,6 +32,8 @@ pub enum Function {
     Erf,
     /// e^min(x, 0)
     ExpNegative,
+    /// 1 / (1 + e^−x) for |x| ≤ 8, in fewer rounds.
+    SigmoidTraining,
 }
 
 /// Numbers of functions in the encoding.
@@ -44,6 +46,7 @@ mod number {
     pub(super) const SOFTPLUS: u8 = 5;
     pub(super) const ERF: u8 = 6;
     pub(super) const EXP_NEGATIVE: u8 = 7;
+    pub(super) const SIGMOID_TRAINING: u8 = 8;
 }
 
 /// Largest α of an ELU.
@@ -53,6 +56,8 @@ const LARGEST_ALPHA: f64 = 64.0;
 pub(crate) enum Method {
     /// `protocols::piecewise`.
     Piecewise(Table),
+    /// `protocols::fourier`.
+    Fourier,
 }
 
 impl Function {
@@ -68,6 +73,7 @@ impl Function {
             Self::Softplus => "softplus",
             Self::Erf => "erf",
             Self::ExpNegative => "exp_negative",
+            Self::SigmoidTraining => "sigmoid_training",
         }
     }
 
@@ -76,7 +82,7 @@ impl Function {
     pub fn value(self, x: f64) -> f64 {
         let sigmoid = || 1.0 / (1.0 + (-x).exp());
         match self {
-            Self::Sigmoid => sigmoid(),
+            Self::Sigmoid | Self::SigmoidTraining => sigmoid(),
             Self::Tanh => x.tanh(),
             Self::Gelu => 0.5 * x * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2),
             Self::Silu => x * sigmoid(),
@@ -105,6 +111,11 @@ impl Function {
         }
     }
 
+    /// Whether results depend on the argument alone where truncations are exact.
+    pub(crate) const fn is_exact(self) -> bool {
+        !matches!(self, Self::SigmoidTraining)
+    }
+
     /// How it is computed. The parameters are not wrong.
     pub(crate) fn method(self) -> Method {
         Method::Piecewise(match self {
@@ -118,6 +129,7 @@ impl Function {
             Self::Softplus => tables::softplus(),
             Self::Erf => tables::erf(),
             Self::ExpNegative => tables::exp_negative(),
+            Self::SigmoidTraining => return Method::Fourier,
         })
     }
 
@@ -134,6 +146,7 @@ impl Function {
             Self::Softplus => e.u8(number::SOFTPLUS),
             Self::Erf => e.u8(number::ERF),
             Self::ExpNegative => e.u8(number::EXP_NEGATIVE),
+            Self::SigmoidTraining => e.u8(number::SIGMOID_TRAINING),
         }
     }
 
@@ -147,6 +160,7 @@ impl Function {
             number::SOFTPLUS => Self::Softplus,
             number::ERF => Self::Erf,
             number::EXP_NEGATIVE => Self::ExpNegative,
+            number::SIGMOID_TRAINING => Self::SigmoidTraining,
             _ => return Err(WireError::Invalid("number of a function")),
         })
     }

@@ -162,6 +162,7 @@ impl Program {
                 let layout = layout(&table, self.fact(x), self.frac);
                 Step::Piecewise { len, layout: layout.expect("invariant: inference found a layout") }
             }
+            Method::Fourier => Step::Fourier { len, frac: self.frac },
         }
     }
 

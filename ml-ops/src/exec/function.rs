@@ -2,9 +2,9 @@
 
 use mpc_core::share::Sharing;
 use protocols::error::ProtocolError;
-use protocols::piecewise;
 use protocols::session::Session;
 use protocols::tree::TreeChoice;
+use protocols::{fourier, piecewise};
 
 use crate::fact::Fact;
 use crate::function::{Function, Method, layout};
@@ -25,5 +25,6 @@ pub(super) fn function<S: Sharing>(
             let layout = layout.expect("invariant: inference found a layout");
             piecewise::evaluate(cx, x, &table, layout, program.rounding(), tree)
         }
+        Method::Fourier => fourier::sigmoid(cx, x, program.frac_bits()),
     }
 }

@@ -1,6 +1,7 @@
 //! Facts of functions.
 
 use mpc_core::fixed::FracBits;
+use protocols::fourier;
 use protocols::piecewise::Table;
 
 use super::site::Site;
@@ -16,8 +17,25 @@ pub(super) fn function(at: Site, function: Function, x: &Fact, frac: u32) -> Res
     let frac = FracBits::new(frac).expect("invariant: the program's fraction bits");
     let bound = match function.method() {
         Method::Piecewise(table) => piecewise(at, &table, x, frac)?,
+        Method::Fourier => fourier(at, x, frac)?,
     };
     Ok(Fact::secret(x.shape.clone(), frac.bits(), at.within("the result", bound, frac.bits())?))
+}
+
+/// A half and the error of the fit above σ(8) at most, a unit from the truncation, and what sines are off by.
+fn fourier(at: Site, x: &Fact, frac: FracBits) -> Result<u128, ProgramError> {
+    let f = frac.bits();
+    if x.bound_at(f) > u128::from(fourier::RANGE) << f {
+        return Err(ProgramError::Overflow {
+            node: at.node,
+            op: at.op,
+            what: "the operand",
+            bound: x.max_abs(),
+            scale: f,
+            limit_bits: fourier::RANGE.ilog2(),
+        });
+    }
+    Ok((1u128 << f) + 1 + (1 << f.saturating_sub(16)))
 }
 
 fn piecewise(at: Site, table: &Table, x: &Fact, frac: FracBits) -> Result<u128, ProgramError> {

@@ -1,5 +1,6 @@
 //! What can be interactive in a node, and what it costs.
 
+use mpc_core::fixed::FracBits;
 use mpc_core::share::Sharing;
 use protocols::cost::Cost;
 use protocols::order::Relation;
@@ -9,7 +10,7 @@ use protocols::reuse::Part;
 use protocols::tournament::Winner;
 use protocols::tree::TreeChoice;
 use protocols::truncate::Rounding;
-use protocols::{matmul, mul, order, piecewise, relu, reuse, sort, tournament, truncate};
+use protocols::{fourier, matmul, mul, order, piecewise, relu, reuse, sort, tournament, truncate};
 
 /// One invocation of an interactive protocol.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -77,6 +78,10 @@ pub(super) enum Step {
         len: usize,
         layout: Layout,
     },
+    Fourier {
+        len: usize,
+        frac: FracBits,
+    },
 }
 
 impl Step {
@@ -101,6 +106,7 @@ impl Step {
             Self::Sort { n, len, payloads, keep } => {
                 sort::sort_cost::<S>(parties, n, len, payloads, keep, tree)
             }
+            Self::Fourier { len, frac } => fourier::cost::<S>(parties, len, frac),
             Self::Piecewise { len, layout } => piecewise::cost::<S>(parties, len, layout, rounding, tree),
         }
     }
@@ -108,7 +114,7 @@ impl Step {
     /// Whether the step compares, so that its cost depends on the shape of trees.
     pub(super) const fn has_trees(self, rounding: Rounding) -> bool {
         match self {
-            Self::Mul { .. } | Self::Square { .. } | Self::Matmul { .. } => false,
+            Self::Mul { .. } | Self::Square { .. } | Self::Matmul { .. } | Self::Fourier { .. } => false,
             Self::MatmulMasking { .. } | Self::MatmulMasked { .. } => false,
             Self::Truncate { .. } => matches!(rounding, Rounding::Exact),
             _ => true,

@@ -30,6 +30,8 @@ pub enum Workload {
     Matmul,
     /// Logistic functions, elementwise.
     Sigmoid,
+    /// GELU, elementwise.
+    Gelu,
     /// Logistic regression with secret weights, over columns of all parties.
     LrInfer,
     /// A 784-128-128-10 network with ReLU and secret weights.
@@ -76,7 +78,7 @@ impl Workload {
     pub const fn default_n(self) -> usize {
         match self {
             Self::Mul => 1_000_000,
-            Self::Compare | Self::Relu | Self::Sigmoid => 100_000,
+            Self::Compare | Self::Relu | Self::Sigmoid | Self::Gelu => 100_000,
             Self::Matmul => 256,
             Self::LrInfer => 10_000,
             Self::Mlp => 128,
@@ -95,6 +97,7 @@ impl Workload {
             Self::Relu => "relu",
             Self::Matmul => "matmul",
             Self::Sigmoid => "sigmoid",
+            Self::Gelu => "gelu",
             Self::LrInfer => "lr-infer",
             Self::Mlp => "mlp",
             Self::Link => "link",
@@ -157,6 +160,10 @@ impl Task {
             Workload::Sigmoid => {
                 let x = p.input("x", Owner(0), [n], MAX)?;
                 p.sigmoid(x)?
+            }
+            Workload::Gelu => {
+                let x = p.input("x", Owner(0), [n], MAX)?;
+                p.gelu(x)?
             }
             Workload::Matmul => {
                 let (x, y) = (p.input("x", Owner(0), [n, n], 1.0)?, p.input("y", Owner(1), [n, n], 1.0)?);

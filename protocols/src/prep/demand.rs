@@ -122,6 +122,7 @@ mod tests {
         assert_eq!(bits(Item::Dot { len: n, terms: 3 }), 64);
         assert_eq!(bits(Item::DaBits { len: n }), 64);
         assert_eq!(bits(Item::Truncation { len: n, bits: 16 }), 64 + 16);
+        assert_eq!(bits(Item::Angles { len: n, bits: 24, multiples: 8 }), 16 * 64);
         assert_eq!(Item::Matmul { m: 3, k: 1000, n: 5 }.correction_bytes::<Z64>(), 8 * 15);
         let of = |spec: Comparison| bits(Item::Comparison(spec));
         let tree = |block, fan_in| TreeChoice::new(block, fan_in).unwrap();
@@ -152,6 +153,7 @@ mod tests {
                 Item::Comparison(Comparison::in_ring(Question::Quotient { bits: 63 }, 3, TreeChoice::ALL[3])),
                 Item::Dot { len: 10, terms: 3 },
                 Item::DaBits { len: 1 },
+                Item::Angles { len: 9, bits: 24, multiples: 8 },
                 Item::Square { len: 2 },
                 Item::Triple { len: 3 },
             ],
@@ -162,6 +164,10 @@ mod tests {
             Item::Triple { len: usize::MAX },
             Item::Matmul { m: 1 << 20, k: 1 << 20, n: 1 },
             Item::Truncation { len: 1, bits: 63 },
+            Item::Angles { len: 1, bits: 0, multiples: 8 },
+            Item::Angles { len: 1, bits: 33, multiples: 8 },
+            Item::Angles { len: 1, bits: 24, multiples: 17 },
+            Item::Angles { len: 1 << 26, bits: 24, multiples: 8 },
             Item::Comparison(Comparison { product: true, arithmetic: false, ..sign }),
             Item::Comparison(Comparison { product: true, truncation: 8, ..sign }),
             Item::Comparison(Comparison { truncation: 63, ..sign }),

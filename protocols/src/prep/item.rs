@@ -103,7 +103,22 @@ pub enum Item {
         /// Bits.
         len: usize,
     },
+    /// r mod 2^bits, an angle in units of 2^−bits of a turn, and cos kr and sin kr for k = 1, 2, …, with [`SINE_BITS`] fraction bits
+    /// and as exact as the provider makes them: a row of each.
+    Angles {
+        /// Elements.
+        len: usize,
+        /// Bits of the angle.
+        bits: u32,
+        /// Multiples of the angle.
+        multiples: usize,
+    },
 }
+
+/// Fraction bits of the sines and cosines of angles.
+pub(crate) const SINE_BITS: u32 = 40;
+/// The most multiples of an angle.
+const MOST_MULTIPLES: usize = 16;
 
 /// The most elements of any component of an item: 2^28.
 pub(super) const MAX_ELEMENTS: usize = 1 << 28;
@@ -177,6 +192,9 @@ impl Item {
                 vec![free(ring(len)), derived(ring(len)), derived(Holding::RingLow { count: len, bits })]
             }
             Self::DaBits { len } => vec![free(Holding::Bits { lanes: 1, len }), derived(ring(len))],
+            Self::Angles { len, bits, multiples } => {
+                vec![free(Holding::RingLow { count: len, bits }), derived(ring(2 * multiples * len))]
+            }
             Self::Comparison(spec) => spec.components::<R>(),
         }
     }
@@ -212,6 +230,7 @@ impl Item {
             Self::Truncation { .. } => "truncation_tuple",
             Self::Comparison(_) => "comparison_bundle",
             Self::DaBits { .. } => "dabit",
+            Self::Angles { .. } => "angle",
         }
     }
 
@@ -223,6 +242,7 @@ impl Item {
             | Self::Square { len }
             | Self::Dot { len, .. }
             | Self::Truncation { len, .. }
+            | Self::Angles { len, .. }
             | Self::DaBits { len } => len,
             Self::Comparison(s) => s.len,
             Self::Matmul { .. } | Self::Mask { .. } | Self::GivenMatmul { .. } => 1,
@@ -247,6 +267,9 @@ impl Item {
                 part.is_sane() && within(&[k, n]) && within(&[m, n])
             }
             Self::Truncation { len, bits } => within(&[len]) && (1..=62).contains(&bits),
+            Self::Angles { len, bits, multiples } => {
+                (1..=32).contains(&bits) && multiples <= MOST_MULTIPLES && within(&[len, 2 * multiples])
+            }
             Self::Comparison(spec) => spec.has_sane_parameters(),
         }
     }
@@ -268,6 +291,7 @@ impl Item {
                 spec.encode(e);
             }
             Self::Mask { rows, columns } => put(7, &[rows, columns]),
+            Self::Angles { len, bits, multiples } => put(9, &[len, bits as usize, multiples]),
             Self::GivenMatmul { part, n } => {
                 let ([r0, r1], [c0, c1]) = (part.rows, part.columns);
                 let transposed = usize::from(part.transposed);
@@ -298,6 +322,11 @@ impl Item {
                     _ => return Err(DemandError::Insane),
                 };
                 Self::GivenMatmul { part: MaskPart { mask, width, rows, columns, transposed }, n: size(d)? }
+            }
+            9 => {
+                let len = size(d)?;
+                let bits = u32::try_from(size(d)?).map_err(|_| DemandError::Insane)?;
+                Self::Angles { len, bits, multiples: size(d)? }
             }
             kind => return Err(DemandError::UnknownKind { kind }),
         };

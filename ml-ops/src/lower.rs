@@ -96,6 +96,8 @@ impl Program {
         };
         let step = match *op {
             Op::Mul(a, b) => (secret(a) && secret(b)).then_some(Step::Mul { len }),
+            // One product says both sides.
+            Op::Split { x, bit } => (secret(x) && secret(bit)).then_some(Step::Mul { len: len / 2 }),
             Op::Square(_) => Some(Step::Square { len }),
             Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. } => {
                 (secret(a) && secret(b)).then(|| self.matmul_step(node, [a, b], whole))
@@ -129,7 +131,7 @@ impl Program {
             Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. } => {
                 None
             }
-            Op::Concat { .. } | Op::Transpose(_) | Op::AssumeRange { .. } => None,
+            Op::Concat { .. } | Op::Gather { .. } | Op::Transpose(_) | Op::AssumeRange { .. } => None,
         };
         let truncate = |bits: u32| (bits > 0).then_some(Step::Truncate { len, bits });
         // Before a product with a public factor, which is local, and at the end unless that is left to the user.

@@ -34,6 +34,14 @@ fn input<'a>(inputs: &'a Values, name: &str, shape: &[usize]) -> Result<&'a Arra
     Ok(value)
 }
 
+/// The shape of one side of a split, and the axis along which the sides are joined.
+fn one_side(both: &[usize]) -> (Vec<usize>, usize) {
+    let mut shape = both.to_vec();
+    let last = shape.len() - 1;
+    shape[last] /= 2;
+    (shape, last)
+}
+
 /// Pairs the outputs of a walk with their names.
 fn named(program: &Program, values: Vec<ArrayD<f64>>) -> Values {
     program.outputs().iter().map(|o| o.name.clone()).zip(values).collect()

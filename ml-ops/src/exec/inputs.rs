@@ -52,6 +52,16 @@ pub enum InputError {
         /// As given.
         got: Shape,
     },
+    /// A fraction in an input of integers.
+    #[error("input \"{name}\", {place}: {value} is not an integer, as the program declares this input")]
+    NotInteger {
+        /// Name of the input.
+        name: String,
+        /// Where the number stands.
+        place: Place,
+        /// The number.
+        value: f64,
+    },
     /// A number that is not finite or beyond the declared range.
     #[error("input \"{name}\", {place}: {value} {}", match limit {
         Some(limit) => format!("is outside the declared range ±{limit}"),
@@ -99,6 +109,9 @@ impl InputError {
         let (value, limit) = match e {
             FixedError::OutOfRange { value, limit, .. } => (value, Some(limit)),
             FixedError::NotFinite { value, .. } => (value, None),
+            FixedError::NotInteger { value, .. } => {
+                return Self::NotInteger { name: name.to_owned(), place: Place { index }, value };
+            }
             _ => (f64::NAN, None),
         };
         Self::Number { name: name.to_owned(), place: Place { index }, value, limit }

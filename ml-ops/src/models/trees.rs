@@ -1,7 +1,8 @@
 //! Decision trees and their ensembles: random forests and gradient boosting.
 //!
 //! A [`TreeEnsemble`] is a model in the clear, as its owner has it: made by hand, or from the attributes of an ONNX
-//! `TreeEnsembleClassifier` or `TreeEnsembleRegressor` ([`onnx`]). [`TreeEnsemble::scores`] says what it computes.
+//! `TreeEnsembleClassifier` or `TreeEnsembleRegressor` ([`onnx`]). [`TreeEnsemble::scores`] says what it computes,
+//! [`TreeEnsemble::add_to`] puts it into a program.
 //!
 //! **Thresholds.** A feature is a multiple of 2^−f when it has entered a program, rounded to the nearest one if it was none. A
 //! threshold is rounded so that no such multiple changes sides: x ≤ t is x ≤ ⌊t⌋, x < t is x ≤ ⌈t⌉ − 1 on the grid. So a row is
@@ -13,9 +14,12 @@
 //! has no meaning here.
 
 mod error;
+mod flat;
 pub mod onnx;
+mod program;
 
 pub use error::TreeError;
+pub use program::{Hidden, InProgram, Weights};
 
 /// Most nodes of an ensemble.
 pub const MAX_TREE_NODES: usize = 1 << 20;
@@ -411,7 +415,7 @@ impl Tree {
     }
 
     /// The nodes by their distance from the root.
-    pub(super) fn levels(&self) -> Vec<Vec<usize>> {
+    fn levels(&self) -> Vec<Vec<usize>> {
         let mut levels = vec![vec![0]];
         loop {
             let children = |&at: &usize| match self.nodes[at] {

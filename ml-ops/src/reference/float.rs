@@ -4,7 +4,7 @@ use mpc_core::fixed::decode;
 use ndarray::{ArrayD, Axis, IxDyn, Slice, Zip};
 
 use super::ranks::{along, extreme, order, sorted};
-use super::{Values, input, named};
+use super::{Values, input, named, one_side};
 use crate::exec::InputError;
 use crate::op::Op;
 use crate::program::Program;
@@ -53,6 +53,18 @@ pub fn float(program: &Program, inputs: &Values) -> Result<Values, InputError> {
                 Op::Concat { axis, .. } => {
                     let parts: Vec<_> = x.iter().map(|p| p.view()).collect();
                     ndarray::concatenate(Axis(*axis), &parts)
+                        .expect("invariant: inference compared the shapes")
+                }
+                Op::Gather { axis, indices, .. } => {
+                    let indices: Vec<usize> = indices.iter().map(|&i| i as usize).collect();
+                    array(plain(&x[0].select(Axis(*axis), &indices)))
+                }
+                Op::Split { .. } => {
+                    let (shape, last) = one_side(shape);
+                    let (all, bit) = (stretched(x[0], &shape), stretched(x[1], &shape));
+                    let yes = &all * &bit;
+                    let no = all - &yes;
+                    ndarray::concatenate(Axis(last), &[yes.view(), no.view()])
                         .expect("invariant: inference compared the shapes")
                 }
                 Op::Transpose(_) => x[0].t().to_owned(),

@@ -1,6 +1,7 @@
 //! Why something is no tree ensemble.
 
 use crate::error::ProgramError;
+use crate::shape::Shape;
 
 /// Why something is no tree ensemble, or none that a program can compute.
 #[derive(Debug, thiserror::Error)]
@@ -175,6 +176,33 @@ pub enum TreeError {
         got: usize,
         /// What onnxruntime would do.
         why: &'static str,
+    },
+    /// A class of a regressor's row.
+    #[error("the ensemble is a regressor, which has no classes")]
+    NoClasses,
+    /// Features of another shape.
+    #[error("the ensemble takes rows of {expected} features, got shape {got}")]
+    Features {
+        /// Number of features.
+        expected: usize,
+        /// The shape.
+        got: Shape,
+    },
+    /// Features that are too large for thresholds to be exact.
+    #[error(
+        "features may reach ±{max_abs:e} at {scale} fraction bits; trees take values below 2^53 units: declare a smaller range or use assume_range"
+    )]
+    Magnitude {
+        /// Their bound.
+        max_abs: f64,
+        /// Their fraction bits.
+        scale: u32,
+    },
+    /// A transformation that programs do not have.
+    #[error("post_transform {got} is not supported; take the targets, which decide the class")]
+    Transform {
+        /// The transformation.
+        got: &'static str,
     },
     /// A program that cannot be built.
     #[error(transparent)]

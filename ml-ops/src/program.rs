@@ -65,6 +65,8 @@ pub struct InputSpec<'a> {
     pub shape: &'a Shape,
     /// Largest magnitude that the owner may encode.
     pub max_abs: f64,
+    /// Whether every value must be an integer.
+    pub integer: bool,
 }
 
 /// A static graph with inferred facts. There is no way to hold one that inference has not accepted: the builder and
@@ -140,13 +142,14 @@ impl Program {
     /// The inputs, in node order.
     pub fn inputs(&self) -> impl Iterator<Item = InputSpec<'_>> {
         (0..).zip(&self.nodes).filter_map(|(node, n)| match &n.op {
-            Op::Input { name, owner, kind, shape, .. } => Some(InputSpec {
+            Op::Input { name, owner, kind, shape, integer, .. } => Some(InputSpec {
                 node,
                 name,
                 owner: PartyId::new(*owner),
                 kind: *kind,
                 shape,
                 max_abs: n.fact.max_abs(),
+                integer: *integer,
             }),
             _ => None,
         })

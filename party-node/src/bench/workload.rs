@@ -11,6 +11,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
 
+use super::forest;
 use crate::config::Offline;
 
 /// Inputs or outputs by name.
@@ -34,6 +35,8 @@ pub enum Workload {
     LrInfer,
     /// A 784-128-128-10 network with ReLU and secret weights.
     Mlp,
+    /// A hundred boosted trees of depth 5 that party 0 keeps, on rows of party 1.
+    Tree,
     /// No computation: multiplication triples alone.
     Triples,
     /// No computation: correlated oblivious transfers alone, as many in either direction between any two parties.
@@ -49,7 +52,7 @@ pub struct Task {
     pub workload: Workload,
     /// Elements, side of the matrices, rows or batch.
     pub n: usize,
-    /// Columns in all (logistic regression).
+    /// Columns in all (logistic regression, trees).
     pub columns: usize,
     /// Products without truncation: the plain ring.
     pub raw: bool,
@@ -80,10 +83,17 @@ impl Workload {
             Self::Matmul => 256,
             Self::LrInfer => 10_000,
             Self::Mlp => 128,
+            Self::Tree => 1_000,
             Self::Link => 8 << 20,
             Self::Triples => 1_000_000,
             Self::Cots => 20_000_000,
         }
+    }
+
+    /// The number of columns where none is given.
+    #[must_use]
+    pub const fn default_columns(self) -> usize {
+        if matches!(self, Self::Tree) { 30 } else { 32 }
     }
 
     /// As on the command line.
@@ -97,6 +107,7 @@ impl Workload {
             Self::Sigmoid => "sigmoid",
             Self::LrInfer => "lr-infer",
             Self::Mlp => "mlp",
+            Self::Tree => "tree",
             Self::Link => "link",
             Self::Triples => "triples",
             Self::Cots => "cots",
@@ -112,6 +123,9 @@ impl Task {
         match self.workload {
             Workload::Matmul => format!("{n}x{n}x{n}"),
             Workload::LrInfer => format!("{n}x{}", self.columns),
+            Workload::Tree => {
+                format!("{n}x{}, {} trees of depth {}", self.columns, forest::TREES, forest::DEPTH)
+            }
             Workload::Link => format!("{n} bytes"),
             Workload::Mlp => format!("{}, batch {n}", LAYERS.map(|l| l.to_string()).join("-")),
             _ if self.raw => format!("{n}, raw"),
@@ -140,6 +154,9 @@ impl Task {
                 .collect();
             return scorecard("lr-infer", FracBits::DEFAULT, &members, n, 1.0);
         }
+        if self.workload == Workload::Tree {
+            return forest::program(&names, [n, self.columns]).map(|(program, _)| program);
+        }
         let mut p = Program::builder(self.workload.name(), FracBits::DEFAULT, &names);
         let result = match self.workload {
             Workload::Mul => {
@@ -164,7 +181,7 @@ impl Task {
             }
             // The parties agree on some program, though they run none.
             Workload::Link | Workload::Triples | Workload::Cots => p.input("x", Owner(0), [1], MAX)?,
-            Workload::Mlp | Workload::LrInfer => network(&mut p, n)?,
+            Workload::Mlp | Workload::LrInfer | Workload::Tree => network(&mut p, n)?,
         };
         p.output("result", result, &[0])?;
         p.build()
@@ -174,6 +191,9 @@ impl Task {
     #[must_use]
     pub fn inputs(&self, program: &Program, seed: [u8; 32]) -> Values {
         let mut random = ChaCha20Rng::from_seed(seed);
+        if self.workload == Workload::Tree {
+            return forest::inputs([self.n, self.columns], &mut random);
+        }
         let mut values = Values::new();
         for input in program.inputs() {
             // Where many terms are added up, they stay small, so that results have something to say.

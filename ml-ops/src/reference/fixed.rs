@@ -9,8 +9,9 @@ use super::ranks::{along, extreme, order, sorted};
 use super::{Values, input, named};
 use crate::exec::InputError;
 use crate::factor::Factor;
-use crate::op::{NodeId, Op};
+use crate::op::Op;
 use crate::program::Program;
+use crate::repeat::At;
 use crate::walk::walk;
 
 /// Fraction bits of the sigmoid's coefficients, and the most fraction bits of the powers of its argument.
@@ -23,7 +24,7 @@ const MAX_SIGMOID_BITS: u32 = 16;
 /// # Errors
 /// [`InputError`] if an input is missing, has another shape or does not fit its declared range.
 pub fn fixed(program: &Program, inputs: &Values) -> Result<Values, InputError> {
-    let outputs = walk(program, |_| None, |node, operands| evaluate(program, inputs, node, operands))?;
+    let outputs = walk(program, |_| None, |at, operands| evaluate(program, inputs, at, operands))?;
     let scales = program.outputs().iter().map(|o| program.fact(o.node).scale);
     Ok(named(program, outputs.iter().zip(scales).map(|(t, s)| decode(t, s)).collect()))
 }
@@ -31,7 +32,7 @@ pub fn fixed(program: &Program, inputs: &Values) -> Result<Values, InputError> {
 fn evaluate(
     program: &Program,
     inputs: &Values,
-    node: NodeId,
+    At { node, iteration }: At,
     x: &[&Tensor<Z64>],
 ) -> Result<Tensor<Z64>, InputError> {
     let (op, fact, frac) =
@@ -119,7 +120,23 @@ fn evaluate(
         Op::Relu(_) => x[0].map(|v| Z64::from_i64(v.to_i64().max(0))),
         Op::Clamp { lo, hi, .. } => aligned(0, frac).map(|v| Z64::from_i64(v.to_i64().max(*lo).min(*hi))),
         Op::Sigmoid(_) => aligned(0, frac).map(|v| Z64::from_i64(sigmoid(v.to_i64(), frac))),
-        Op::AssumeRange { .. } => x[0].clone(),
+        Op::AssumeRange { .. } | Op::Carried { .. } => x[0].clone(),
+        Op::WeightedSum { .. } => {
+            let weights = program.weights(node, &[]).expect("invariant: a weighted sum has factors");
+            let term = |i: usize| stretch(x[i]).scale(Z64::from_i64(weights.values[i]));
+            (1..x.len()).fold(term(0), |sum, i| sum.add(&term(i)))
+        }
+        Op::Carry { .. } if iteration == 0 => aligned(0, fact.scale),
+        Op::Carry { .. } => x[0].clone(),
+        Op::Batch { rows, .. } => {
+            let start = program.batches(node).map_or(0, |b| b.start(iteration));
+            x[0].slice(0, start, start + rows)
+        }
+        Op::History { every, .. } => {
+            let sum = |group: &[&Tensor<Z64>]| group[1..].iter().fold(group[0].clone(), |sum, v| sum.add(v));
+            let rows: Vec<Z64> = x.chunks(*every).flat_map(|g| sum(g).as_slice().to_vec()).collect();
+            tensor(rows)
+        }
     };
     Ok(floored(&value, program.truncation(node)))
 }

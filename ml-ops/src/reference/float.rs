@@ -8,6 +8,7 @@ use super::{Values, input, named};
 use crate::exec::InputError;
 use crate::op::Op;
 use crate::program::Program;
+use crate::repeat::At;
 use crate::walk::walk;
 
 /// Runs the program in floating point on everybody's inputs; the result has every output by name.
@@ -19,7 +20,7 @@ pub fn float(program: &Program, inputs: &Values) -> Result<Values, InputError> {
     let outputs = walk(
         program,
         |_| None,
-        |node, x: &[&ArrayD<f64>]| {
+        |At { node, iteration }, x: &[&ArrayD<f64>]| {
             let shape = program.fact(node).shape.dims();
             let zip = |a: &ArrayD<f64>, b: &ArrayD<f64>, f: &dyn Fn(f64, f64) -> f64| {
                 let (a, b) = (stretched(a, shape), stretched(b, shape));
@@ -83,7 +84,20 @@ pub fn float(program: &Program, inputs: &Values) -> Result<Values, InputError> {
                 Op::Relu(_) => x[0].map(|v| v.max(0.0)),
                 Op::Clamp { lo, hi, .. } => x[0].map(|v| v.max(*lo as f64 * unit).min(*hi as f64 * unit)),
                 Op::Function { function, .. } => x[0].map(|&v| function.value(v)),
-                Op::AssumeRange { .. } => x[0].clone(),
+                Op::AssumeRange { .. } | Op::Carry { .. } | Op::Carried { .. } => x[0].clone(),
+                Op::WeightedSum { ks, .. } => {
+                    let terms = x.iter().zip(ks).map(|(x, k)| stretched(x, shape) * *k);
+                    terms.fold(ArrayD::zeros(IxDyn(shape)), |sum, term| sum + term)
+                }
+                Op::Batch { rows, .. } => {
+                    let start = program.batches(node).map_or(0, |b| b.start(iteration));
+                    x[0].slice_axis(Axis(0), Slice::from(start..start + rows)).to_owned()
+                }
+                Op::History { every, .. } => {
+                    let sum =
+                        |group: &[&ArrayD<f64>]| group[1..].iter().fold(group[0].clone(), |sum, &v| sum + v);
+                    array(x.chunks(*every).flat_map(|group| plain(&sum(group))).collect())
+                }
             })
         },
     )?;

@@ -16,6 +16,7 @@ use crate::shape::Shape;
 mod function;
 mod gather;
 mod order;
+mod repeat;
 
 /// Most that rounding may change a constant by, relative to it.
 const MAX_ROUNDING: f64 = 1.0 / 16.0;
@@ -321,6 +322,19 @@ impl ProgramBuilder {
         // Zero has one encoding.
         let k = if k == 0.0 { 0.0 } else { k };
         self.push("scale", &[x], |v| Op::Scale { x: v[0], k })
+    }
+
+    /// Σ k · x for public numbers, broadcasting, with one truncation at the end; integers alone are exact and local. Where an operand
+    /// is the result of an operation that truncates and is used for nothing else, that truncation is left to the sum too.
+    ///
+    /// # Errors
+    /// No terms; shapes that do not fit; a factor that is not finite or makes its term vanish; operands whose bounds leave too few
+    /// bits for a factor.
+    pub fn weighted_sum(&mut self, terms: &[(Value, f64)]) -> Result<Value, ProgramError> {
+        let xs: Vec<Value> = terms.iter().map(|t| t.0).collect();
+        // Zero has one encoding.
+        let ks = terms.iter().map(|&(_, k)| if k == 0.0 { 0.0 } else { k }).collect();
+        self.push("weighted_sum", &xs, |v| Op::WeightedSum { xs: v.to_vec(), ks })
     }
 
     /// The same elements, in row-major order, under another shape. Local.

@@ -212,6 +212,42 @@ pub enum Op {
         /// Promised bound in ring units at the operand's scale.
         bound: u64,
     },
+    /// Σ k·x for public numbers, with one truncation.
+    WeightedSum {
+        /// Operands in order; they broadcast.
+        xs: Vec<NodeId>,
+        /// The number beside each, as for [`Op::Scale`].
+        ks: Vec<f64>,
+    },
+    /// What an iteration of a loop begins with: the first with the initial value, every other with what the one before
+    /// leaves ([`Op::Carried`]).
+    Carry {
+        /// Initial value, from before the loop.
+        initial: NodeId,
+        /// Largest magnitude in units of 2^−f that the value has in any iteration.
+        bound: u64,
+    },
+    /// After a loop: what its last iteration leaves for a carry.
+    Carried {
+        /// The carry.
+        carry: NodeId,
+        /// The node of the loop whose value is what an iteration leaves.
+        next: NodeId,
+    },
+    /// So many rows of a value from before the loop, others in every iteration ([`crate::Batches`]).
+    Batch {
+        /// Operand.
+        x: NodeId,
+        /// How many rows.
+        rows: usize,
+    },
+    /// After a loop: the values of one of its nodes, added up over so many iterations at a time, along a new first axis.
+    History {
+        /// The node of the loop.
+        x: NodeId,
+        /// Iterations that are added up.
+        every: usize,
+    },
 }
 
 impl Op {
@@ -263,6 +299,11 @@ impl Op {
             Self::Clamp { .. } => "clamp",
             Self::Function { function, .. } => function.name(),
             Self::AssumeRange { .. } => "assume_range",
+            Self::WeightedSum { .. } => "weighted_sum",
+            Self::Carry { .. } => "carry",
+            Self::Carried { .. } => "carried",
+            Self::Batch { .. } => "batch",
+            Self::History { .. } => "history",
         }
     }
 
@@ -282,7 +323,11 @@ impl Op {
             | Self::Gather { x, .. }
             | Self::Clamp { x, .. }
             | Self::Function { x, .. }
-            | Self::AssumeRange { x, .. } => vec![*x],
+            | Self::AssumeRange { x, .. }
+            | Self::Carry { initial: x, .. }
+            | Self::Batch { x, .. }
+            | Self::History { x, .. } => vec![*x],
+            Self::Carried { carry, next } => vec![*carry, *next],
             Self::Add(a, b)
             | Self::Sub(a, b)
             | Self::Mul(a, b)
@@ -298,7 +343,7 @@ impl Op {
             Self::Split { x, bit } => vec![*x, *bit],
             Self::Dense { x, w, b } => vec![*x, *w, *b],
             Self::Select { bit, a, b } => vec![*bit, *a, *b],
-            Self::Concat { xs, .. } => xs.clone(),
+            Self::Concat { xs, .. } | Self::WeightedSum { xs, .. } => xs.clone(),
         }
     }
 }

@@ -54,6 +54,11 @@ impl Program {
     /// Finds the rows of a program that has a window, and the programs of its windows.
     pub(crate) fn cut(mut self) -> Result<Self, ProgramError> {
         let Some(window) = self.settings.window_rows.map(|rows| rows as usize) else { return Ok(self) };
+        if let Some(l) = self.loops.first() {
+            return Err(
+                self.not_row_wise(l.first, "a program with a loop has no window: its batches are that")
+            );
+        }
         let first = (0..).zip(&self.nodes).find(|(_, n)| is_data(&n.op));
         let Some((node, rows)) = first.map(|(i, n)| (i, n.fact.shape.dims().first().copied())) else {
             return Err(self.not_row_wise(0, "a program with a window has data in rows"));

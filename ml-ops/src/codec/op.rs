@@ -45,6 +45,11 @@ mod code {
     pub(super) const SORT: u8 = 33;
     pub(super) const SORT_WITH: u8 = 34;
     pub(super) const FUNCTION: u8 = 40;
+    pub(super) const CARRY: u8 = 70;
+    pub(super) const CARRIED: u8 = 71;
+    pub(super) const BATCH: u8 = 72;
+    pub(super) const HISTORY: u8 = 73;
+    pub(super) const WEIGHTED_SUM: u8 = 74;
     pub(super) const GATHER: u8 = 85;
     pub(super) const SPLIT: u8 = 86;
     pub(super) const INTEGER_INPUT: u8 = 87;
@@ -183,6 +188,27 @@ pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
             with(code::FUNCTION, &[*x]);
             function.encode(e);
         }
+        Op::Carry { initial, bound } => {
+            with(code::CARRY, &[*initial]);
+            e.u64(*bound);
+        }
+        Op::Carried { carry, next } => with(code::CARRIED, &[*carry, *next]),
+        Op::Batch { x, rows } => {
+            with(code::BATCH, &[*x]);
+            e.u32(*rows as u32);
+        }
+        Op::History { x, every } => {
+            with(code::HISTORY, &[*x]);
+            e.u32(*every as u32);
+        }
+        Op::WeightedSum { xs, ks } => {
+            with(code::WEIGHTED_SUM, &[]);
+            e.u32(xs.len() as u32);
+            for (x, k) in xs.iter().zip(ks) {
+                e.u32(*x);
+                e.u64(k.to_bits());
+            }
+        }
     }
 }
 
@@ -280,6 +306,19 @@ pub(super) fn decode_op(d: &mut Decoder<'_>) -> Result<Op, WireError> {
         code::CLAMP => Op::Clamp { x: d.u32()?, lo: d.u64()? as i64, hi: d.u64()? as i64 },
         code::ASSUME_RANGE => Op::AssumeRange { x: d.u32()?, bound: d.u64()? },
         code::FUNCTION => Op::Function { x: d.u32()?, function: Function::decode(d)? },
+        code::CARRY => Op::Carry { initial: d.u32()?, bound: d.u64()? },
+        code::CARRIED => Op::Carried { carry: d.u32()?, next: d.u32()? },
+        code::BATCH => Op::Batch { x: d.u32()?, rows: d.u32()? as usize },
+        code::HISTORY => Op::History { x: d.u32()?, every: d.u32()? as usize },
+        code::WEIGHTED_SUM => {
+            let n = d.u32()? as usize;
+            if d.remaining() / 12 < n {
+                return Err(WireError::Truncated { wanted: n.saturating_mul(12), left: d.remaining() });
+            }
+            let terms = (0..n).map(|_| Ok((d.u32()?, f64::from_bits(d.u64()?))));
+            let (xs, ks) = terms.collect::<Result<Vec<_>, WireError>>()?.into_iter().unzip();
+            Op::WeightedSum { xs, ks }
+        }
         _ => return Err(WireError::Invalid("operation code")),
     })
 }

@@ -9,8 +9,9 @@ use super::ranks::{along, extreme, order, sorted};
 use super::{Values, input, named, one_side};
 use crate::exec::InputError;
 use crate::factor::Factor;
-use crate::op::{NodeId, Op};
+use crate::op::Op;
 use crate::program::Program;
+use crate::repeat::At;
 use crate::walk::walk;
 
 /// Runs the program in fixed point, with truncation as floor, on everybody's inputs; the result has every output by
@@ -19,7 +20,7 @@ use crate::walk::walk;
 /// # Errors
 /// [`InputError`] if an input is missing, has another shape or does not fit its declared range.
 pub fn fixed(program: &Program, inputs: &Values) -> Result<Values, InputError> {
-    let outputs = walk(program, |_| None, |node, operands| evaluate(program, inputs, node, operands))?;
+    let outputs = walk(program, |_| None, |at, operands| evaluate(program, inputs, at, operands))?;
     let scales = program.outputs().iter().map(|o| program.fact(o.node).scale);
     Ok(named(program, outputs.iter().zip(scales).map(|(t, s)| decode(t, s)).collect()))
 }
@@ -27,7 +28,7 @@ pub fn fixed(program: &Program, inputs: &Values) -> Result<Values, InputError> {
 fn evaluate(
     program: &Program,
     inputs: &Values,
-    node: NodeId,
+    At { node, iteration }: At,
     x: &[&Tensor<Z64>],
 ) -> Result<Tensor<Z64>, InputError> {
     let (op, fact, frac) =
@@ -125,7 +126,23 @@ fn evaluate(
         Op::Function { function: f, .. } => {
             function(*f, &aligned(0, frac), program.fact(ids[0]), program.frac_bits())
         }
-        Op::AssumeRange { .. } => x[0].clone(),
+        Op::AssumeRange { .. } | Op::Carried { .. } => x[0].clone(),
+        Op::WeightedSum { .. } => {
+            let weights = program.weights(node, &[]).expect("invariant: a weighted sum has factors");
+            let term = |i: usize| stretch(x[i]).scale(Z64::from_i64(weights.values[i]));
+            (1..x.len()).fold(term(0), |sum, i| sum.add(&term(i)))
+        }
+        Op::Carry { .. } if iteration == 0 => aligned(0, fact.scale),
+        Op::Carry { .. } => x[0].clone(),
+        Op::Batch { rows, .. } => {
+            let start = program.batches(node).map_or(0, |b| b.start(iteration));
+            x[0].slice(0, start, start + rows)
+        }
+        Op::History { every, .. } => {
+            let sum = |group: &[&Tensor<Z64>]| group[1..].iter().fold(group[0].clone(), |sum, v| sum.add(v));
+            let rows: Vec<Z64> = x.chunks(*every).flat_map(|g| sum(g).as_slice().to_vec()).collect();
+            tensor(rows)
+        }
     };
     Ok(floored(&value, program.truncation(node)))
 }

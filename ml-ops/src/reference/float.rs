@@ -8,6 +8,7 @@ use super::{Values, input, named, one_side};
 use crate::exec::InputError;
 use crate::op::{NodeId, Op};
 use crate::program::Program;
+use crate::repeat::At;
 use crate::walk::walk;
 
 /// Runs the program in floating point on everybody's inputs; the result has every output by name.
@@ -27,9 +28,9 @@ pub(super) fn float_seen<E: From<InputError>>(
     let outputs = walk(
         program,
         |_| None,
-        |node, x: &[&ArrayD<f64>]| {
-            let value = evaluate(program, inputs, node, x)?;
-            seen(node, &value)?;
+        |at: At, x: &[&ArrayD<f64>]| {
+            let value = evaluate(program, inputs, at, x)?;
+            seen(at.node, &value)?;
             Ok::<_, E>(value)
         },
     )?;
@@ -39,7 +40,7 @@ pub(super) fn float_seen<E: From<InputError>>(
 fn evaluate(
     program: &Program,
     inputs: &Values,
-    node: NodeId,
+    At { node, iteration }: At,
     x: &[&ArrayD<f64>],
 ) -> Result<ArrayD<f64>, InputError> {
     let unit = 2f64.powi(-(program.frac_bits().bits() as i32));
@@ -117,7 +118,19 @@ fn evaluate(
         Op::Relu(_) => x[0].map(|v| v.max(0.0)),
         Op::Clamp { lo, hi, .. } => x[0].map(|v| v.max(*lo as f64 * unit).min(*hi as f64 * unit)),
         Op::Function { function, .. } => x[0].map(|&v| function.value(v)),
-        Op::AssumeRange { .. } => x[0].clone(),
+        Op::AssumeRange { .. } | Op::Carry { .. } | Op::Carried { .. } => x[0].clone(),
+        Op::WeightedSum { ks, .. } => {
+            let terms = x.iter().zip(ks).map(|(x, k)| stretched(x, shape) * *k);
+            terms.fold(ArrayD::zeros(IxDyn(shape)), |sum, term| sum + term)
+        }
+        Op::Batch { rows, .. } => {
+            let start = program.batches(node).map_or(0, |b| b.start(iteration));
+            x[0].slice_axis(Axis(0), Slice::from(start..start + rows)).to_owned()
+        }
+        Op::History { every, .. } => {
+            let sum = |group: &[&ArrayD<f64>]| group[1..].iter().fold(group[0].clone(), |sum, &v| sum + v);
+            array(x.chunks(*every).flat_map(|group| plain(&sum(group))).collect())
+        }
     })
 }
 

@@ -8,7 +8,6 @@ use ndarray::ArrayD;
 use protocols::trial;
 
 use crate::exec::{Execution, InputError, RunError, encode_inputs, run_encoded};
-use crate::op::Op;
 use crate::program::Program;
 use crate::reference::{RangeError, check_ranges};
 
@@ -31,7 +30,7 @@ pub fn run_local(
         let known: Vec<_> = program.inputs().map(|i| format!("\"{}\"", i.name)).collect();
         return Err(InputError::NoSuchInput { name: name.clone(), known: known.join(", ") }.into());
     }
-    if program.nodes().iter().any(|n| matches!(n.op, Op::AssumeRange { .. })) {
+    if program.has_promises() {
         check_ranges(program, inputs).map_err(|e| match e {
             RangeError::Input(e) => RunError::Input(e),
             broken @ RangeError::Broken { .. } => RunError::Range(broken),

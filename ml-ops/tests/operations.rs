@@ -26,6 +26,10 @@ fn rows() -> Vec<(&'static str, Build)> {
             let bit = p.less(x, y)?;
             p.select(bit, x, y)
         }),
+        ("split", |p, x, y| {
+            let bit = p.less(x, y)?;
+            p.split(x, bit)
+        }),
         ("less", |p, x, y| p.less(x, y)),
         ("equal", |p, x, y| p.equal(x, y)),
         ("sign", |p, x, _| p.sign(x)),

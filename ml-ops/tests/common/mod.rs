@@ -61,6 +61,9 @@ fn build_every_op(parties: usize) -> Result<Program, ProgramError> {
     let rows = [same, other, sign, hot, cold, sorted, top, keys, beside];
     let ranks = p.concat(&rows, Axis(0))?;
     let ends = p.concat(&[least, best, last, first], Axis(0))?;
+    let picked = p.gather(x, Axis(1), &[1, 0, 1])?;
+    let sides = p.split(picked, less)?;
+    p.output("sides", sides, &[0])?;
     p.output("ranks", ranks, &[1])?;
     p.output("ends", ends, &[1])?;
     p.output("flat", flat, &[0])?;

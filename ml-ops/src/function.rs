@@ -17,13 +17,37 @@ pub enum Function {
     Sigmoid,
     /// The hyperbolic tangent.
     Tanh,
+    /// x·Φ(x), for the normal distribution function Φ.
+    Gelu,
+    /// x / (1 + e^−x)
+    Silu,
+    /// x from 0 on, α·(e^x − 1) below.
+    Elu {
+        /// α
+        alpha: f64,
+    },
+    /// ln(1 + e^x)
+    Softplus,
+    /// The error function.
+    Erf,
+    /// e^min(x, 0)
+    ExpNegative,
 }
 
 /// Numbers of functions in the encoding.
 mod number {
     pub(super) const SIGMOID: u8 = 0;
     pub(super) const TANH: u8 = 1;
+    pub(super) const GELU: u8 = 2;
+    pub(super) const SILU: u8 = 3;
+    pub(super) const ELU: u8 = 4;
+    pub(super) const SOFTPLUS: u8 = 5;
+    pub(super) const ERF: u8 = 6;
+    pub(super) const EXP_NEGATIVE: u8 = 7;
 }
+
+/// Largest α of an ELU.
+const LARGEST_ALPHA: f64 = 64.0;
 
 /// How a function is computed on shares.
 pub(crate) enum Method {
@@ -38,29 +62,46 @@ impl Function {
         match self {
             Self::Sigmoid => "sigmoid",
             Self::Tanh => "tanh",
+            Self::Gelu => "gelu",
+            Self::Silu => "silu",
+            Self::Elu { .. } => "elu",
+            Self::Softplus => "softplus",
+            Self::Erf => "erf",
+            Self::ExpNegative => "exp_negative",
         }
     }
 
     /// The exact function, in floating point.
     #[must_use]
     pub fn value(self, x: f64) -> f64 {
+        let sigmoid = || 1.0 / (1.0 + (-x).exp());
         match self {
-            Self::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+            Self::Sigmoid => sigmoid(),
             Self::Tanh => x.tanh(),
+            Self::Gelu => 0.5 * x * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2),
+            Self::Silu => x * sigmoid(),
+            Self::Elu { alpha } => x.max(0.0) + alpha * x.min(0.0).exp_m1(),
+            Self::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+            Self::Erf => libm::erf(x),
+            Self::ExpNegative => x.min(0.0).exp(),
         }
     }
 
     /// What is wrong with its parameters, if anything is.
-    pub(crate) const fn wrong_parameter(self) -> Option<&'static str> {
+    pub(crate) fn wrong_parameter(self) -> Option<&'static str> {
         match self {
-            Self::Sigmoid | Self::Tanh => None,
+            Self::Elu { alpha } if !(alpha > 0.0 && alpha <= LARGEST_ALPHA) => {
+                Some("α is above 0, and 64 at most")
+            }
+            _ => None,
         }
     }
 
     /// Its parameters for people, after a space each.
-    pub(crate) const fn parameters(self) -> String {
+    pub(crate) fn parameters(self) -> String {
         match self {
-            Self::Sigmoid | Self::Tanh => String::new(),
+            Self::Elu { alpha } => format!(" with {alpha}"),
+            _ => String::new(),
         }
     }
 
@@ -69,6 +110,14 @@ impl Function {
         Method::Piecewise(match self {
             Self::Sigmoid => tables::sigmoid(),
             Self::Tanh => tables::tanh(),
+            Self::Gelu => tables::gelu(),
+            Self::Silu => tables::silu(),
+            Self::Elu { alpha } => {
+                tables::elu(alpha).expect("invariant: inference accepts parameters with a table")
+            }
+            Self::Softplus => tables::softplus(),
+            Self::Erf => tables::erf(),
+            Self::ExpNegative => tables::exp_negative(),
         })
     }
 
@@ -76,6 +125,15 @@ impl Function {
         match self {
             Self::Sigmoid => e.u8(number::SIGMOID),
             Self::Tanh => e.u8(number::TANH),
+            Self::Gelu => e.u8(number::GELU),
+            Self::Silu => e.u8(number::SILU),
+            Self::Elu { alpha } => {
+                e.u8(number::ELU);
+                e.u64(alpha.to_bits());
+            }
+            Self::Softplus => e.u8(number::SOFTPLUS),
+            Self::Erf => e.u8(number::ERF),
+            Self::ExpNegative => e.u8(number::EXP_NEGATIVE),
         }
     }
 
@@ -83,6 +141,12 @@ impl Function {
         Ok(match d.u8()? {
             number::SIGMOID => Self::Sigmoid,
             number::TANH => Self::Tanh,
+            number::GELU => Self::Gelu,
+            number::SILU => Self::Silu,
+            number::ELU => Self::Elu { alpha: f64::from_bits(d.u64()?) },
+            number::SOFTPLUS => Self::Softplus,
+            number::ERF => Self::Erf,
+            number::EXP_NEGATIVE => Self::ExpNegative,
             _ => return Err(WireError::Invalid("number of a function")),
         })
     }

@@ -229,6 +229,41 @@ fn whole_programs_are_checked_at_the_end() {
 }
 
 #[test]
+fn functions_know_their_largest_value_and_their_range() {
+    let mut p = builder();
+    let x = input(&mut p, "x", &[3], 8.0);
+    let wide = input(&mut p, "wide", &[3], 2f64.powi(44));
+    let bound = |p: &ProgramBuilder, v| p.fact(v).unwrap().max_abs();
+    // Exact values are 0.99967, 1, 8, 2.9899 and 0.9997; the rest is the error of the fit, a unit and what powers take.
+    for (v, exact) in [
+        (p.sigmoid(x).unwrap(), 0.999_665),
+        (p.tanh(wide).unwrap(), 1.0),
+        (p.gelu(x).unwrap(), 8.0),
+        (p.softplus(x).unwrap(), 8.000_335),
+        (p.elu(x, 64.0).unwrap(), 63.978_53),
+        (p.exp_negative(wide).unwrap(), 1.0),
+    ] {
+        let got = bound(&p, v);
+        assert!((exact..exact + 64.0 * 3e-5 + 1e-3).contains(&(got + 5e-5)), "{got}, exact {exact}");
+    }
+    let message = |r: Result<Value, ProgramError>| r.unwrap_err().to_string();
+    assert_eq!(
+        message(p.gelu(wide)),
+        "node 8 (gelu): the operand may reach ±1.7592e13 at 16 fraction bits, the limit is ±33554432 (2^25); narrow an operand \
+         with assume_range or clamp, or use fewer fraction bits"
+    );
+    let narrow = p.assume_range(wide, 2f64.powi(25)).unwrap();
+    assert!(p.silu(narrow).is_ok());
+    let too_wide = input(&mut p, "too wide", &[3], 2f64.powi(45));
+    assert!(message(p.tanh(too_wide)).contains("(tanh): the operand may reach"));
+    for alpha in [0.0, -1.0, 64.5, f64::NAN, f64::INFINITY] {
+        assert!(message(p.elu(x, alpha)).contains("(elu): α is above 0, and 64 at most"), "{alpha}");
+    }
+    let five = p.number(5.0).unwrap();
+    assert!(matches!(p.gelu(five), Err(ProgramError::PublicOnly { .. })));
+}
+
+#[test]
 fn whatever_builds_is_within_the_limits_of_a_dealer() {
     let most = 1 << 21;
     let mut p = builder();

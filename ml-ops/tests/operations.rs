@@ -45,6 +45,7 @@ fn rows() -> Vec<(&'static str, Build)> {
             p.clamp(z, -1.0, 1.0)
         }),
         ("sigmoid", |p, x, _| p.sigmoid(x)),
+        ("elu", |p, x, _| p.elu(x, 1.0)),
         ("max of 8", |p, x, _| p.max(x, Axis(0))),
         ("argmax of 8", |p, x, _| p.argmax(x, Axis(0))),
         ("argmax_one_hot of 8", |p, x, _| p.argmax_one_hot(x, Axis(0))),

@@ -16,6 +16,8 @@
 //! | [`tournament`] | extreme along an axis, its index or one-hot column | this project | n−1 parties | 4 rounds a level |
 //! | [`sort`] | sorting and the first few, with payloads | Batcher 1968 | n−1 parties | 4 rounds a stage |
 //! | [`sigmoid`] | σ(x), error ≤ 7.0e-5 at f = 16 | SecureML, this project | n−1 parties | 6 rounds, 980 bits |
+//! | [`elementary`] | eˣ, ln x, 1/x, √x, 1/√x, tables for [`quartic`] | – | – | – |
+//! | [`quartic`] | a function in quartic pieces, t thresholds | SecureML, this project | n−1 parties | 8–9 rounds, 320–384 + 34t bits |
 //! | [`ot::softspoken`] | correlated OTs, to make the rest from | ePrint 2019/706, 2022/192 | n−1 parties | 31 bits a COT at k = 4 |
 //! | [`prep::dealer`] | correlated randomness | MP-SPDZ, SPU | dealer apart from the parties | corrections to party 0 |
 //! | [`prep::ot`] | correlated randomness | Gilboa 1999, GMW 1987 | n−1 parties | 260 bytes and 64 COTs a product of two shares |
@@ -29,6 +31,7 @@ pub mod compare;
 pub mod convert;
 pub mod correlation;
 pub mod cost;
+pub mod elementary;
 pub mod error;
 pub mod input;
 pub mod matmul;
@@ -41,6 +44,7 @@ mod prefix;
 pub mod prep;
 #[cfg(test)]
 mod privacy;
+pub mod quartic;
 pub mod relu;
 pub mod reuse;
 mod secret_types;

@@ -8,7 +8,7 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `builder`, `infer`, `factor`, `op`, `fact`, `shape` | the graph and what is known about it |
+//! | `builder`, `infer`, `factor`, `function`, `op`, `fact`, `shape` | the graph and what is known about it |
 //! | `settings` | how a program's truncations round, the shape of its comparisons, its window |
 //! | `codec`, `text` | canonical bytes and readable text |
 //! | `lower`, `plan`, `estimate` | protocol steps of every node, their exact cost, memory and time |
@@ -24,6 +24,7 @@ mod estimate;
 mod exec;
 mod fact;
 mod factor;
+mod function;
 mod infer;
 mod local;
 mod lower;
@@ -46,6 +47,7 @@ pub use exec::{
     encode_inputs, run, run_encoded, run_windows,
 };
 pub use fact::{Fact, Visibility};
+pub use function::Function;
 pub use local::run_local;
 /// An axis of a tensor, from 0.
 pub use ndarray::Axis;

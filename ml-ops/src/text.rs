@@ -83,6 +83,7 @@ impl Program {
             Op::Clamp { lo, hi, .. } => {
                 format!(" to {} .. {}", Real(*lo as f64 * unit), Real(*hi as f64 * unit))
             }
+            Op::Function { function, .. } => function.parameters(),
             Op::AssumeRange { .. } => " (promised, not checked)".to_owned(),
             _ => String::new(),
         }

@@ -7,6 +7,8 @@
 //! | [`output`] | chosen parties learn a tensor | – | n−1 parties | 2 rounds, 64 bits to each recipient |
 //! | [`mul`] | product, square, inner product | Beaver 1991 | n−1 parties | 1 round, 128 / 64 bits |
 //! | [`matmul`] | matrix product | SecureML §4.2 | n−1 parties | 1 round, 64(mk+kn) bits |
+//! | [`matmul::batch`] | products of two lists of matrices | same | n−1 parties | 1 round, 64(mk+kn) bits each |
+//! | [`conv`] | convolution of images by a kernel | SecureML §4.2, ASIACRYPT 2020 | n−1 parties | 1 round, 64 bits an element of both |
 //! | [`reuse`] | products with a matrix that is opened once | SecureML §4.2 | n−1 parties | 1 round, 64·kn bits |
 //! | [`truncate`] | division by 2^f, dithered or exact | ePrint 2020/338 §5.1 | n−1 parties | 1 / 4 rounds, 64 / 99 bits |
 //! | [`compare`] | sign, less-than, public thresholds | ePrint 2019/599, 2020/338 | n−1 parties | 3–4 rounds, 97–98 bits |
@@ -28,6 +30,7 @@
 //! The paper behind each protocol, where the code departs from it and why it is secure stand at the head of its module.
 
 pub mod compare;
+pub mod conv;
 pub mod convert;
 pub mod correlation;
 pub mod cost;

@@ -13,6 +13,7 @@ use crate::program::Program;
 use crate::settings::{Rounding, Trees};
 use crate::shape::Shape;
 
+mod composed;
 mod elementary;
 mod function;
 mod order;

@@ -114,6 +114,7 @@ fn item_bytes(item: &Item) -> u64 {
             let [m, k] = part.shape();
             elements(k * n + m * n)
         }
+        Item::Conv(_) | Item::BatchMatmul { .. } => 3 * item.correction_bytes::<Z64>(),
         Item::DaBits { len } => elements(len) + len as u64 / 8,
         // The corrected parts, r itself and the masks of the tree, which are about as many as there are wires.
         Item::Comparison(spec) => {

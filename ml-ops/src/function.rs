@@ -12,7 +12,7 @@ use crate::fact::Fact;
 
 mod limits;
 
-pub(crate) use limits::Limits;
+pub(crate) use limits::{Limits, divisor, reciprocal};
 
 /// A function of one argument.
 #[derive(Copy, Clone, PartialEq, Debug)]

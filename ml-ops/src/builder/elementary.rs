@@ -1,12 +1,11 @@
-//! Exponentials, logarithms, reciprocals and roots, and what is made of them.
+//! Exponentials, logarithms, reciprocals, quotients and roots.
 
 use std::ops::{Bound, RangeBounds};
-
-use ndarray::Axis;
 
 use super::{ProgramBuilder, Value};
 use crate::error::ProgramError;
 use crate::function::Function;
+use crate::op::Op;
 
 impl ProgramBuilder {
     /// eˣ for x up to `highest`, off by at most 2^−13·max(1, eˣ) and a unit of 2^−f. Above, its value at `highest`; 0 below −9.7. Eight
@@ -80,54 +79,48 @@ impl ProgramBuilder {
         self.function(Function::Rsqrt { lowest, highest }, x)
     }
 
-    /// e^xᵢ / Σ e^xⱼ along an axis, which stays, off by at most 2^−11. The largest element is subtracted first, so there is no range to
-    /// name. Rounds: four for each of ⌈log₂ n⌉ levels of the largest, then 18.
+    /// a/b, broadcasting, for b between the ends of a range that starts above zero; outside, b counts as the nearer end. Off by at most
+    /// 2^−13·|a/b| and two units, and more only where magnitudes leave the reciprocal of b fewer bits than a has before the point.
+    /// Rounds and the range as for [`ProgramBuilder::log`], and two more. [`ProgramBuilder::scale`] divides by a public number.
     ///
     /// # Errors
-    /// An axis that does not exist; a foreign handle or a public operand, as everywhere.
-    pub fn softmax(&mut self, x: Value, axis: Axis) -> Result<Value, ProgramError> {
-        let (_, powers, sum) = self.powers("softmax", x, axis)?;
-        let part = self.reciprocal(sum, 1.0..)?;
-        self.mul(powers, part)
-    }
-
-    /// ln of [`ProgramBuilder::softmax`], off by at most 2^−11: x less its largest element, less the logarithm of the sum of powers.
-    /// Rounds: four for each of ⌈log₂ n⌉ levels of the largest, then 16.
+    /// As [`ProgramBuilder::log`]; shapes that do not fit; a largest quotient that is too large.
     ///
-    /// # Errors
-    /// As [`ProgramBuilder::softmax`].
-    pub fn log_softmax(&mut self, x: Value, axis: Axis) -> Result<Value, ProgramError> {
-        let (below, _, sum) = self.powers("log_softmax", x, axis)?;
-        let log = self.log(sum, 1.0..)?;
-        self.sub(below, log)
-    }
-
-    /// √Σx² along an axis, which disappears.
-    ///
-    /// # Errors
-    /// As [`ProgramBuilder::square`] and [`ProgramBuilder::sum`].
-    pub fn norm(&mut self, x: Value, axis: Axis) -> Result<Value, ProgramError> {
-        let squares = self.square(x)?;
-        let sum = self.sum(squares, axis)?;
-        self.sqrt(sum)
-    }
-
-    /// x less its largest element along an axis, e to the power of that, and the sum of these, with an axis of one element.
-    fn powers(
+    /// ```
+    /// # use ml_ops::{Owner, Program};
+    /// # use mpc_core::fixed::FracBits;
+    /// # let mut p = Program::builder("ratios", FracBits::DEFAULT, &["a", "b"]);
+    /// let debts = p.input("debts", Owner(0), [10], 100.0)?;
+    /// let income = p.input("income", Owner(1), [10], 1000.0)?;
+    /// let ratio = p.divide(debts, income, 0.25..)?;
+    /// assert!(p.fact(ratio)?.max_abs() < 401.0);
+    /// # Ok::<(), ml_ops::ProgramError>(())
+    /// ```
+    pub fn divide(
         &mut self,
-        op: &'static str,
-        x: Value,
-        axis: Axis,
-    ) -> Result<(Value, Value, Value), ProgramError> {
-        self.check(op, &[x])?;
-        let largest = self.max(x, axis)?;
-        let one = self.fact_of(x).shape.with_axis(axis.0, 1);
-        let largest = self.reshape(largest, one.clone())?;
-        let below = self.sub(x, largest)?;
-        let powers = self.exp(below, 0.0)?;
-        let sum = self.sum(powers, axis)?;
-        let sum = self.reshape(sum, one)?;
-        Ok((below, powers, sum))
+        a: Value,
+        b: Value,
+        range: impl RangeBounds<f64>,
+    ) -> Result<Value, ProgramError> {
+        self.check("divide", &[a])?;
+        let [lowest, highest] = self.limits("divide", b, range)?;
+        self.push("divide", &[a, b], |v| Op::Divide { a: v[0], b: v[1], lowest, highest })
+    }
+
+    /// a/b, broadcasting, for b of either sign with a magnitude of at least `least`; of smaller magnitude, b counts as `least` with its
+    /// sign, that of 0 being positive. Error as [`ProgramBuilder::divide`]; six rounds more.
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::divide`].
+    pub fn divide_signed(&mut self, a: Value, b: Value, least: f64) -> Result<Value, ProgramError> {
+        self.check("divide", &[a, b])?;
+        let zero = self.number(0.0)?;
+        let negative = self.less(b, zero)?;
+        let twice = self.scale(negative, -2.0)?;
+        let sign = self.add_public(twice, 1.0)?;
+        let size = self.mul(b, sign)?;
+        let quotient = self.divide(a, size, least..)?;
+        self.mul(quotient, sign)
     }
 
     /// The ends of a range of arguments: above, the bound of x if there is none.

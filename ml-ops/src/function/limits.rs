@@ -5,6 +5,7 @@ use mpc_core::wire::Encoder;
 use protocols::elementary::{Elementary, Kind};
 
 use crate::fact::Fact;
+use crate::infer::LIMIT;
 
 /// A function of `protocols::elementary` between two arguments. For eˣ and √x, the least is of no meaning and 0.
 #[derive(Copy, Clone, PartialEq, Debug)]
@@ -62,4 +63,20 @@ impl Limits {
         }
         e.u64(self.highest.to_bits());
     }
+}
+
+/// The limits of a divisor.
+pub(crate) const fn divisor(lowest: f64, highest: f64) -> Limits {
+    Limits { kind: Kind::Reciprocal, lowest, highest }
+}
+
+/// 1/b as a/b takes it: with as many bits after the point as make its last one less than half a unit of the quotient, or as many
+/// as the product has room for; `None` if those are fewer than the program's.
+pub(crate) fn reciprocal(a: &Fact, b: &Fact, limits: Limits, frac: FracBits) -> Option<Elementary> {
+    let (f, whole) = (frac.bits(), u64::BITS - (a.bound >> a.scale).leading_zeros());
+    let fits = |function: &Elementary| {
+        let table = function.table();
+        table.is_ok_and(|table| u128::from(a.bound) * u128::from(table.bound()) < LIMIT)
+    };
+    (f..=f + whole).rev().map(|result| limits.of(b, frac, result)).find(fits)
 }

@@ -35,6 +35,15 @@ fn build_every_op(parties: usize) -> Result<Program, ProgramError> {
     let s = p.sigmoid(h)?;
     let t = p.tanh(h)?;
     let bent = p.add(s, t)?;
+    let curves = [
+        p.exp(h, 2.0)?,
+        p.log(h, 0.5..)?,
+        p.reciprocal(h, 0.5..=8.0)?,
+        p.sqrt(h)?,
+        p.rsqrt(h, 0.5..)?,
+        p.divide(h, relu, 0.5..)?,
+    ];
+    let curves = p.concat(&curves, Axis(0))?;
     let less = p.less(x, y)?;
     let greater = p.greater(x, y)?;
     let le = p.less_equal(x, row)?;
@@ -61,6 +70,7 @@ fn build_every_op(parties: usize) -> Result<Program, ProgramError> {
     let rows = [same, other, sign, hot, cold, sorted, top, keys, beside];
     let ranks = p.concat(&rows, Axis(0))?;
     let ends = p.concat(&[least, best, last, first], Axis(0))?;
+    p.output("curves", curves, &[0])?;
     p.output("ranks", ranks, &[1])?;
     p.output("ends", ends, &[1])?;
     p.output("flat", flat, &[0])?;

@@ -166,19 +166,20 @@ impl Steps {
         }
         let wide = room(n).min(2 * MOST_BITS);
         let once = Self { wide, inner: middle / 2, middle };
-        // Whether N may have as few bits as its square needs to be M.
-        let fine = |piece: &Quartic| {
-            let value = (target.function)(piece.twice_middle() as f64 / 2.0);
-            once.rounding(std::slice::from_ref(piece)) <= (target.tolerance)(value)
+        // Whether rounding takes no more than the tolerance.
+        let fine = |steps: &Self| {
+            fitted.iter().all(|piece| {
+                let value = (target.function)(piece.twice_middle() as f64 / 2.0);
+                steps.rounding(std::slice::from_ref(piece)) <= (target.tolerance)(value)
+            })
         };
-        if fitted.iter().all(fine) {
-            return Ok(once);
-        }
-        let inner = INNER_BITS.min(room(m) / 2);
-        if 2 * inner <= middle || inner >= wide {
-            return Err(NoTable::TooLarge);
-        }
-        Ok(Self { wide, inner, middle })
+        // With as many bits of N as its square needs to be M, or with more, which are cut.
+        let twice = Self { wide, inner: INNER_BITS.min(room(m) / 2), middle };
+        [once, twice].into_iter().find(|steps| steps.are_in_order() && fine(steps)).ok_or(NoTable::TooLarge)
+    }
+
+    const fn are_in_order(&self) -> bool {
+        self.inner < self.wide && 2 * self.inner >= self.middle
     }
 
     fn cuts(&self, result: u32) -> [u32; 3] {
@@ -186,14 +187,15 @@ impl Steps {
         [self.wide - self.inner, 2 * self.inner - self.middle, last].map(|bits| bits as u32)
     }
 
-    /// What a unit of N, and one of M, is at most in the result.
+    /// What is lost at most before the last truncation: by a unit of N and one of M, and by slopes that are integers.
     fn rounding(&self, fitted: &[Quartic]) -> f64 {
-        let of_n = power_of_two(-self.inner);
         let of_m = if 2 * self.inner == self.middle { 0.0 } else { power_of_two(-self.middle) };
-        fitted
-            .iter()
-            .map(Quartic::largest)
-            .fold(0.0, |most, [n, m, _]| f64::max(most, 2.0 * m * (2.0 * n * of_n + of_m) * 1.01))
+        let of_piece = |piece: &Quartic| {
+            let ([n, m, _], half) = (piece.largest(), piece.half() / 2.0);
+            let of_n = power_of_two(-self.inner) + half * power_of_two(-self.wide);
+            2.0 * m * (2.0 * n * of_n + of_m) * 1.01 + half * power_of_two(-2 * self.middle)
+        };
+        fitted.iter().map(of_piece).fold(0.0, f64::max)
     }
 
     /// A constant of L.

@@ -83,7 +83,7 @@ impl Table {
             pieces: middle.collect(),
             concave: fitted[0].concave,
             cuts: steps.cuts(result),
-            bound: ((y * 1.001 + steps.rounding(&fitted)) * power_of_two(result as i32)).ceil() as u64 + 2,
+            bound: ((y * 1.000_001 + steps.rounding(&fitted)) * power_of_two(result as i32)).ceil() as u64 + 2,
         };
         if let Ends::Is(v) = below {
             table.thresholds.insert(0, from);

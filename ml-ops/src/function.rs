@@ -26,6 +26,8 @@ pub enum Function {
     Exp {
         /// The largest argument.
         highest: f64,
+        /// How many such powers are added up: more takes the small ones to be better.
+        terms: u32,
     },
     /// ln x between limits; outside, its value at the nearer.
     Log {
@@ -95,7 +97,7 @@ impl Function {
         match self {
             Self::Sigmoid => 1.0 / (1.0 + (-x).exp()),
             Self::Tanh => x.tanh(),
-            Self::Exp { highest } => x.min(highest).exp(),
+            Self::Exp { highest, .. } => x.min(highest).exp(),
             Self::Log { lowest, highest } => x.max(lowest).min(highest).ln(),
             Self::Reciprocal { lowest, highest } => 1.0 / x.max(lowest).min(highest),
             Self::Sqrt { highest } => x.max(0.0).min(highest).sqrt(),
@@ -112,13 +114,15 @@ impl Function {
     const fn limits(self) -> Option<Limits> {
         let (kind, lowest, highest) = match self {
             Self::Sigmoid | Self::Tanh => return None,
-            Self::Exp { highest } => (Kind::Exp, 0.0, highest),
+            Self::Exp { highest, terms } => {
+                return Some(Limits { terms, ..Limits::new(Kind::Exp, 0.0, highest) });
+            }
             Self::Log { lowest, highest } => (Kind::Log, lowest, highest),
             Self::Reciprocal { lowest, highest } => (Kind::Reciprocal, lowest, highest),
             Self::Sqrt { highest } => (Kind::Sqrt, 0.0, highest),
             Self::Rsqrt { lowest, highest } => (Kind::Rsqrt, lowest, highest),
         };
-        Some(Limits { kind, lowest, highest })
+        Some(Limits::new(kind, lowest, highest))
     }
 
     /// Its parameters for people, after a space each.
@@ -165,7 +169,7 @@ impl Function {
         Ok(match d.u8()? {
             number::SIGMOID => Self::Sigmoid,
             number::TANH => Self::Tanh,
-            number::EXP => Self::Exp { highest: f64::from_bits(d.u64()?) },
+            number::EXP => Self::Exp { highest: f64::from_bits(d.u64()?), terms: d.u32()? },
             number::LOG => {
                 let [lowest, highest] = both(d)?;
                 Self::Log { lowest, highest }

@@ -13,6 +13,8 @@ use crate::program::Program;
 use crate::settings::{Rounding, Trees};
 use crate::shape::Shape;
 
+mod composed;
+mod elementary;
 mod function;
 mod gather;
 mod order;

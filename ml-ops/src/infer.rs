@@ -11,6 +11,7 @@ use mpc_core::ring::Ring;
 use crate::error::ProgramError;
 use crate::fact::{Fact, Visibility};
 use crate::factor::{Term, Weights};
+use crate::function::divisor;
 use crate::op::{NodeId, Op, Winner};
 use crate::shape::Shape;
 
@@ -18,7 +19,7 @@ mod function;
 mod range;
 mod site;
 
-use function::function;
+use function::{divide, function};
 use range::Range;
 use site::Site;
 
@@ -218,6 +219,9 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             at.ranged("the result", x.shape.clone(), cx.frac, range)?
         }
         (Op::Function { function: f, .. }, [x]) => function(at, *f, x, cx.frac)?,
+        (Op::Divide { lowest, highest, .. }, [a, b]) => {
+            divide(at, a, b, divisor(*lowest, *highest), cx.frac)?
+        }
         (Op::AssumeRange { bound, .. }, [x]) => {
             if *bound == 0 {
                 return Err(at.parameter("the promised bound must be positive"));
@@ -273,6 +277,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
         | (Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. }, _)
         | (
             Op::Clamp { .. }
+            | Op::Divide { .. }
             | Op::AssumeRange { .. }
             | Op::Concat { .. }
             | Op::Gather { .. }
@@ -319,6 +324,7 @@ const fn compares(op: &Op) -> bool {
             | Op::Relu(_)
             | Op::Clamp { .. }
             | Op::Function { .. }
+            | Op::Divide { .. }
     )
 }
 

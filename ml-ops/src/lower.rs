@@ -8,12 +8,13 @@
 use std::collections::BTreeMap;
 
 use protocols::cost::Cost;
+use protocols::elementary::Elementary;
 use protocols::order::Relation;
 use protocols::prep::Item;
 use protocols::tree::TreeChoice;
 
 use crate::factor::{Factor, Term, Weights, encode_factor};
-use crate::function::{Function, Method, layout};
+use crate::function::{Function, Method, divisor, layout, reciprocal};
 use crate::op::{NodeId, Op};
 use crate::plan::Planned;
 use crate::program::Program;
@@ -162,6 +163,9 @@ impl Program {
                 (n > 1).then(|| Step::Sort { n, len, payloads: payload.iter().count(), keep })
             }
             Op::Function { x, function } => Some(self.function_step(x, function, len)),
+            Op::Divide { b, .. } => {
+                Some(Step::Quartic { len: self.fact(b).shape.elements(), function: self.reciprocal(node) })
+            }
             Op::Input { .. } | Op::Constant { .. } | Op::Add(..) | Op::Sub(..) | Op::Neg(_) => None,
             Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. } => {
                 None
@@ -171,13 +175,21 @@ impl Program {
             Op::Gather { .. } => None,
         };
         let truncate = |bits: u32| (bits > 0).then_some(Step::Truncate { len, bits });
+        let product = match *op {
+            Op::Divide { a, .. } => secret(a).then_some(Step::Mul { len }),
+            _ => None,
+        };
         // Before a product with a public factor, which is local, and at the end unless that is left to the user.
         let weights = self.weights(node, &whole.pending);
         let bits =
             weights.as_ref().map_or_else(|| self.truncation(node), |w| w.scale - self.fact(node).scale);
         let last = if whole.pending[node as usize] > 0 { 0 } else { bits };
         let all = |step: Option<Step>| -> Vec<_> {
-            let steps = truncate(self.factor(node).first).into_iter().chain(step).chain(truncate(last));
+            let steps = truncate(self.factor(node).first)
+                .into_iter()
+                .chain(step)
+                .chain(product)
+                .chain(truncate(last));
             steps.map(|step| (step, self.tree_of(step))).collect()
         };
         let steps = all(step);
@@ -209,11 +221,24 @@ impl Program {
         step.cost::<Planned>(self.parties.len(), self.settings.rounding, tree)
     }
 
+    /// The reciprocal that a quotient is a product with.
+    pub(crate) fn reciprocal(&self, node: NodeId) -> Elementary {
+        let Op::Divide { a, b, lowest, highest } = self.nodes[node as usize].op else {
+            unreachable!("only quotients take a reciprocal")
+        };
+        let found = reciprocal(self.fact(a), self.fact(b), divisor(lowest, highest), self.frac);
+        found.expect("invariant: inference found a reciprocal")
+    }
+
     fn function_step(&self, x: NodeId, function: Function, len: usize) -> Step {
         match function.method() {
             Method::Piecewise(table) => {
                 let layout = layout(&table, self.fact(x), self.frac);
                 Step::Piecewise { len, layout: layout.expect("invariant: inference found a layout") }
+            }
+            Method::Quartic(limits) => {
+                let function = limits.of(self.fact(x), self.frac, self.frac.bits());
+                Step::Quartic { len, function }
             }
         }
     }
@@ -240,6 +265,7 @@ impl Program {
         let product = match self.nodes[node as usize].op {
             Op::Mul(a, b) | Op::MatMul(a, b) => scale(a) + scale(b),
             Op::Square(x) => 2 * scale(x),
+            Op::Divide { a, .. } => scale(a) + self.reciprocal(node).result,
             Op::Dense { x, w, b } => (scale(x) + scale(w)).max(scale(b)),
             Op::Mean { x, .. } | Op::Scale { x, .. } => {
                 let factor = self.factor(node);

@@ -204,6 +204,17 @@ pub enum Op {
         /// Which.
         function: Function,
     },
+    /// a/b for b between limits above zero, approximated; outside, with b at the nearer.
+    Divide {
+        /// The numerator.
+        a: NodeId,
+        /// The divisor.
+        b: NodeId,
+        /// The least divisor.
+        lowest: f64,
+        /// The largest divisor.
+        highest: f64,
+    },
     /// x, with the author's promise of a smaller bound. Nothing checks it at run time: a value beyond the promise
     /// makes what follows meaningless.
     AssumeRange {
@@ -298,6 +309,7 @@ impl Op {
             Self::Relu(_) => "relu",
             Self::Clamp { .. } => "clamp",
             Self::Function { function, .. } => function.name(),
+            Self::Divide { .. } => "divide",
             Self::AssumeRange { .. } => "assume_range",
             Self::WeightedSum { .. } => "weighted_sum",
             Self::Carry { .. } => "carry",
@@ -339,7 +351,8 @@ impl Op {
             | Self::Equal(a, b)
             | Self::NotEqual(a, b)
             | Self::Minimum(a, b)
-            | Self::Maximum(a, b) => vec![*a, *b],
+            | Self::Maximum(a, b)
+            | Self::Divide { a, b, .. } => vec![*a, *b],
             Self::Split { x, bit } => vec![*x, *bit],
             Self::Dense { x, w, b } => vec![*x, *w, *b],
             Self::Select { bit, a, b } => vec![*bit, *a, *b],

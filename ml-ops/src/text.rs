@@ -11,6 +11,7 @@ use mpc_core::ring::Z64;
 use mpc_core::tensor::Tensor;
 use sha2::{Digest, Sha256};
 
+use crate::function::divisor;
 use crate::op::{Direction, NodeId, Op};
 use crate::program::Program;
 use crate::settings::Rounding;
@@ -92,6 +93,7 @@ impl Program {
                 format!(" to {} .. {}", Real(*lo as f64 * unit), Real(*hi as f64 * unit))
             }
             Op::Function { function, .. } => function.parameters(),
+            Op::Divide { lowest, highest, .. } => divisor(*lowest, *highest).text(),
             Op::AssumeRange { .. } => " (promised, not checked)".to_owned(),
             Op::Carry { .. } => {
                 let next = self.loops.iter().flat_map(|l| &l.carried).find(|(c, _)| *c == id);

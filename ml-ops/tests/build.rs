@@ -395,3 +395,38 @@ fn stages_of_all_tournaments_fit_into_a_demand() {
     p.output("y", y, &[0]).unwrap();
     p.build().unwrap().demand().check().unwrap();
 }
+
+#[test]
+fn ranges_that_functions_do_not_have_are_refused() {
+    let mut p = builder();
+    let x = input(&mut p, "x", &[2], 100.0);
+    let known = p.number(2.0).unwrap();
+    let refused = [
+        (p.exp(x, 60.0), "node 2 (exp): its largest result is too large; name a narrower range"),
+        (p.exp(x, f64::NAN), "node 2 (exp): limits are finite numbers, and zero has no sign"),
+        (p.exp(x, -20.0), "node 2 (exp): no argument within the operand's bound is in its range"),
+        (p.log(x, ..), "node 2 (log): the least argument must be above zero"),
+        (p.log(x, 0.0..10.0), "node 2 (log): the least argument must be above zero"),
+        (p.log(x, 200.0..), "node 2 (log): the least argument must not be above the largest"),
+        (p.rsqrt(x, 5.0..=4.0), "node 2 (rsqrt): the least argument must not be above the largest"),
+        (p.reciprocal(x, -1.0..), "node 2 (reciprocal): the least argument must be above zero"),
+        (p.divide(x, x, ..), "node 2 (divide): the least argument must be above zero"),
+        (
+            p.divide(x, known, 1.0..),
+            "node 2 (divide): a divisor that everybody knows is divided by with a factor",
+        ),
+    ];
+    for (i, (result, message)) in refused.into_iter().enumerate() {
+        let error = result.expect_err(message).to_string();
+        assert!(error.contains(message), "{i}: {error}\n{message}");
+    }
+    let large = input(&mut p, "large", &[2], 1e6);
+    let error = p.divide(large, x, 1e-4..).expect_err("the quotient has no room");
+    assert!(matches!(error, ProgramError::Overflow { op: "divide", .. }), "{error}");
+    // A narrower promise, and room.
+    let small = p.assume_range(large, 100.0).unwrap();
+    let ratio = p.divide(small, x, 0.5..).unwrap();
+    assert!(p.fact(ratio).unwrap().max_abs() < 200.1);
+    let part = p.softmax(x, Axis(0)).unwrap();
+    assert!(p.fact(part).unwrap().max_abs() < 1.001);
+}

@@ -45,6 +45,7 @@ mod code {
     pub(super) const SORT: u8 = 33;
     pub(super) const SORT_WITH: u8 = 34;
     pub(super) const FUNCTION: u8 = 40;
+    pub(super) const DIVIDE: u8 = 45;
     pub(super) const CARRY: u8 = 70;
     pub(super) const CARRIED: u8 = 71;
     pub(super) const BATCH: u8 = 72;
@@ -209,6 +210,11 @@ pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
                 e.u64(k.to_bits());
             }
         }
+        Op::Divide { a, b, lowest, highest } => {
+            with(code::DIVIDE, &[*a, *b]);
+            e.u64(lowest.to_bits());
+            e.u64(highest.to_bits());
+        }
     }
 }
 
@@ -305,6 +311,12 @@ pub(super) fn decode_op(d: &mut Decoder<'_>) -> Result<Op, WireError> {
         code::RELU => Op::Relu(d.u32()?),
         code::CLAMP => Op::Clamp { x: d.u32()?, lo: d.u64()? as i64, hi: d.u64()? as i64 },
         code::ASSUME_RANGE => Op::AssumeRange { x: d.u32()?, bound: d.u64()? },
+        code::DIVIDE => Op::Divide {
+            a: d.u32()?,
+            b: d.u32()?,
+            lowest: f64::from_bits(d.u64()?),
+            highest: f64::from_bits(d.u64()?),
+        },
         code::FUNCTION => Op::Function { x: d.u32()?, function: Function::decode(d)? },
         code::CARRY => Op::Carry { initial: d.u32()?, bound: d.u64()? },
         code::CARRIED => Op::Carried { carry: d.u32()?, next: d.u32()? },

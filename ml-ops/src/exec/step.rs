@@ -9,7 +9,7 @@ use protocols::error::ProtocolError;
 use protocols::order::{Relation, holds, min_max};
 use protocols::session::Session;
 use protocols::tree::TreeChoice;
-use protocols::{convert, mul, order, relu, sort, tournament, truncate};
+use protocols::{convert, mul, order, quartic, relu, sort, tournament, truncate};
 
 use super::Shareable;
 use super::function::function;
@@ -281,6 +281,12 @@ pub(super) fn evaluate<S: Shareable>(
             };
             let rows: Vec<S> = x.chunks(*every).map(row).collect();
             Value::Secret(S::combine(&rows.iter().collect::<Vec<_>>(), |p| Tensor::concat(0, p)))
+        }
+        Op::Divide { .. } => {
+            let table = program.reciprocal(node).table().expect("invariant: inference found a table");
+            let divisor = lift(1, frac.bits());
+            let part = quartic::evaluate(cx, divisor.secret(), &table, rounding, tree)?;
+            stretch(x[0]).mul(stretch(&Value::Secret(part)), cx)?
         }
     };
     value.truncate(lowered.last, (rounding, lowered.last_tree()), cx)

@@ -2,6 +2,7 @@
 
 use mpc_core::share::Sharing;
 use protocols::cost::Cost;
+use protocols::elementary::Elementary;
 use protocols::order::Relation;
 use protocols::piecewise::Layout;
 use protocols::prep::MaskPart;
@@ -9,7 +10,7 @@ use protocols::reuse::Part;
 use protocols::tournament::Winner;
 use protocols::tree::TreeChoice;
 use protocols::truncate::Rounding;
-use protocols::{matmul, mul, order, piecewise, relu, reuse, sort, tournament, truncate};
+use protocols::{matmul, mul, order, piecewise, quartic, relu, reuse, sort, tournament, truncate};
 
 /// One invocation of an interactive protocol.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -76,6 +77,10 @@ pub(super) enum Step {
         len: usize,
         layout: Layout,
     },
+    Quartic {
+        len: usize,
+        function: Elementary,
+    },
 }
 
 impl Step {
@@ -100,6 +105,10 @@ impl Step {
             Self::Extreme { n, len, with } => tournament::extreme_cost::<S>(parties, n, len, with, tree),
             Self::Sort { n, len, payloads, keep } => {
                 sort::sort_cost::<S>(parties, n, len, payloads, keep, tree)
+            }
+            Self::Quartic { len, function } => {
+                let table = function.table().expect("invariant: inference found a table");
+                quartic::cost::<S>(parties, len, &table, rounding, tree)
             }
             Self::Piecewise { len, layout } => piecewise::cost::<S>(parties, len, layout, rounding, tree),
         }

@@ -143,6 +143,11 @@ fn evaluate(
             let rows: Vec<Z64> = x.chunks(*every).flat_map(|g| sum(g).as_slice().to_vec()).collect();
             tensor(rows)
         }
+        Op::Divide { .. } => {
+            let table = program.reciprocal(node).table().expect("invariant: inference found a table");
+            let divisor = x[1].scale(Z64::power_of_two(frac - scale_of(1)));
+            stretch(x[0]).hadamard(&stretch(&divisor.map(|v| Z64::from_i64(table.plain(v.to_i64())))))
+        }
     };
     Ok(floored(&value, program.truncation(node)))
 }

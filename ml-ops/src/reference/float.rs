@@ -118,6 +118,7 @@ fn evaluate(
         Op::Relu(_) => x[0].map(|v| v.max(0.0)),
         Op::Clamp { lo, hi, .. } => x[0].map(|v| v.max(*lo as f64 * unit).min(*hi as f64 * unit)),
         Op::Function { function, .. } => x[0].map(|&v| function.value(v)),
+        Op::Divide { lowest, highest, .. } => zip(x[0], x[1], &|a, b| a / b.max(*lowest).min(*highest)),
         Op::AssumeRange { .. } | Op::Carry { .. } | Op::Carried { .. } => x[0].clone(),
         Op::WeightedSum { ks, .. } => {
             let terms = x.iter().zip(ks).map(|(x, k)| stretched(x, shape) * *k);

@@ -39,6 +39,15 @@ fn build_every_op(parties: usize) -> Result<Program, ProgramError> {
     for function in functions {
         bent = p.add(bent, function)?;
     }
+    let curves = [
+        p.exp(h, 2.0)?,
+        p.log(h, 0.5..)?,
+        p.reciprocal(h, 0.5..=8.0)?,
+        p.sqrt(h)?,
+        p.rsqrt(h, 0.5..)?,
+        p.divide(h, relu, 0.5..)?,
+    ];
+    let curves = p.concat(&curves, Axis(0))?;
     let less = p.less(x, y)?;
     let greater = p.greater(x, y)?;
     let le = p.less_equal(x, row)?;
@@ -68,6 +77,7 @@ fn build_every_op(parties: usize) -> Result<Program, ProgramError> {
     let picked = p.gather(x, Axis(1), &[1, 0, 1])?;
     let sides = p.split(picked, less)?;
     p.output("sides", sides, &[0])?;
+    p.output("curves", curves, &[0])?;
     p.output("ranks", ranks, &[1])?;
     p.output("ends", ends, &[1])?;
     p.output("flat", flat, &[0])?;

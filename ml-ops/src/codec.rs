@@ -24,7 +24,7 @@ use op::{decode_op, encode_op};
 /// First bytes of every program file.
 const MAGIC: [u8; 8] = *b"SUBROSAP";
 /// Version of the format.
-const VERSION: u16 = 4;
+const VERSION: u16 = 5;
 /// Largest program file: room for eight million constants.
 pub(crate) const MAX_BYTES: usize = 64 << 20;
 

@@ -9,6 +9,7 @@
 //! known to everybody.
 
 mod inputs;
+mod layers;
 mod product;
 mod step;
 
@@ -26,6 +27,7 @@ use protocols::output::{confirm_cost, output};
 use protocols::session::Session;
 
 pub use inputs::{EncodedInputs, InputError, Place, RowSource, encode_inputs};
+pub(crate) use layers::{convolved, pad, padding, unfold};
 
 use crate::op::NodeId;
 use crate::program::Program;

@@ -11,6 +11,7 @@ use crate::error::ProgramError;
 use crate::fact::{Fact, Visibility};
 use crate::op::{NodeId, Op, Winner};
 
+pub(crate) mod layers;
 mod site;
 
 use site::Site;
@@ -78,11 +79,19 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             Fact { bit: x.bit, ..Fact::secret(x.shape.clone(), scale, bound) }
         }
         (Op::MatMul(..), [a, b]) => {
-            let (shape, k) = at.matrix_product(a, b)?;
+            let (shape, k) = at.matrix_products(a, b)?;
             let (scale, bound) = at.product(a, b, k, cx.frac)?;
             Fact::secret(shape, scale, bound)
         }
-        (Op::Dense { .. }, [x, w, b]) => dense(at, x, w, b, cx.frac)?,
+        (Op::Dense { .. }, [x, w, b]) => layers::dense(at, x, w, b, cx.frac)?,
+        (Op::Conv { sliding, groups, bias, .. }, [x, w, rest @ ..]) if rest.len() == bias.iter().len() => {
+            layers::conv(at, [x, w], rest.first().copied(), (*sliding, *groups), cx.frac)?
+        }
+        (Op::Unfold { window, sliding, outside, .. }, [x]) => {
+            layers::unfold(at, x, *window, *sliding, *outside)?
+        }
+        (Op::Permute { axes, .. }, [x]) => layers::permute(at, x, axes)?,
+        (Op::Pad { before, after, value, .. }, [x]) => layers::pad(at, x, before, after, *value, cx.frac)?,
         (Op::Sum { axis, .. }, [x]) => {
             let n = at.axis_len(x, *axis)?;
             let bound = at.within("the sum", u128::from(x.bound) * n as u128, x.scale)?;
@@ -209,6 +218,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             | Op::Dense { .. },
             _,
         )
+        | (Op::Conv { .. } | Op::Unfold { .. } | Op::Permute { .. } | Op::Pad { .. }, _)
         | (Op::Add(..) | Op::Sub(..) | Op::Mul(..) | Op::MatMul(..), _)
         | (Op::Less(..) | Op::Greater(..) | Op::LessEqual(..) | Op::GreaterEqual(..), _)
         | (Op::Equal(..) | Op::NotEqual(..) | Op::Minimum(..) | Op::Maximum(..), _)
@@ -246,20 +256,6 @@ const fn compares(op: &Op) -> bool {
             | Op::Clamp { .. }
             | Op::Sigmoid(_)
     )
-}
-
-fn dense(at: Site, x: &Fact, w: &Fact, b: &Fact, frac: u32) -> Result<Fact, ProgramError> {
-    let (shape, k) = at.matrix_product(x, w)?;
-    if b.shape.broadcast(&shape).as_ref() != Some(&shape) {
-        return Err(at.shapes(b, &shape, "the bias must have one number per output column"));
-    }
-    let product = u128::from(x.bound).saturating_mul(u128::from(w.bound)).saturating_mul(k as u128);
-    // The sum stands at the scale of the product, or of the bias if the product is an integer.
-    let scale = (x.scale + w.scale).max(b.scale);
-    let product = product.saturating_mul(1 << (scale - x.scale - w.scale));
-    let sum = at.within("the result before truncation", product.saturating_add(b.bound_at(scale)), scale)?;
-    let (scale, bound) = truncated(u128::from(sum), scale, frac);
-    Ok(Fact::secret(shape, scale, bound))
 }
 
 fn concat(at: Site, first: &Fact, rest: &[&Fact], axis: usize) -> Result<Fact, ProgramError> {

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `builder`, `infer`, `factor`, `op`, `fact`, `shape` | the graph and what is known about it |
 //! | `settings` | how a program's truncations round, the shape of its comparisons, its window |
+//! | [`layers`] | parameters of layers, in the clear |
 //! | `codec`, `text` | canonical bytes and readable text |
 //! | `lower`, `plan`, `estimate` | protocol steps of every node, their exact cost, memory and time |
 //! | `window` | running a program a window of rows at a time |
@@ -17,6 +18,7 @@
 //! | [`reference`](mod@reference) | floating point and exact fixed point, as oracles |
 //! | [`models`] | ready-made programs |
 
+mod batch;
 mod builder;
 mod codec;
 mod error;
@@ -25,6 +27,7 @@ mod exec;
 mod fact;
 mod factor;
 mod infer;
+pub mod layers;
 mod local;
 mod lower;
 pub mod models;
@@ -47,6 +50,7 @@ pub use exec::{
 };
 pub use fact::{Fact, Visibility};
 pub use local::run_local;
+pub use mpc_core::windows::{Outside, Sliding};
 /// An axis of a tensor, from 0.
 pub use ndarray::Axis;
 pub use op::{Direction, Extreme, InputKind, NodeId, Op, Winner};

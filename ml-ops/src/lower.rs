@@ -7,11 +7,14 @@
 
 use std::collections::BTreeMap;
 
+use mpc_core::conv::ConvShape;
 use protocols::cost::Cost;
 use protocols::order::Relation;
 use protocols::tree::TreeChoice;
 
+use crate::batch::Batches;
 use crate::factor::{Factor, encode_factor};
+use crate::infer::layers::conv_shape;
 use crate::op::{NodeId, Op};
 use crate::plan::Planned;
 use crate::program::Program;
@@ -100,6 +103,7 @@ impl Program {
             Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. } => {
                 (secret(a) && secret(b)).then(|| self.matmul_step(node, [a, b], whole))
             }
+            Op::Conv { x, w, .. } => (secret(x) && secret(w)).then(|| Step::Conv(self.conv_shape(node))),
             Op::Select { bit, a, b } => {
                 (secret(bit) && (secret(a) || secret(b))).then_some(Step::Mul { len })
             }
@@ -130,6 +134,7 @@ impl Program {
                 None
             }
             Op::Concat { .. } | Op::Transpose(_) | Op::AssumeRange { .. } => None,
+            Op::Unfold { .. } | Op::Permute { .. } | Op::Pad { .. } => None,
         };
         let truncate = |bits: u32| (bits > 0).then_some(Step::Truncate { len, bits });
         // Before a product with a public factor, which is local, and at the end unless that is left to the user.
@@ -156,16 +161,17 @@ impl Program {
     }
 
     fn matmul_step(&self, node: NodeId, [a, b]: [NodeId; 2], whole: &mut Whole) -> Step {
-        let matrix = |x: NodeId| match *self.fact(x).shape.dims() {
-            [rows, columns] => [rows, columns],
-            _ => unreachable!("inference accepts products of matrices only"),
-        };
-        let ([m, k], [_, n]) = (matrix(a), matrix(b));
+        let dims = |x: NodeId| self.fact(x).shape.dims();
+        let Batches { count, dims: [m, k, n], .. } = Batches::new(dims(a), dims(b));
         let Some(&Reuse { root, part, right, opens, .. }) = whole.reuse.get(&node) else {
-            return Step::Matmul { m, k, n };
+            return if count == 1 {
+                Step::Matmul { m, k, n }
+            } else {
+                Step::Matmuls { count, dims: [m, k, n] }
+            };
         };
         let (part, n) = if right { (part.transpose(), m) } else { (part, n) };
-        let (shape, next) = (matrix(root), whole.items);
+        let (shape, next) = (self.fact(root).shape.as_matrix(), whole.items);
         // The mask is the first item of the product that opens it.
         let mask = *whole.masks.entry(root).or_insert(next);
         if opens {
@@ -182,6 +188,7 @@ impl Program {
             Op::Mul(a, b) | Op::MatMul(a, b) => scale(a) + scale(b),
             Op::Square(x) => 2 * scale(x),
             Op::Dense { x, w, b } => (scale(x) + scale(w)).max(scale(b)),
+            Op::Conv { x, w, bias, .. } => (scale(x) + scale(w)).max(bias.map_or(0, scale)),
             Op::Mean { x, .. } | Op::Scale { x, .. } => {
                 let factor = self.factor(node);
                 scale(x) + factor.bits - factor.first
@@ -189,6 +196,15 @@ impl Program {
             _ => return 0,
         };
         product - scale(node)
+    }
+
+    /// Sizes of a node that is a convolution.
+    pub(crate) fn conv_shape(&self, node: NodeId) -> ConvShape {
+        let Op::Conv { x, w, sliding, groups, .. } = self.nodes[node as usize].op else {
+            unreachable!("asked of convolutions alone")
+        };
+        conv_shape(&self.fact(x).shape, &self.fact(w).shape, sliding, groups)
+            .expect("invariant: inference accepted this convolution")
     }
 
     /// The encoded factor of a mean or a scaling; 1 for any other node.

@@ -6,6 +6,7 @@
 
 mod fixed;
 mod float;
+mod layers;
 mod ranks;
 
 use std::collections::BTreeMap;

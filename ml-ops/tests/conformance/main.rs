@@ -9,6 +9,7 @@ use mpc_core::party::PartyId;
 use ndarray::{Array2, ArrayD};
 
 mod arithmetic;
+mod layers;
 mod order;
 mod ranks;
 mod reuse;
@@ -23,6 +24,8 @@ enum Tolerance {
     Exact,
     /// One truncation: one unit from the fixed-point reference, and from the float one.
     Unit,
+    /// Several truncations, the first of which are multiplied: so many units.
+    Units(f64),
     /// As one unit, but the float reference may differ by this relative error of a public factor as well.
     Factor(f64),
     /// The stated error of the sigmoid.
@@ -34,7 +37,7 @@ const COLUMNS: usize = 3;
 
 /// Every operation with operands of every kind: x and y are secret and \[5, 3\].
 fn cases() -> Vec<(&'static str, Tolerance, Build)> {
-    [arithmetic::cases(), order::cases(), ranks::cases(), reuse::cases()].concat()
+    [arithmetic::cases(), order::cases(), ranks::cases(), reuse::cases(), layers::cases()].concat()
 }
 
 /// Multiples of 2^−8 between ±16, so that every scale represents them; with equal elements, zeros and extremes.
@@ -99,6 +102,7 @@ fn every_operation_agrees_with_both_references_and_its_plan() {
                 let (from_fixed, from_float) = match tolerance {
                     Tolerance::Exact => (0.0, 0.0),
                     Tolerance::Unit => (unit, unit),
+                    Tolerance::Units(n) => (n * unit, n * unit),
                     Tolerance::Factor(relative) => (unit, unit + relative * largest),
                     Tolerance::Sigmoid => (sigmoid, sigmoid + 4.72e-5),
                 };

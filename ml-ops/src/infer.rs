@@ -11,9 +11,11 @@ use crate::error::ProgramError;
 use crate::fact::{Fact, Visibility};
 use crate::op::{NodeId, Op, Winner};
 
+mod function;
 pub(crate) mod layers;
 mod site;
 
+use function::function;
 use site::Site;
 
 /// Bounds stay below this.
@@ -196,11 +198,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             let bound = if *lo <= 0 && 0 <= *hi { limit.min(bound) } else { limit };
             Fact::secret(x.shape.clone(), cx.frac, at.within("the result", bound, cx.frac)?)
         }
-        (Op::Sigmoid(_), [x]) => {
-            // The protocol compares with thresholds below 2^4 and needs twice the room of others.
-            at.within("twice the operand", 2 * x.bound_at(cx.frac), cx.frac)?;
-            Fact::secret(x.shape.clone(), cx.frac, sigmoid_bound(cx.frac))
-        }
+        (Op::Function { function: f, .. }, [x]) => function(at, *f, x, cx.frac)?,
         (Op::AssumeRange { bound, .. }, [x]) => {
             if *bound == 0 {
                 return Err(at.parameter("the promised bound must be positive"));
@@ -208,7 +206,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             Fact { bound: x.bound.min(*bound), ..(*x).clone() }
         }
         (Op::Input { .. } | Op::Constant { .. }, _)
-        | (Op::Neg(_) | Op::Square(_) | Op::Transpose(_) | Op::Relu(_) | Op::Sigmoid(_), _)
+        | (Op::Neg(_) | Op::Square(_) | Op::Transpose(_) | Op::Relu(_) | Op::Function { .. }, _)
         | (Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. }, _)
         | (
             Op::Clamp { .. }
@@ -254,7 +252,7 @@ const fn compares(op: &Op) -> bool {
             | Op::Sort { .. }
             | Op::Relu(_)
             | Op::Clamp { .. }
-            | Op::Sigmoid(_)
+            | Op::Function { .. }
     )
 }
 
@@ -272,13 +270,6 @@ fn concat(at: Site, first: &Fact, rest: &[&Fact], axis: usize) -> Result<Fact, P
         fact.bit &= x.bit;
     }
     Ok(Fact { shape: first.shape.with_axis(axis, len), visibility: Visibility::Secret, ..fact })
-}
-
-/// Bound of a sigmoid's result: 1 and the error that `protocols::sigmoid` states, 4.72e-5 and 8 units of
-/// 2^−min(f, 16).
-fn sigmoid_bound(frac: u32) -> u64 {
-    let fit = (1u64 << frac) * 472 / 10_000_000 + 1;
-    (1 << frac) + fit + (8 << frac.saturating_sub(16))
 }
 
 /// Scale and bound after the truncation that brings a value back to the program's fraction bits.

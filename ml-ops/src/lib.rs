@@ -8,7 +8,7 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `builder`, `infer`, `factor`, `op`, `fact`, `shape` | the graph and what is known about it |
+//! | `builder`, `infer`, `factor`, `function`, `op`, `fact`, `shape` | the graph and what is known about it |
 //! | `settings` | how a program's truncations round, the shape of its comparisons, its window |
 //! | [`layers`] | parameters of layers, in the clear |
 //! | `codec`, `text` | canonical bytes and readable text |
@@ -26,6 +26,7 @@ mod estimate;
 mod exec;
 mod fact;
 mod factor;
+mod function;
 mod infer;
 pub mod layers;
 mod local;
@@ -49,6 +50,7 @@ pub use exec::{
     encode_inputs, run, run_encoded, run_windows,
 };
 pub use fact::{Fact, Visibility};
+pub use function::Function;
 pub use local::run_local;
 pub use mpc_core::windows::{Outside, Sliding};
 /// An axis of a tensor, from 0.

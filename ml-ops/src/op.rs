@@ -5,6 +5,7 @@ use mpc_core::ring::Z64;
 use mpc_core::tensor::Tensor;
 use mpc_core::windows::{Outside, Sliding};
 
+use crate::function::Function;
 use crate::shape::Shape;
 
 pub use protocols::sort::Direction;
@@ -221,8 +222,13 @@ pub enum Op {
         /// Upper limit in units of 2^−f.
         hi: i64,
     },
-    /// 1 / (1 + e^−x), approximated.
-    Sigmoid(NodeId),
+    /// A function of every element, approximated.
+    Function {
+        /// Operand.
+        x: NodeId,
+        /// Which.
+        function: Function,
+    },
     /// x, with the author's promise of a smaller bound. Nothing checks it at run time: a value beyond the promise
     /// makes what follows meaningless.
     AssumeRange {
@@ -282,7 +288,7 @@ impl Op {
             Self::Select { .. } => "select",
             Self::Relu(_) => "relu",
             Self::Clamp { .. } => "clamp",
-            Self::Sigmoid(_) => "sigmoid",
+            Self::Function { function, .. } => function.name(),
             Self::AssumeRange { .. } => "assume_range",
         }
     }
@@ -292,9 +298,7 @@ impl Op {
     pub fn operands(&self) -> Vec<NodeId> {
         match self {
             Self::Input { .. } | Self::Constant { .. } => vec![],
-            Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) | Self::Sigmoid(x) => {
-                vec![*x]
-            }
+            Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) => vec![*x],
             Self::Abs(x) | Self::Sign(x) | Self::Extreme { x, .. } => vec![*x],
             Self::Sort { keys, payload, .. } => [*keys].into_iter().chain(*payload).collect(),
             Self::Sum { x, .. }
@@ -303,6 +307,7 @@ impl Op {
             | Self::Reshape { x, .. }
             | Self::Slice { x, .. }
             | Self::Clamp { x, .. }
+            | Self::Function { x, .. }
             | Self::AssumeRange { x, .. } => vec![*x],
             Self::Add(a, b)
             | Self::Sub(a, b)

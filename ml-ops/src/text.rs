@@ -98,6 +98,7 @@ impl Program {
                 let value = Real(*value as f64 * unit);
                 format!(" by {} before and {} after, {value}", numbers(before), numbers(after))
             }
+            Op::Function { function, .. } => function.parameters(),
             Op::AssumeRange { .. } => " (promised, not checked)".to_owned(),
             _ => String::new(),
         }

@@ -5,6 +5,7 @@ use mpc_core::tensor::Tensor;
 use mpc_core::windows::{Outside, Sliding};
 use mpc_core::wire::{Decoder, Encoder, WireError};
 
+use crate::function::Function;
 use crate::op::{Direction, Extreme, InputKind, NodeId, Op, Winner};
 use crate::program::MAX_NAME_BYTES;
 use crate::shape::Shape;
@@ -34,7 +35,6 @@ mod code {
     pub(super) const SELECT: u8 = 21;
     pub(super) const RELU: u8 = 22;
     pub(super) const CLAMP: u8 = 23;
-    pub(super) const SIGMOID: u8 = 24;
     pub(super) const ASSUME_RANGE: u8 = 25;
     pub(super) const EQUAL: u8 = 26;
     pub(super) const NOT_EQUAL: u8 = 27;
@@ -51,6 +51,7 @@ mod code {
     pub(super) const UNFOLD: u8 = 57;
     pub(super) const PERMUTE: u8 = 58;
     pub(super) const PAD: u8 = 59;
+    pub(super) const FUNCTION: u8 = 40;
 }
 
 fn encode_shape(e: &mut Encoder, shape: &[usize]) {
@@ -217,10 +218,13 @@ pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
             e.u64(*lo as u64);
             e.u64(*hi as u64);
         }
-        Op::Sigmoid(x) => with(code::SIGMOID, &[*x]),
         Op::AssumeRange { x, bound } => {
             with(code::ASSUME_RANGE, &[*x]);
             e.u64(*bound);
+        }
+        Op::Function { x, function } => {
+            with(code::FUNCTION, &[*x]);
+            function.encode(e);
         }
     }
 }
@@ -331,8 +335,8 @@ pub(super) fn decode_op(d: &mut Decoder<'_>) -> Result<Op, WireError> {
         code::SELECT => Op::Select { bit: d.u32()?, a: d.u32()?, b: d.u32()? },
         code::RELU => Op::Relu(d.u32()?),
         code::CLAMP => Op::Clamp { x: d.u32()?, lo: d.u64()? as i64, hi: d.u64()? as i64 },
-        code::SIGMOID => Op::Sigmoid(d.u32()?),
         code::ASSUME_RANGE => Op::AssumeRange { x: d.u32()?, bound: d.u64()? },
+        code::FUNCTION => Op::Function { x: d.u32()?, function: Function::decode(d)? },
         _ => return Err(WireError::Invalid("operation code")),
     })
 }

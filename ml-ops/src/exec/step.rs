@@ -9,8 +9,9 @@ use protocols::error::ProtocolError;
 use protocols::order::{Relation, holds, min_max};
 use protocols::session::Session;
 use protocols::tree::TreeChoice;
-use protocols::{convert, mul, order, relu, sigmoid, sort, tournament, truncate};
+use protocols::{convert, mul, order, relu, sort, tournament, truncate};
 
+use super::function::function;
 use super::product::Masked;
 use super::{Shareable, layers};
 use crate::lower::Lowered;
@@ -276,9 +277,9 @@ pub(super) fn evaluate<S: Shareable>(
             let (x, limits) = (lift(0, frac.bits()), [*lo, *hi].map(Z64::from_i64));
             Value::Secret(relu::clamp(cx, x.secret(), limits, lowered.fused, tree)?)
         }
-        Op::Sigmoid(_) => {
+        Op::Function { function: f, .. } => {
             let x = lift(0, frac.bits());
-            Value::Secret(sigmoid::sigmoid(cx, x.secret(), frac, rounding, tree)?)
+            Value::Secret(function(cx, program, *f, x.secret(), program.fact(ids[0]), tree)?)
         }
         Op::AssumeRange { .. } => x[0].clone(),
     };

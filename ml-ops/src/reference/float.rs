@@ -102,7 +102,7 @@ pub fn float(program: &Program, inputs: &Values) -> Result<Values, InputError> {
                 }
                 Op::Relu(_) => x[0].map(|v| v.max(0.0)),
                 Op::Clamp { lo, hi, .. } => x[0].map(|v| v.max(*lo as f64 * unit).min(*hi as f64 * unit)),
-                Op::Sigmoid(_) => x[0].map(|v| 1.0 / (1.0 + (-v).exp())),
+                Op::Function { function, .. } => x[0].map(|&v| function.value(v)),
                 Op::AssumeRange { .. } => x[0].clone(),
             })
         },

@@ -13,9 +13,14 @@ use crate::program::Program;
 use crate::settings::{Rounding, Trees};
 use crate::shape::Shape;
 
+mod attention;
+mod composed;
+mod elementary;
 mod function;
 mod layers;
 mod order;
+
+pub use attention::{Attention, Linear};
 
 /// Most that rounding may change a constant by, relative to it.
 const MAX_ROUNDING: f64 = 1.0 / 16.0;

@@ -9,13 +9,14 @@ use mpc_core::ring::Ring;
 
 use crate::error::ProgramError;
 use crate::fact::{Fact, Visibility};
+use crate::function::divisor;
 use crate::op::{NodeId, Op, Winner};
 
 mod function;
 pub(crate) mod layers;
 mod site;
 
-use function::function;
+use function::{divide, function};
 use site::Site;
 
 /// Bounds stay below this.
@@ -199,6 +200,9 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             Fact::secret(x.shape.clone(), cx.frac, at.within("the result", bound, cx.frac)?)
         }
         (Op::Function { function: f, .. }, [x]) => function(at, *f, x, cx.frac)?,
+        (Op::Divide { lowest, highest, .. }, [a, b]) => {
+            divide(at, a, b, divisor(*lowest, *highest), cx.frac)?
+        }
         (Op::AssumeRange { bound, .. }, [x]) => {
             if *bound == 0 {
                 return Err(at.parameter("the promised bound must be positive"));
@@ -210,6 +214,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
         | (Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. }, _)
         | (
             Op::Clamp { .. }
+            | Op::Divide { .. }
             | Op::AssumeRange { .. }
             | Op::Concat { .. }
             | Op::Select { .. }
@@ -253,6 +258,7 @@ const fn compares(op: &Op) -> bool {
             | Op::Relu(_)
             | Op::Clamp { .. }
             | Op::Function { .. }
+            | Op::Divide { .. }
     )
 }
 

@@ -42,7 +42,7 @@ mod text;
 mod walk;
 mod window;
 
-pub use builder::{Owner, ProgramBuilder, Value};
+pub use builder::{Attention, Linear, Owner, ProgramBuilder, Value};
 pub use error::ProgramError;
 pub use estimate::{Estimate, Estimates};
 pub use exec::{

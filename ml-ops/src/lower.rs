@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 
 use mpc_core::conv::ConvShape;
 use protocols::cost::Cost;
+use protocols::elementary::Elementary;
 use protocols::order::Relation;
 use protocols::tree::TreeChoice;
 
 use crate::batch::Batches;
 use crate::factor::{Factor, encode_factor};
-use crate::function::{Function, Method, layout};
+use crate::function::{Function, Method, divisor, layout, reciprocal};
 use crate::infer::layers::conv_shape;
 use crate::op::{NodeId, Op};
 use crate::plan::Planned;
@@ -130,6 +131,9 @@ impl Program {
                 (n > 1).then(|| Step::Sort { n, len, payloads: payload.iter().count(), keep })
             }
             Op::Function { x, function } => Some(self.function_step(x, function, len)),
+            Op::Divide { b, .. } => {
+                Some(Step::Quartic { len: self.fact(b).shape.elements(), function: self.reciprocal(node) })
+            }
             Op::Input { .. } | Op::Constant { .. } | Op::Add(..) | Op::Sub(..) | Op::Neg(_) => None,
             Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. } => {
                 None
@@ -138,9 +142,14 @@ impl Program {
             Op::Unfold { .. } | Op::Permute { .. } | Op::Pad { .. } => None,
         };
         let truncate = |bits: u32| (bits > 0).then_some(Step::Truncate { len, bits });
+        let product = match *op {
+            Op::Divide { a, .. } => secret(a).then_some(Step::Mul { len }),
+            _ => None,
+        };
         // Before a product with a public factor, which is local, and at the end unless that is left to the user.
         let last = if whole.pending[node as usize] > 0 { 0 } else { self.truncation(node) };
-        let steps = truncate(self.factor(node).first).into_iter().chain(step).chain(truncate(last));
+        let steps =
+            truncate(self.factor(node).first).into_iter().chain(step).chain(product).chain(truncate(last));
         let steps: Vec<_> = steps.map(|step| (step, self.tree_of(step))).collect();
         let costs =
             steps.iter().map(|&(step, tree)| self.step_cost(step, tree.unwrap_or(TreeChoice::DEFAULT)));
@@ -161,11 +170,24 @@ impl Program {
         step.cost::<Planned>(self.parties.len(), self.settings.rounding, tree)
     }
 
+    /// The reciprocal that a quotient is a product with.
+    pub(crate) fn reciprocal(&self, node: NodeId) -> Elementary {
+        let Op::Divide { a, b, lowest, highest } = self.nodes[node as usize].op else {
+            unreachable!("only quotients take a reciprocal")
+        };
+        let found = reciprocal(self.fact(a), self.fact(b), divisor(lowest, highest), self.frac);
+        found.expect("invariant: inference found a reciprocal")
+    }
+
     fn function_step(&self, x: NodeId, function: Function, len: usize) -> Step {
         match function.method() {
             Method::Piecewise(table) => {
                 let layout = layout(&table, self.fact(x), self.frac);
                 Step::Piecewise { len, layout: layout.expect("invariant: inference found a layout") }
+            }
+            Method::Quartic(limits) => {
+                let function = limits.of(self.fact(x), self.frac, self.frac.bits());
+                Step::Quartic { len, function }
             }
         }
     }
@@ -197,6 +219,7 @@ impl Program {
         let product = match self.nodes[node as usize].op {
             Op::Mul(a, b) | Op::MatMul(a, b) => scale(a) + scale(b),
             Op::Square(x) => 2 * scale(x),
+            Op::Divide { a, .. } => scale(a) + self.reciprocal(node).result,
             Op::Dense { x, w, b } => (scale(x) + scale(w)).max(scale(b)),
             Op::Conv { x, w, bias, .. } => (scale(x) + scale(w)).max(bias.map_or(0, scale)),
             Op::Mean { x, .. } | Op::Scale { x, .. } => {

@@ -229,6 +229,17 @@ pub enum Op {
         /// Which.
         function: Function,
     },
+    /// a/b for b between limits above zero, approximated; outside, with b at the nearer.
+    Divide {
+        /// The numerator.
+        a: NodeId,
+        /// The divisor.
+        b: NodeId,
+        /// The least divisor.
+        lowest: f64,
+        /// The largest divisor.
+        highest: f64,
+    },
     /// x, with the author's promise of a smaller bound. Nothing checks it at run time: a value beyond the promise
     /// makes what follows meaningless.
     AssumeRange {
@@ -289,6 +300,7 @@ impl Op {
             Self::Relu(_) => "relu",
             Self::Clamp { .. } => "clamp",
             Self::Function { function, .. } => function.name(),
+            Self::Divide { .. } => "divide",
             Self::AssumeRange { .. } => "assume_range",
         }
     }
@@ -320,7 +332,8 @@ impl Op {
             | Self::Equal(a, b)
             | Self::NotEqual(a, b)
             | Self::Minimum(a, b)
-            | Self::Maximum(a, b) => vec![*a, *b],
+            | Self::Maximum(a, b)
+            | Self::Divide { a, b, .. } => vec![*a, *b],
             Self::Dense { x, w, b } => vec![*x, *w, *b],
             Self::Conv { x, w, bias, .. } => [*x, *w].into_iter().chain(*bias).collect(),
             Self::Unfold { x, .. } | Self::Permute { x, .. } | Self::Pad { x, .. } => vec![*x],

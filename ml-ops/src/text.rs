@@ -12,6 +12,7 @@ use mpc_core::tensor::Tensor;
 use mpc_core::windows::{Outside, Sliding};
 use sha2::{Digest, Sha256};
 
+use crate::function::divisor;
 use crate::op::{Direction, Op};
 use crate::program::Program;
 use crate::settings::Rounding;
@@ -99,6 +100,7 @@ impl Program {
                 format!(" by {} before and {} after, {value}", numbers(before), numbers(after))
             }
             Op::Function { function, .. } => function.parameters(),
+            Op::Divide { lowest, highest, .. } => divisor(*lowest, *highest).text(),
             Op::AssumeRange { .. } => " (promised, not checked)".to_owned(),
             _ => String::new(),
         }

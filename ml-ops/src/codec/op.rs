@@ -52,6 +52,7 @@ mod code {
     pub(super) const PERMUTE: u8 = 58;
     pub(super) const PAD: u8 = 59;
     pub(super) const FUNCTION: u8 = 40;
+    pub(super) const DIVIDE: u8 = 45;
 }
 
 fn encode_shape(e: &mut Encoder, shape: &[usize]) {
@@ -226,6 +227,11 @@ pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
             with(code::FUNCTION, &[*x]);
             function.encode(e);
         }
+        Op::Divide { a, b, lowest, highest } => {
+            with(code::DIVIDE, &[*a, *b]);
+            e.u64(lowest.to_bits());
+            e.u64(highest.to_bits());
+        }
     }
 }
 
@@ -336,6 +342,12 @@ pub(super) fn decode_op(d: &mut Decoder<'_>) -> Result<Op, WireError> {
         code::RELU => Op::Relu(d.u32()?),
         code::CLAMP => Op::Clamp { x: d.u32()?, lo: d.u64()? as i64, hi: d.u64()? as i64 },
         code::ASSUME_RANGE => Op::AssumeRange { x: d.u32()?, bound: d.u64()? },
+        code::DIVIDE => Op::Divide {
+            a: d.u32()?,
+            b: d.u32()?,
+            lowest: f64::from_bits(d.u64()?),
+            highest: f64::from_bits(d.u64()?),
+        },
         code::FUNCTION => Op::Function { x: d.u32()?, function: Function::decode(d)? },
         _ => return Err(WireError::Invalid("operation code")),
     })

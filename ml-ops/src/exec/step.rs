@@ -9,7 +9,7 @@ use protocols::error::ProtocolError;
 use protocols::order::{Relation, holds, min_max};
 use protocols::session::Session;
 use protocols::tree::TreeChoice;
-use protocols::{convert, mul, order, relu, sort, tournament, truncate};
+use protocols::{convert, mul, order, quartic, relu, sort, tournament, truncate};
 
 use super::function::function;
 use super::product::Masked;
@@ -280,6 +280,12 @@ pub(super) fn evaluate<S: Shareable>(
         Op::Function { function: f, .. } => {
             let x = lift(0, frac.bits());
             Value::Secret(function(cx, program, *f, x.secret(), program.fact(ids[0]), tree)?)
+        }
+        Op::Divide { .. } => {
+            let table = program.reciprocal(node).table().expect("invariant: inference found a table");
+            let divisor = lift(1, frac.bits());
+            let part = quartic::evaluate(cx, divisor.secret(), &table, rounding, tree)?;
+            stretch(x[0]).mul(stretch(&Value::Secret(part)), cx)?
         }
         Op::AssumeRange { .. } => x[0].clone(),
     };

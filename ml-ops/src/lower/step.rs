@@ -3,6 +3,7 @@
 use mpc_core::conv::ConvShape;
 use mpc_core::share::Sharing;
 use protocols::cost::Cost;
+use protocols::elementary::Elementary;
 use protocols::order::Relation;
 use protocols::piecewise::Layout;
 use protocols::prep::MaskPart;
@@ -10,7 +11,7 @@ use protocols::reuse::Part;
 use protocols::tournament::Winner;
 use protocols::tree::TreeChoice;
 use protocols::truncate::Rounding;
-use protocols::{conv, matmul, mul, order, piecewise, relu, reuse, sort, tournament, truncate};
+use protocols::{conv, matmul, mul, order, piecewise, quartic, relu, reuse, sort, tournament, truncate};
 
 /// One invocation of an interactive protocol.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -84,6 +85,10 @@ pub(super) enum Step {
         len: usize,
         layout: Layout,
     },
+    Quartic {
+        len: usize,
+        function: Elementary,
+    },
 }
 
 impl Step {
@@ -109,6 +114,10 @@ impl Step {
             Self::Extreme { n, len, with } => tournament::extreme_cost::<S>(parties, n, len, with, tree),
             Self::Sort { n, len, payloads, keep } => {
                 sort::sort_cost::<S>(parties, n, len, payloads, keep, tree)
+            }
+            Self::Quartic { len, function } => {
+                let table = function.table().expect("invariant: inference found a table");
+                quartic::cost::<S>(parties, len, &table, rounding, tree)
             }
             Self::Piecewise { len, layout } => piecewise::cost::<S>(parties, len, layout, rounding, tree),
         }

@@ -142,6 +142,11 @@ fn evaluate(
         Op::Function { function: f, .. } => {
             function(*f, &aligned(0, frac), program.fact(ids[0]), program.frac_bits())
         }
+        Op::Divide { .. } => {
+            let table = program.reciprocal(node).table().expect("invariant: inference found a table");
+            let divisor = x[1].scale(Z64::power_of_two(frac - scale_of(1)));
+            stretch(x[0]).hadamard(&stretch(&divisor.map(|v| Z64::from_i64(table.plain(v.to_i64())))))
+        }
         Op::AssumeRange { .. } => x[0].clone(),
     };
     Ok(floored(&value, program.truncation(node)))

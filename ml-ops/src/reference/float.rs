@@ -103,6 +103,9 @@ pub fn float(program: &Program, inputs: &Values) -> Result<Values, InputError> {
                 Op::Relu(_) => x[0].map(|v| v.max(0.0)),
                 Op::Clamp { lo, hi, .. } => x[0].map(|v| v.max(*lo as f64 * unit).min(*hi as f64 * unit)),
                 Op::Function { function, .. } => x[0].map(|&v| function.value(v)),
+                Op::Divide { lowest, highest, .. } => {
+                    zip(x[0], x[1], &|a, b| a / b.max(*lowest).min(*highest))
+                }
                 Op::AssumeRange { .. } => x[0].clone(),
             })
         },

@@ -35,6 +35,15 @@ fn build_every_op(parties: usize) -> Result<Program, ProgramError> {
     let s = p.sigmoid(h)?;
     let t = p.tanh(h)?;
     let bent = p.add(s, t)?;
+    let curves = [
+        p.exp(h, 2.0)?,
+        p.log(h, 0.5..)?,
+        p.reciprocal(h, 0.5..=8.0)?,
+        p.sqrt(h)?,
+        p.rsqrt(h, 0.5..)?,
+        p.divide(h, relu, 0.5..)?,
+    ];
+    let curves = p.concat(&curves, Axis(0))?;
     let less = p.less(x, y)?;
     let greater = p.greater(x, y)?;
     let le = p.less_equal(x, row)?;
@@ -72,6 +81,7 @@ fn build_every_op(parties: usize) -> Result<Program, ProgramError> {
     let pooled = p.average_pool2d(image, [1, 2], Sliding::by(1).padded(1), true)?;
     let maps = p.flatten(pooled, Axis(1))?;
     p.output("maps", maps, &[1])?;
+    p.output("curves", curves, &[0])?;
     p.output("ranks", ranks, &[1])?;
     p.output("ends", ends, &[1])?;
     p.output("flat", flat, &[0])?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ml_ops::models::scorecard::{Member, scorecard};
 use ml_ops::reference;
-use ml_ops::{Owner, Program, ProgramBuilder, ProgramError};
+use ml_ops::{Axis, Owner, Program, ProgramBuilder, ProgramError};
 use mpc_core::fixed::FracBits;
 use ndarray::ArrayD;
 use rand::{RngExt as _, SeedableRng as _};
@@ -30,6 +30,8 @@ pub enum Workload {
     Matmul,
     /// Logistic functions, elementwise.
     Sigmoid,
+    /// Softmax of rows of ten numbers.
+    Softmax,
     /// Logistic regression with secret weights, over columns of all parties.
     LrInfer,
     /// A 784-128-128-10 network with ReLU and secret weights.
@@ -61,6 +63,8 @@ pub struct Task {
 
 /// Magnitude of inputs.
 const MAX: f64 = 8.0;
+/// Numbers in a row of a softmax.
+const CLASSES: usize = 10;
 /// Layers of the network.
 const LAYERS: [usize; 4] = [784, 128, 128, 10];
 
@@ -79,6 +83,7 @@ impl Workload {
             Self::Compare | Self::Relu | Self::Sigmoid => 100_000,
             Self::Matmul => 256,
             Self::LrInfer => 10_000,
+            Self::Softmax => 1_000,
             Self::Mlp => 128,
             Self::Link => 8 << 20,
             Self::Triples => 1_000_000,
@@ -95,6 +100,7 @@ impl Workload {
             Self::Relu => "relu",
             Self::Matmul => "matmul",
             Self::Sigmoid => "sigmoid",
+            Self::Softmax => "softmax",
             Self::LrInfer => "lr-infer",
             Self::Mlp => "mlp",
             Self::Link => "link",
@@ -112,6 +118,7 @@ impl Task {
         match self.workload {
             Workload::Matmul => format!("{n}x{n}x{n}"),
             Workload::LrInfer => format!("{n}x{}", self.columns),
+            Workload::Softmax => format!("{n}x{CLASSES}"),
             Workload::Link => format!("{n} bytes"),
             Workload::Mlp => format!("{}, batch {n}", LAYERS.map(|l| l.to_string()).join("-")),
             _ if self.raw => format!("{n}, raw"),
@@ -157,6 +164,10 @@ impl Task {
             Workload::Sigmoid => {
                 let x = p.input("x", Owner(0), [n], MAX)?;
                 p.sigmoid(x)?
+            }
+            Workload::Softmax => {
+                let x = p.input("x", Owner(0), [n, CLASSES], MAX)?;
+                p.softmax(x, Axis(1))?
             }
             Workload::Matmul => {
                 let (x, y) = (p.input("x", Owner(0), [n, n], 1.0)?, p.input("y", Owner(1), [n, n], 1.0)?);

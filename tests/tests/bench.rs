@@ -15,7 +15,7 @@ fn median(report: &Value, name: &str) -> f64 {
 }
 
 /// Flags, rounds, largest error. Rounds do not depend on sizes or parties.
-const WORKLOADS: [(&[&str], f64, f64); 9] = [
+const WORKLOADS: [(&[&str], f64, f64); 10] = [
     (&["mul", "--n", "500"], 4.0, 1e-3),
     (&["mul", "--raw", "--n", "500"], 3.0, 1e-3),
     (&["compare", "--n", "500"], 6.0, 0.0),
@@ -25,6 +25,7 @@ const WORKLOADS: [(&[&str], f64, f64); 9] = [
     (&["softmax", "--n", "100"], 36.0, 1e-3),
     (&["lr-infer", "--n", "100", "--columns", "8"], 10.0, 1e-3),
     (&["mlp", "--n", "2"], 14.0, 1e-2),
+    (&["lenet"], 35.0, 1e-2),
 ];
 
 #[test]

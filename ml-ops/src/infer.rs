@@ -16,6 +16,7 @@ use crate::op::{NodeId, Op, Winner};
 use crate::shape::Shape;
 
 mod function;
+pub(crate) mod layers;
 mod range;
 mod site;
 
@@ -86,11 +87,19 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             at.truncated(x.shape.clone(), range, 2 * x.scale, cx.frac)?
         }
         (Op::MatMul(..), [a, b]) => {
-            let (shape, k) = at.matrix_product(a, b)?;
+            let (shape, k) = at.matrix_products(a, b)?;
             let range = Range::of(a, a.scale).product(Range::of(b, b.scale)).times(k);
             at.truncated(shape, range, a.scale + b.scale, cx.frac)?
         }
-        (Op::Dense { .. }, [x, w, b]) => dense(at, x, w, b, cx.frac)?,
+        (Op::Dense { .. }, [x, w, b]) => layers::dense(at, x, w, b, cx.frac)?,
+        (Op::Conv { sliding, groups, bias, .. }, [x, w, rest @ ..]) if rest.len() == bias.iter().len() => {
+            layers::conv(at, [x, w], rest.first().copied(), (*sliding, *groups), cx.frac)?
+        }
+        (Op::Unfold { window, sliding, outside, .. }, [x]) => {
+            layers::unfold(at, x, *window, *sliding, *outside)?
+        }
+        (Op::Permute { axes, .. }, [x]) => layers::permute(at, x, axes)?,
+        (Op::Pad { before, after, value, .. }, [x]) => layers::pad(at, x, before, after, *value, cx.frac)?,
         (Op::Sum { axis, .. }, [x]) => {
             let n = at.axis_len(x, *axis)?;
             at.ranged("the sum", x.shape.without(*axis), x.scale, Range::of(x, x.scale).times(n))?
@@ -286,6 +295,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             | Op::Dense { .. },
             _,
         )
+        | (Op::Conv { .. } | Op::Unfold { .. } | Op::Permute { .. } | Op::Pad { .. }, _)
         | (Op::Add(..) | Op::Sub(..) | Op::Mul(..) | Op::MatMul(..), _)
         | (Op::Less(..) | Op::Greater(..) | Op::LessEqual(..) | Op::GreaterEqual(..), _)
         | (Op::Equal(..) | Op::NotEqual(..) | Op::Minimum(..) | Op::Maximum(..), _)
@@ -326,19 +336,6 @@ const fn compares(op: &Op) -> bool {
             | Op::Function { .. }
             | Op::Divide { .. }
     )
-}
-
-fn dense(at: Site, x: &Fact, w: &Fact, b: &Fact, frac: u32) -> Result<Fact, ProgramError> {
-    let (shape, k) = at.matrix_product(x, w)?;
-    if b.shape.broadcast(&shape).as_ref() != Some(&shape) {
-        return Err(at.shapes(b, &shape, "the bias must have one number per output column"));
-    }
-    let product = Range::of(x, x.scale).product(Range::of(w, w.scale)).times(k);
-    // The sum stands at the scale of the product, or of the bias if the product is an integer.
-    let scale = (x.scale + w.scale).max(b.scale);
-    let sum = product.scaled(1 << (scale - x.scale - w.scale)) + Range::of(b, scale);
-    at.within("the result before truncation", sum.magnitude(), scale)?;
-    at.truncated(shape, sum, scale, frac)
 }
 
 fn concat(at: Site, first: &Fact, rest: &[&Fact], axis: usize) -> Result<Fact, ProgramError> {

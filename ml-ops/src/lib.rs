@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `builder`, `infer`, `factor`, `function`, `op`, `fact`, `shape` | the graph and what is known about it |
 //! | `settings` | how a program's truncations round, the shape of its comparisons, its window |
+//! | [`layers`] | parameters of layers, in the clear |
 //! | `codec`, `text` | canonical bytes and readable text |
 //! | `lower`, `plan`, `estimate` | protocol steps of every node, their exact cost, memory and time |
 //! | `repeat` | loops with mini-batches |
@@ -18,6 +19,7 @@
 //! | [`reference`](mod@reference) | floating point and exact fixed point, as oracles |
 //! | [`models`] | ready-made programs |
 
+mod batch;
 mod builder;
 mod codec;
 mod error;
@@ -27,6 +29,7 @@ mod fact;
 mod factor;
 mod function;
 mod infer;
+pub mod layers;
 mod local;
 mod lower;
 pub mod models;
@@ -41,7 +44,7 @@ mod text;
 mod walk;
 mod window;
 
-pub use builder::{Owner, ProgramBuilder, Value};
+pub use builder::{Attention, Linear, Owner, ProgramBuilder, Value};
 pub use error::ProgramError;
 pub use estimate::{Estimate, Estimates};
 pub use exec::{
@@ -51,6 +54,7 @@ pub use exec::{
 pub use fact::{Fact, Visibility};
 pub use function::Function;
 pub use local::run_local;
+pub use mpc_core::windows::{Outside, Sliding};
 /// An axis of a tensor, from 0.
 pub use ndarray::Axis;
 pub use op::{Direction, Extreme, InputKind, NodeId, Op, Winner};

@@ -7,14 +7,17 @@
 
 use std::collections::BTreeMap;
 
+use mpc_core::conv::ConvShape;
 use protocols::cost::Cost;
 use protocols::elementary::Elementary;
 use protocols::order::Relation;
 use protocols::prep::Item;
 use protocols::tree::TreeChoice;
 
+use crate::batch::Batches;
 use crate::factor::{Factor, Term, Weights, encode_factor};
 use crate::function::{Function, Method, divisor, layout, reciprocal};
+use crate::infer::layers::conv_shape;
 use crate::op::{NodeId, Op};
 use crate::plan::Planned;
 use crate::program::Program;
@@ -138,6 +141,7 @@ impl Program {
             Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. } => {
                 (secret(a) && secret(b)).then(|| self.matmul_step([a, b], reuse, 0))
             }
+            Op::Conv { x, w, .. } => (secret(x) && secret(w)).then(|| Step::Conv(self.conv_shape(node))),
             Op::Select { bit, a, b } => {
                 (secret(bit) && (secret(a) || secret(b))).then_some(Step::Mul { len })
             }
@@ -172,7 +176,7 @@ impl Program {
             }
             Op::Concat { .. } | Op::Transpose(_) | Op::AssumeRange { .. } | Op::WeightedSum { .. } => None,
             Op::Carry { .. } | Op::Carried { .. } | Op::Batch { .. } | Op::History { .. } => None,
-            Op::Gather { .. } => None,
+            Op::Gather { .. } | Op::Unfold { .. } | Op::Permute { .. } | Op::Pad { .. } => None,
         };
         let truncate = |bits: u32| (bits > 0).then_some(Step::Truncate { len, bits });
         let product = match *op {
@@ -244,14 +248,16 @@ impl Program {
     }
 
     fn matmul_step(&self, [a, b]: [NodeId; 2], reuse: Option<Reuse>, iteration: u32) -> Step {
-        let matrix = |x: NodeId| match *self.fact(x).shape.dims() {
-            [rows, columns] => [rows, columns],
-            _ => unreachable!("inference accepts products of matrices only"),
+        let dims = |x: NodeId| self.fact(x).shape.dims();
+        let Batches { count, dims: [m, k, n], .. } = Batches::new(dims(a), dims(b));
+        let Some(reuse) = reuse else {
+            return match count {
+                1 => Step::Matmul { m, k, n },
+                _ => Step::Matmuls { count, dims: [m, k, n] },
+            };
         };
-        let ([m, k], [_, n]) = (matrix(a), matrix(b));
-        let Some(reuse) = reuse else { return Step::Matmul { m, k, n } };
         let (part, n) = (reuse.part_at(iteration), if reuse.right { m } else { n });
-        let shape = matrix(reuse.root);
+        let shape = self.fact(reuse.root).shape.as_matrix();
         if reuse.opens_at(iteration) {
             Step::MatmulMasking { shape, part, n }
         } else {
@@ -267,6 +273,7 @@ impl Program {
             Op::Square(x) => 2 * scale(x),
             Op::Divide { a, .. } => scale(a) + self.reciprocal(node).result,
             Op::Dense { x, w, b } => (scale(x) + scale(w)).max(scale(b)),
+            Op::Conv { x, w, bias, .. } => (scale(x) + scale(w)).max(bias.map_or(0, scale)),
             Op::Mean { x, .. } | Op::Scale { x, .. } => {
                 let factor = self.factor(node);
                 scale(x) + factor.bits - factor.first
@@ -275,6 +282,15 @@ impl Program {
             _ => return 0,
         };
         product - scale(node)
+    }
+
+    /// Sizes of a node that is a convolution.
+    pub(crate) fn conv_shape(&self, node: NodeId) -> ConvShape {
+        let Op::Conv { x, w, sliding, groups, .. } = self.nodes[node as usize].op else {
+            unreachable!("asked of convolutions alone")
+        };
+        conv_shape(&self.fact(x).shape, &self.fact(w).shape, sliding, groups)
+            .expect("invariant: inference accepted this convolution")
     }
 
     /// The encoded factor of a mean or a scaling; 1 for any other node.

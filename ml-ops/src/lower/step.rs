@@ -1,5 +1,6 @@
 //! What can be interactive in a node, and what it costs.
 
+use mpc_core::conv::ConvShape;
 use mpc_core::share::Sharing;
 use protocols::cost::Cost;
 use protocols::elementary::Elementary;
@@ -10,7 +11,7 @@ use protocols::reuse::Part;
 use protocols::tournament::Winner;
 use protocols::tree::TreeChoice;
 use protocols::truncate::Rounding;
-use protocols::{matmul, mul, order, piecewise, quartic, relu, reuse, sort, tournament, truncate};
+use protocols::{conv, matmul, mul, order, piecewise, quartic, relu, reuse, sort, tournament, truncate};
 
 /// One invocation of an interactive protocol.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -26,6 +27,12 @@ pub(super) enum Step {
         k: usize,
         n: usize,
     },
+    /// So many products.
+    Matmuls {
+        count: usize,
+        dims: [usize; 3],
+    },
+    Conv(ConvShape),
     /// Opens a matrix of the given shape and multiplies a part of it.
     MatmulMasking {
         shape: [usize; 2],
@@ -90,6 +97,8 @@ impl Step {
             Self::Mul { len } => mul::mul_cost::<S>(parties, len),
             Self::Square { len } => mul::square_cost::<S>(parties, len),
             Self::Matmul { m, k, n } => matmul::cost::<S>(parties, m, k, n),
+            Self::Matmuls { count, dims } => matmul::batch_cost::<S>(parties, count, dims),
+            Self::Conv(shape) => conv::cost::<S>(parties, shape),
             // Which item the mask is, the demand says.
             Self::MatmulMasking { shape, part, n } => {
                 reuse::mask_and_multiply_cost::<S>(parties, 0, shape, part, n)
@@ -119,6 +128,7 @@ impl Step {
         match self {
             Self::Mul { .. } | Self::Square { .. } | Self::Matmul { .. } => false,
             Self::MatmulMasking { .. } | Self::MatmulMasked { .. } => false,
+            Self::Matmuls { .. } | Self::Conv(_) => false,
             Self::Truncate { .. } => matches!(rounding, Rounding::Exact),
             _ => true,
         }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use ml_ops::models::lenet::{Pooling, lenet};
 use ml_ops::models::scorecard::{Member, scorecard};
+use ml_ops::models::{self, Roles};
 use ml_ops::reference;
-use ml_ops::{Axis, Owner, Program, ProgramBuilder, ProgramError};
+use ml_ops::{Axis, Owner, Program, ProgramError};
 use mpc_core::fixed::FracBits;
 use ndarray::ArrayD;
 use rand::{RngExt as _, SeedableRng as _};
@@ -39,6 +41,8 @@ pub enum Workload {
     Mlp,
     /// A hundred boosted trees of depth 5 that party 0 keeps, on rows of party 1.
     Tree,
+    /// LeNet with secret weights: two convolutions with max-pooling and ReLU, 800-500-10.
+    Lenet,
     /// No computation: multiplication triples alone.
     Triples,
     /// No computation: correlated oblivious transfers alone, as many in either direction between any two parties.
@@ -68,8 +72,6 @@ pub struct Task {
 const MAX: f64 = 8.0;
 /// Numbers in a row of a softmax.
 const CLASSES: usize = 10;
-/// Layers of the network.
-const LAYERS: [usize; 4] = [784, 128, 128, 10];
 
 impl Workload {
     /// Whether a program is computed.
@@ -89,6 +91,7 @@ impl Workload {
             Self::Softmax => 1_000,
             Self::Mlp => 128,
             Self::Tree => 1_000,
+            Self::Lenet => 1,
             Self::Link => 8 << 20,
             Self::Triples => 1_000_000,
             Self::Cots => 20_000_000,
@@ -114,6 +117,7 @@ impl Workload {
             Self::LrInfer => "lr-infer",
             Self::Mlp => "mlp",
             Self::Tree => "tree",
+            Self::Lenet => "lenet",
             Self::Link => "link",
             Self::Triples => "triples",
             Self::Cots => "cots",
@@ -134,7 +138,8 @@ impl Task {
             }
             Workload::Softmax => format!("{n}x{CLASSES}"),
             Workload::Link => format!("{n} bytes"),
-            Workload::Mlp => format!("{}, batch {n}", LAYERS.map(|l| l.to_string()).join("-")),
+            Workload::Mlp => format!("{}, batch {n}", models::mlp::DIGITS.map(|l| l.to_string()).join("-")),
+            Workload::Lenet => format!("1-20-50-500-10, batch {n}"),
             _ if self.raw => format!("{n}, raw"),
             _ => n.to_string(),
         }
@@ -164,6 +169,23 @@ impl Task {
         if self.workload == Workload::Tree {
             return forest::program(&names, [n, self.columns]).map(|(program, _)| program);
         }
+        if let Workload::Lenet | Workload::Mlp = self.workload {
+            let roles = Roles {
+                name: self.workload.name(),
+                parties: &names,
+                model: Owner(0),
+                data: Owner(1),
+                recipients: &[0],
+                frac: FracBits::DEFAULT,
+                max_weight: 1.0,
+                max_data: 1.0,
+                promised: 64.0,
+            };
+            return match self.workload {
+                Workload::Mlp => models::mlp::mlp(roles, n, &models::mlp::DIGITS),
+                _ => lenet(roles, n, Pooling::Max),
+            };
+        }
         let mut p = Program::builder(self.workload.name(), FracBits::DEFAULT, &names);
         let result = match self.workload {
             Workload::Mul => {
@@ -192,7 +214,9 @@ impl Task {
             }
             // The parties agree on some program, though they run none.
             Workload::Link | Workload::Triples | Workload::Cots => p.input("x", Owner(0), [1], MAX)?,
-            Workload::Mlp | Workload::LrInfer | Workload::Tree => network(&mut p, n)?,
+            Workload::Mlp | Workload::Lenet | Workload::LrInfer | Workload::Tree => {
+                unreachable!("returned above")
+            }
         };
         p.output("result", result, &[0])?;
         p.build()
@@ -209,7 +233,12 @@ impl Task {
         for input in program.inputs() {
             // Where many terms are added up, they stay small, so that results have something to say.
             let limit = match (self.workload, input.shape.dims()) {
-                (Workload::Mlp, &[rows, _]) if input.name.starts_with('w') => (3.0 / rows as f64).sqrt(),
+                (Workload::Mlp | Workload::Lenet, &[terms, _]) if input.name.ends_with("weights") => {
+                    (3.0 / terms as f64).sqrt()
+                }
+                (Workload::Lenet, &[_, channels, height, width]) if input.name.ends_with("kernel") => {
+                    (3.0 / (channels * height * width) as f64).sqrt()
+                }
                 (Workload::LrInfer, _) if !input.name.ends_with("features") => 0.5,
                 (Workload::LrInfer, _) => 1.0,
                 _ => input.max_abs,
@@ -228,21 +257,6 @@ impl Task {
     pub fn expected(&self, program: &Program, inputs: &Values) -> Result<Values, ml_ops::InputError> {
         reference::float(program, inputs)
     }
-}
-
-fn network(p: &mut ProgramBuilder, batch: usize) -> Result<ml_ops::Value, ProgramError> {
-    let mut x = p.input("x", Owner(1), [batch, LAYERS[0]], 1.0)?;
-    for (i, pair) in LAYERS.windows(2).enumerate() {
-        let w = p.weights(&format!("w{i}"), Owner(0), [pair[0], pair[1]], 1.0)?;
-        let b = p.weights(&format!("b{i}"), Owner(0), [pair[1]], 1.0)?;
-        x = p.dense(x, w, b)?;
-        // The sum of all magnitudes is far above what occurs.
-        x = p.assume_range(x, 64.0)?;
-        if i + 2 < LAYERS.len() {
-            x = p.relu(x)?;
-        }
-    }
-    Ok(x)
 }
 
 /// Largest difference between two sets of values of the same names and shapes.

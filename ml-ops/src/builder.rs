@@ -13,6 +13,7 @@ use crate::program::Program;
 use crate::settings::{Rounding, Trees};
 use crate::shape::Shape;
 
+mod gradient;
 mod order;
 mod repeat;
 
@@ -383,12 +384,16 @@ impl ProgramBuilder {
         Ok(self.fact_of(x))
     }
 
-    /// Ends the building.
+    /// Ends the building. Nodes that no output depends on are left out, but for inputs.
     ///
     /// # Errors
     /// Wrong number of parties, bad or duplicate names, no output.
     pub fn build(self) -> Result<Program, ProgramError> {
-        self.program.checked()
+        if self.program.loops.last().is_some_and(|l| l.end == NodeId::MAX) {
+            let first = self.program.loops.last().map_or(0, |l| l.first);
+            return Err(ProgramError::Loop { first, what: "the body could not be built" });
+        }
+        self.program.without_unused()?.checked()
     }
 
     fn owned(

@@ -234,7 +234,7 @@ pub fn run_windows<S: Shareable>(
             })?;
             // What was made ahead is of no step.
             let _made = seen.advance(cx, node::START);
-            let mut masked = Masked::none();
+            let (mut masked, mut bits) = (Masked::none(), BTreeMap::new());
             let first = iteration;
             let values = walk(window, opens, |at, operands: &[&Value<S>]| {
                 let (node, i) = (at.node, at.node as usize);
@@ -242,7 +242,7 @@ pub fn run_windows<S: Shareable>(
                 let value = cx
                     .enter(node, first + at.iteration)
                     .and_then(|()| {
-                        let kept = step::Kept { inputs: &mut own, masked: &mut masked };
+                        let kept = step::Kept { inputs: &mut own, masked: &mut masked, bits: &mut bits };
                         step::evaluate(cx, window, at, &lowered[i], operands, kept)
                     })
                     .map_err(|source| RunError::Protocol { node, op: name(i), source })?;

@@ -182,6 +182,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             Fact { bit: a.bit && b.bit, ..Fact::secret(shape, scale, bound) }
         }
         (Op::Relu(_), [x]) => (*x).clone(),
+        (Op::ReluBit(_), [x]) => Fact::secret_bit(x.shape.clone()),
         (Op::Clamp { lo, hi, .. }, [x]) => {
             if lo > hi {
                 return Err(at.parameter("the lower limit must not be above the upper one"));
@@ -260,7 +261,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
         | (Op::Equal(..) | Op::NotEqual(..) | Op::Minimum(..) | Op::Maximum(..), _)
         | (Op::Abs(_) | Op::Sign(_) | Op::Extreme { .. } | Op::Sort { .. }, _)
         | (Op::WeightedSum { .. } | Op::Carry { .. } | Op::Carried { .. }, _)
-        | (Op::Batch { .. } | Op::History { .. }, _) => {
+        | (Op::ReluBit(_) | Op::Batch { .. } | Op::History { .. }, _) => {
             return Err(at.parameter("the operation needs at least one operand"));
         }
     };

@@ -10,12 +10,14 @@
 //! |---|---|
 //! | `builder`, `infer`, `factor`, `op`, `fact`, `shape` | the graph and what is known about it |
 //! | `settings` | how a program's truncations round, the shape of its comparisons, its window |
+//! | `unused` | leaving out what no output depends on |
 //! | `codec`, `text` | canonical bytes and readable text |
 //! | `lower`, `plan`, `estimate` | protocol steps of every node, their exact cost, memory and time |
 //! | `repeat` | loops with mini-batches |
 //! | `window` | running a program a window of rows at a time |
 //! | `exec`, `local`, `walk` | running a program on shares |
 //! | [`reference`](mod@reference) | floating point and exact fixed point, as oracles |
+//! | [`training`] | losses, optimisers, and the loop that fits parameters |
 //! | [`models`] | ready-made programs |
 
 mod builder;
@@ -37,6 +39,8 @@ mod repeat;
 mod settings;
 mod shape;
 mod text;
+pub mod training;
+mod unused;
 mod walk;
 mod window;
 

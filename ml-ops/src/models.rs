@@ -1,3 +1,5 @@
 //! Ready-made programs.
 
+pub mod network;
+pub mod regression;
 pub mod scorecard;

@@ -169,6 +169,8 @@ pub enum Op {
     },
     /// max(x, 0)
     Relu(NodeId),
+    /// \[x ≥ 0\] for the operand x of a ReLU, which has found it out.
+    ReluBit(NodeId),
     /// min(max(x, lo), hi) for public limits.
     Clamp {
         /// Operand.
@@ -270,6 +272,7 @@ impl Op {
             Self::Sort { payload: Some(_), .. } => "sort_with",
             Self::Select { .. } => "select",
             Self::Relu(_) => "relu",
+            Self::ReluBit(_) => "relu_bit",
             Self::Clamp { .. } => "clamp",
             Self::Sigmoid(_) => "sigmoid",
             Self::AssumeRange { .. } => "assume_range",
@@ -289,7 +292,7 @@ impl Op {
             Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) | Self::Sigmoid(x) => {
                 vec![*x]
             }
-            Self::Abs(x) | Self::Sign(x) | Self::Extreme { x, .. } => vec![*x],
+            Self::Abs(x) | Self::Sign(x) | Self::ReluBit(x) | Self::Extreme { x, .. } => vec![*x],
             Self::Sort { keys, payload, .. } => [*keys].into_iter().chain(*payload).collect(),
             Self::Sum { x, .. }
             | Self::Mean { x, .. }
@@ -317,6 +320,44 @@ impl Op {
             Self::Dense { x, w, b } => vec![*x, *w, *b],
             Self::Select { bit, a, b } => vec![*bit, *a, *b],
             Self::Concat { xs, .. } | Self::WeightedSum { xs, .. } => xs.clone(),
+        }
+    }
+
+    /// As [`Op::operands`], to be renumbered.
+    pub(crate) fn operands_mut(&mut self) -> Vec<&mut NodeId> {
+        match self {
+            Self::Input { .. } | Self::Constant { .. } => vec![],
+            Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) | Self::Sigmoid(x) => {
+                vec![x]
+            }
+            Self::Abs(x) | Self::Sign(x) | Self::ReluBit(x) | Self::Extreme { x, .. } => vec![x],
+            Self::Sort { keys, payload, .. } => [keys].into_iter().chain(payload).collect(),
+            Self::Sum { x, .. }
+            | Self::Mean { x, .. }
+            | Self::Scale { x, .. }
+            | Self::Reshape { x, .. }
+            | Self::Slice { x, .. }
+            | Self::Clamp { x, .. }
+            | Self::AssumeRange { x, .. }
+            | Self::Carry { initial: x, .. }
+            | Self::Batch { x, .. }
+            | Self::History { x, .. } => vec![x],
+            Self::Carried { carry, next } => vec![carry, next],
+            Self::Add(a, b)
+            | Self::Sub(a, b)
+            | Self::Mul(a, b)
+            | Self::MatMul(a, b)
+            | Self::Less(a, b)
+            | Self::Greater(a, b)
+            | Self::LessEqual(a, b)
+            | Self::GreaterEqual(a, b)
+            | Self::Equal(a, b)
+            | Self::NotEqual(a, b)
+            | Self::Minimum(a, b)
+            | Self::Maximum(a, b) => vec![a, b],
+            Self::Dense { x, w, b } => vec![x, w, b],
+            Self::Select { bit, a, b } => vec![bit, a, b],
+            Self::Concat { xs, .. } | Self::WeightedSum { xs, .. } => xs.iter_mut().collect(),
         }
     }
 }

@@ -49,6 +49,7 @@ mod code {
     pub(super) const BATCH: u8 = 72;
     pub(super) const HISTORY: u8 = 73;
     pub(super) const WEIGHTED_SUM: u8 = 74;
+    pub(super) const RELU_BIT: u8 = 75;
 }
 
 fn encode_shape(e: &mut Encoder, shape: &[usize]) {
@@ -157,6 +158,7 @@ pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
         }
         Op::Select { bit, a, b } => with(code::SELECT, &[*bit, *a, *b]),
         Op::Relu(x) => with(code::RELU, &[*x]),
+        Op::ReluBit(x) => with(code::RELU_BIT, &[*x]),
         Op::Clamp { x, lo, hi } => {
             with(code::CLAMP, &[*x]);
             e.u64(*lo as u64);
@@ -270,6 +272,7 @@ pub(super) fn decode_op(d: &mut Decoder<'_>) -> Result<Op, WireError> {
         },
         code::SELECT => Op::Select { bit: d.u32()?, a: d.u32()?, b: d.u32()? },
         code::RELU => Op::Relu(d.u32()?),
+        code::RELU_BIT => Op::ReluBit(d.u32()?),
         code::CLAMP => Op::Clamp { x: d.u32()?, lo: d.u64()? as i64, hi: d.u64()? as i64 },
         code::SIGMOID => Op::Sigmoid(d.u32()?),
         code::ASSUME_RANGE => Op::AssumeRange { x: d.u32()?, bound: d.u64()? },

@@ -12,7 +12,7 @@ use crate::factor::Factor;
 use crate::op::Op;
 use crate::program::Program;
 use crate::repeat::At;
-use crate::walk::walk;
+use crate::walk::{beside, walk};
 
 /// Fraction bits of the sigmoid's coefficients, and the most fraction bits of the powers of its argument.
 const COEFFICIENT_BITS: u32 = 32;
@@ -24,7 +24,7 @@ const MAX_SIGMOID_BITS: u32 = 16;
 /// # Errors
 /// [`InputError`] if an input is missing, has another shape or does not fit its declared range.
 pub fn fixed(program: &Program, inputs: &Values) -> Result<Values, InputError> {
-    let outputs = walk(program, |_| None, |at, operands| evaluate(program, inputs, at, operands))?;
+    let outputs = walk(program, beside(program), |at, operands| evaluate(program, inputs, at, operands))?;
     let scales = program.outputs().iter().map(|o| program.fact(o.node).scale);
     Ok(named(program, outputs.iter().zip(scales).map(|(t, s)| decode(t, s)).collect()))
 }
@@ -118,6 +118,7 @@ fn evaluate(
             bit.hadamard(&a.sub(&b)).add(&b)
         }
         Op::Relu(_) => x[0].map(|v| Z64::from_i64(v.to_i64().max(0))),
+        Op::ReluBit(_) => x[1].map(|v| Z64(u64::from(v.to_i64() >= 0))),
         Op::Clamp { lo, hi, .. } => aligned(0, frac).map(|v| Z64::from_i64(v.to_i64().max(*lo).min(*hi))),
         Op::Sigmoid(_) => aligned(0, frac).map(|v| Z64::from_i64(sigmoid(v.to_i64(), frac))),
         Op::AssumeRange { .. } | Op::Carried { .. } => x[0].clone(),

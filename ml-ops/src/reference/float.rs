@@ -9,7 +9,7 @@ use crate::exec::InputError;
 use crate::op::Op;
 use crate::program::Program;
 use crate::repeat::At;
-use crate::walk::walk;
+use crate::walk::{beside, walk};
 
 /// Runs the program in floating point on everybody's inputs; the result has every output by name.
 ///
@@ -19,7 +19,7 @@ pub fn float(program: &Program, inputs: &Values) -> Result<Values, InputError> {
     let unit = 2f64.powi(-(program.frac_bits().bits() as i32));
     let outputs = walk(
         program,
-        |_| None,
+        beside(program),
         |At { node, iteration }, x: &[&ArrayD<f64>]| {
             let shape = program.fact(node).shape.dims();
             let zip = |a: &ArrayD<f64>, b: &ArrayD<f64>, f: &dyn Fn(f64, f64) -> f64| {
@@ -82,6 +82,7 @@ pub fn float(program: &Program, inputs: &Values) -> Result<Values, InputError> {
                     chosen + other
                 }
                 Op::Relu(_) => x[0].map(|v| v.max(0.0)),
+                Op::ReluBit(_) => x[1].map(|v| bit(*v >= 0.0)),
                 Op::Clamp { lo, hi, .. } => x[0].map(|v| v.max(*lo as f64 * unit).min(*hi as f64 * unit)),
                 Op::Sigmoid(_) => x[0].map(|v| 1.0 / (1.0 + (-v).exp())),
                 Op::AssumeRange { .. } | Op::Carry { .. } | Op::Carried { .. } => x[0].clone(),

@@ -13,6 +13,7 @@ use crate::program::Program;
 use crate::settings::{Rounding, Trees};
 use crate::shape::Shape;
 
+mod function;
 mod gradient;
 mod order;
 mod repeat;
@@ -343,15 +344,6 @@ impl ProgramBuilder {
     /// Not a matrix.
     pub fn transpose(&mut self, x: Value) -> Result<Value, ProgramError> {
         self.push("transpose", &[x], |v| Op::Transpose(v[0]))
-    }
-
-    /// 1 / (1 + e^−x), by the piecewise polynomial of [`protocols::sigmoid`], which states its error (below 1.7e-4 at 16
-    /// fraction bits). Six rounds; seven above 16 fraction bits.
-    ///
-    /// # Errors
-    /// A foreign handle or a public operand, as everywhere.
-    pub fn sigmoid(&mut self, x: Value) -> Result<Value, ProgramError> {
-        self.push("sigmoid", &[x], |v| Op::Sigmoid(v[0]))
     }
 
     /// Promises that no element of x exceeds `max_abs` in magnitude, where inference is too wide. Nothing checks the

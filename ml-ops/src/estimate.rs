@@ -115,6 +115,11 @@ fn item_bytes(item: &Item) -> u64 {
             let [m, k] = part.shape();
             elements(k * n + m * n)
         }
+        Item::BatchMatmul { count, m, k, n } => elements(count * (m * k + k * n + m * n)),
+        Item::Conv(shape) => {
+            let axes = [shape.input(), shape.kernel(), shape.output()];
+            elements(axes.iter().map(|a| a.iter().product::<usize>()).sum())
+        }
         Item::DaBits { len } => elements(len) + len as u64 / 8,
         // The corrected parts, r itself and the masks of the tree, which are about as many as there are wires.
         Item::Comparison(spec) => {

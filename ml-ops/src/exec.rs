@@ -8,6 +8,7 @@
 //! module), and the outputs that name it as recipient. The program itself, with all shapes and public constants, is
 //! known to everybody.
 
+mod function;
 mod inputs;
 mod product;
 mod step;

@@ -13,8 +13,10 @@ use crate::factor::{Term, Weights};
 use crate::op::{NodeId, Op, Winner};
 use crate::shape::Shape;
 
+mod function;
 mod site;
 
+use function::function;
 use site::Site;
 
 /// Bounds stay below this.
@@ -193,11 +195,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             let bound = if *lo <= 0 && 0 <= *hi { limit.min(bound) } else { limit };
             Fact::secret(x.shape.clone(), cx.frac, at.within("the result", bound, cx.frac)?)
         }
-        (Op::Sigmoid(_), [x]) => {
-            // The protocol compares with thresholds below 2^4 and needs twice the room of others.
-            at.within("twice the operand", 2 * x.bound_at(cx.frac), cx.frac)?;
-            Fact::secret(x.shape.clone(), cx.frac, sigmoid_bound(cx.frac))
-        }
+        (Op::Function { function: f, .. }, [x]) => function(at, *f, x, cx.frac)?,
         (Op::AssumeRange { bound, .. }, [x]) => {
             if *bound == 0 {
                 return Err(at.parameter("the promised bound must be positive"));
@@ -246,7 +244,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             }
         }
         (Op::Input { .. } | Op::Constant { .. }, _)
-        | (Op::Neg(_) | Op::Square(_) | Op::Transpose(_) | Op::Relu(_) | Op::Sigmoid(_), _)
+        | (Op::Neg(_) | Op::Square(_) | Op::Transpose(_) | Op::Relu(_) | Op::Function { .. }, _)
         | (Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. }, _)
         | (
             Op::Clamp { .. }
@@ -293,7 +291,7 @@ const fn compares(op: &Op) -> bool {
             | Op::Sort { .. }
             | Op::Relu(_)
             | Op::Clamp { .. }
-            | Op::Sigmoid(_)
+            | Op::Function { .. }
     )
 }
 
@@ -353,13 +351,6 @@ fn weighted_sum(at: Site, xs: &[&Fact], ks: &[f64], frac: u32) -> Result<Fact, P
     // Fused with truncations before it, the factors have other encodings.
     let slack = if weights.scale > frac { 2 + (bound >> frac) } else { 0 };
     Ok(Fact::secret(shape, scale, at.within("the result", u128::from(bound + slack), scale)?))
-}
-
-/// Bound of a sigmoid's result: 1 and the error that `protocols::sigmoid` states, 4.72e-5 and 8 units of
-/// 2^−min(f, 16).
-fn sigmoid_bound(frac: u32) -> u64 {
-    let fit = (1u64 << frac) * 472 / 10_000_000 + 1;
-    (1 << frac) + fit + (8 << frac.saturating_sub(16))
 }
 
 /// Scale and bound after the truncation that brings a value back to the program's fraction bits.

@@ -8,7 +8,7 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `builder`, `infer`, `factor`, `op`, `fact`, `shape` | the graph and what is known about it |
+//! | `builder`, `infer`, `factor`, `function`, `op`, `fact`, `shape` | the graph and what is known about it |
 //! | `settings` | how a program's truncations round, the shape of its comparisons, its window |
 //! | `unused` | leaving out what no output depends on |
 //! | `codec`, `text` | canonical bytes and readable text |
@@ -27,6 +27,7 @@ mod estimate;
 mod exec;
 mod fact;
 mod factor;
+mod function;
 mod infer;
 mod local;
 mod lower;
@@ -52,6 +53,7 @@ pub use exec::{
     StepCost, encode_inputs, run, run_encoded, run_windows,
 };
 pub use fact::{Fact, Visibility};
+pub use function::Function;
 pub use local::run_local;
 /// An axis of a tensor, from 0.
 pub use ndarray::Axis;

@@ -13,6 +13,7 @@ use protocols::prep::Item;
 use protocols::tree::TreeChoice;
 
 use crate::factor::{Factor, Term, Weights, encode_factor};
+use crate::function::{Function, Method, layout};
 use crate::op::{NodeId, Op};
 use crate::plan::Planned;
 use crate::program::{Node, Program};
@@ -164,7 +165,7 @@ impl Program {
                 let len = self.fact(keys).shape.elements() / n;
                 (n > 1).then(|| Step::Sort { n, len, payloads: payload.iter().count(), keep })
             }
-            Op::Sigmoid(_) => Some(Step::Sigmoid { len }),
+            Op::Function { x, function } => Some(self.function_step(x, function, len)),
             Op::Input { .. } | Op::Constant { .. } | Op::Add(..) | Op::Sub(..) | Op::Neg(_) => None,
             Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. } => {
                 None
@@ -210,7 +211,16 @@ impl Program {
 
     /// Cost of a step with trees of the given shape.
     fn step_cost(&self, step: Step, tree: TreeChoice) -> Cost {
-        step.cost::<Planned>(self.parties.len(), self.frac, self.settings.rounding, tree)
+        step.cost::<Planned>(self.parties.len(), self.settings.rounding, tree)
+    }
+
+    fn function_step(&self, x: NodeId, function: Function, len: usize) -> Step {
+        match function.method() {
+            Method::Piecewise(table) => {
+                let layout = layout(&table, self.fact(x), self.frac);
+                Step::Piecewise { len, layout: layout.expect("invariant: inference found a layout") }
+            }
+        }
     }
 
     fn matmul_step(&self, [a, b]: [NodeId; 2], reuse: Option<Reuse>, iteration: u32) -> Step {

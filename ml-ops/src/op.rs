@@ -4,6 +4,7 @@
 use mpc_core::ring::Z64;
 use mpc_core::tensor::Tensor;
 
+use crate::function::Function;
 use crate::shape::Shape;
 
 pub use protocols::sort::Direction;
@@ -180,8 +181,13 @@ pub enum Op {
         /// Upper limit in units of 2^−f.
         hi: i64,
     },
-    /// 1 / (1 + e^−x), approximated.
-    Sigmoid(NodeId),
+    /// A function of every element, approximated.
+    Function {
+        /// Operand.
+        x: NodeId,
+        /// Which.
+        function: Function,
+    },
     /// x, with the author's promise of a smaller bound. Nothing checks it at run time: a value beyond the promise
     /// makes what follows meaningless.
     AssumeRange {
@@ -274,7 +280,7 @@ impl Op {
             Self::Relu(_) => "relu",
             Self::ReluBit(_) => "relu_bit",
             Self::Clamp { .. } => "clamp",
-            Self::Sigmoid(_) => "sigmoid",
+            Self::Function { function, .. } => function.name(),
             Self::AssumeRange { .. } => "assume_range",
             Self::WeightedSum { .. } => "weighted_sum",
             Self::Carry { .. } => "carry",
@@ -289,9 +295,7 @@ impl Op {
     pub fn operands(&self) -> Vec<NodeId> {
         match self {
             Self::Input { .. } | Self::Constant { .. } => vec![],
-            Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) | Self::Sigmoid(x) => {
-                vec![*x]
-            }
+            Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) => vec![*x],
             Self::Abs(x) | Self::Sign(x) | Self::ReluBit(x) | Self::Extreme { x, .. } => vec![*x],
             Self::Sort { keys, payload, .. } => [*keys].into_iter().chain(*payload).collect(),
             Self::Sum { x, .. }
@@ -300,6 +304,7 @@ impl Op {
             | Self::Reshape { x, .. }
             | Self::Slice { x, .. }
             | Self::Clamp { x, .. }
+            | Self::Function { x, .. }
             | Self::AssumeRange { x, .. }
             | Self::Carry { initial: x, .. }
             | Self::Batch { x, .. }
@@ -327,9 +332,7 @@ impl Op {
     pub(crate) fn operands_mut(&mut self) -> Vec<&mut NodeId> {
         match self {
             Self::Input { .. } | Self::Constant { .. } => vec![],
-            Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) | Self::Sigmoid(x) => {
-                vec![x]
-            }
+            Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) => vec![x],
             Self::Abs(x) | Self::Sign(x) | Self::ReluBit(x) | Self::Extreme { x, .. } => vec![x],
             Self::Sort { keys, payload, .. } => [keys].into_iter().chain(payload).collect(),
             Self::Sum { x, .. }
@@ -338,6 +341,7 @@ impl Op {
             | Self::Reshape { x, .. }
             | Self::Slice { x, .. }
             | Self::Clamp { x, .. }
+            | Self::Function { x, .. }
             | Self::AssumeRange { x, .. }
             | Self::Carry { initial: x, .. }
             | Self::Batch { x, .. }

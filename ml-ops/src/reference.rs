@@ -1,11 +1,12 @@
 //! What a program means, computed in the clear: the oracles that tests and users compare secure runs with.
 //!
 //! [`float()`] computes in floating point with the exact functions. [`fixed()`] computes on the same ring elements as the
-//! protocols, with the same scales, the same sigmoid table and truncation as floor; a secure run differs from it only
+//! protocols, with the same scales, the same tables of functions and truncation as floor; a secure run differs from it only
 //! by the dither of each truncation, at most one unit of 2^−f per truncation on the way.
 
 mod fixed;
 mod float;
+mod function;
 mod ranks;
 
 use std::collections::BTreeMap;

@@ -90,6 +90,7 @@ impl Program {
             Op::Clamp { lo, hi, .. } => {
                 format!(" to {} .. {}", Real(*lo as f64 * unit), Real(*hi as f64 * unit))
             }
+            Op::Function { function, .. } => function.parameters(),
             Op::AssumeRange { .. } => " (promised, not checked)".to_owned(),
             Op::Carry { .. } => {
                 let next = self.loops.iter().flat_map(|l| &l.carried).find(|(c, _)| *c == id);

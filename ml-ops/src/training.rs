@@ -165,7 +165,8 @@ pub fn train(
         }
         let gradients = p.gradients(&[(loss.of, loss.residual)], weights)?;
         let gradients: Option<Vec<Value>> = gradients.into_iter().collect();
-        let gradients = gradients.ok_or(ProgramError::Training { what: "the loss depends on every parameter" })?;
+        let gradients =
+            gradients.ok_or(ProgramError::Training { what: "the loss depends on every parameter" })?;
         how.step(p, (parameters, weights), &gradients, state, (batch, times))
     })?;
     let seen = f64::from(per_epoch) * batch as f64;

@@ -50,7 +50,8 @@ impl Program {
             open.extend(op.operands());
             if let Op::Carry { .. } = op {
                 // What an iteration takes, the one before leaves.
-                let leaves = |n: &crate::program::Node| matches!(n.op, Op::Carried { carry, .. } if carry == node);
+                let leaves =
+                    |n: &crate::program::Node| matches!(n.op, Op::Carried { carry, .. } if carry == node);
                 open.extend((0..).zip(&self.nodes).filter(|(_, n)| leaves(n)).map(|(i, _)| i));
             }
         }

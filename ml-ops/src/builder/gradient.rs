@@ -13,6 +13,7 @@ use ndarray::Axis;
 
 use super::{ProgramBuilder, Value};
 use crate::error::ProgramError;
+use crate::function::Function;
 use crate::op::{NodeId, Op, Winner};
 use crate::shape::Shape;
 
@@ -58,8 +59,12 @@ impl ProgramBuilder {
                 found.insert(node, derivative);
                 continue;
             }
-            let operands: Vec<NodeId> = self.program.nodes[node as usize].op.operands();
-            for (i, x) in operands.into_iter().enumerate().filter(|(_, x)| depends[*x as usize]) {
+            let op = &self.program.nodes[node as usize].op;
+            // Which of two values is chosen does not change with a small move of what decides it.
+            let constant = usize::from(matches!(op, Op::Select { .. }));
+            let operands: Vec<NodeId> = op.operands();
+            let moving = operands.into_iter().enumerate().skip(constant);
+            for (i, x) in moving.filter(|(_, x)| depends[*x as usize]) {
                 let part = self.derivative(node, i, derivative)?;
                 self.add_derivative(&mut derivatives, &depends, x, part)?;
             }
@@ -198,12 +203,7 @@ impl ProgramBuilder {
                 let inside = self.sub(above, beyond)?;
                 self.mul(g, inside)
             }
-            Op::Sigmoid(_) => {
-                // s(1 − s) = s − s².
-                let squared = self.square(value(node))?;
-                let slope = self.sub(value(node), squared)?;
-                self.mul(g, slope)
-            }
+            Op::Function { function, .. } => self.through_function(node, function, g),
             Op::Extreme { x, axis, which, with: Winner::Value } => {
                 let hot = self.extreme("argmax_one_hot", value(x), Axis(axis), which, Winner::OneHot)?;
                 let g = self.along_one(g, axis, &shape)?;
@@ -213,6 +213,29 @@ impl ProgramBuilder {
             // Everything else is constant between jumps, has no operands, or is a border of a loop.
             other => Err(ProgramError::NoGradient { node, op: other.name() }),
         }
+    }
+
+    /// The derivative of a function's operand.
+    fn through_function(
+        &mut self,
+        node: NodeId,
+        function: Function,
+        g: Value,
+    ) -> Result<Value, ProgramError> {
+        let value = Value { builder: self.id, node };
+        let slope = match function {
+            // s(1 − s) = s − s².
+            Function::Sigmoid => {
+                let squared = self.square(value)?;
+                self.sub(value, squared)?
+            }
+            // 1 − t².
+            Function::Tanh => {
+                let (one, squared) = (self.number(1.0)?, self.square(value)?);
+                self.sub(one, squared)?
+            }
+        };
+        self.mul(g, slope)
     }
 
     /// The derivative of an operand that was repeated to the shape of the result: its sum over what was repeated.

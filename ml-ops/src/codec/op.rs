@@ -4,6 +4,7 @@ use mpc_core::ring::Z64;
 use mpc_core::tensor::Tensor;
 use mpc_core::wire::{Decoder, Encoder, WireError};
 
+use crate::function::Function;
 use crate::op::{Direction, Extreme, InputKind, NodeId, Op, Winner};
 use crate::program::MAX_NAME_BYTES;
 use crate::shape::Shape;
@@ -33,7 +34,6 @@ mod code {
     pub(super) const SELECT: u8 = 21;
     pub(super) const RELU: u8 = 22;
     pub(super) const CLAMP: u8 = 23;
-    pub(super) const SIGMOID: u8 = 24;
     pub(super) const ASSUME_RANGE: u8 = 25;
     pub(super) const EQUAL: u8 = 26;
     pub(super) const NOT_EQUAL: u8 = 27;
@@ -44,6 +44,7 @@ mod code {
     pub(super) const EXTREME: u8 = 32;
     pub(super) const SORT: u8 = 33;
     pub(super) const SORT_WITH: u8 = 34;
+    pub(super) const FUNCTION: u8 = 40;
     pub(super) const CARRY: u8 = 70;
     pub(super) const CARRIED: u8 = 71;
     pub(super) const BATCH: u8 = 72;
@@ -164,10 +165,13 @@ pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
             e.u64(*lo as u64);
             e.u64(*hi as u64);
         }
-        Op::Sigmoid(x) => with(code::SIGMOID, &[*x]),
         Op::AssumeRange { x, bound } => {
             with(code::ASSUME_RANGE, &[*x]);
             e.u64(*bound);
+        }
+        Op::Function { x, function } => {
+            with(code::FUNCTION, &[*x]);
+            function.encode(e);
         }
         Op::Carry { initial, bound } => {
             with(code::CARRY, &[*initial]);
@@ -274,8 +278,8 @@ pub(super) fn decode_op(d: &mut Decoder<'_>) -> Result<Op, WireError> {
         code::RELU => Op::Relu(d.u32()?),
         code::RELU_BIT => Op::ReluBit(d.u32()?),
         code::CLAMP => Op::Clamp { x: d.u32()?, lo: d.u64()? as i64, hi: d.u64()? as i64 },
-        code::SIGMOID => Op::Sigmoid(d.u32()?),
         code::ASSUME_RANGE => Op::AssumeRange { x: d.u32()?, bound: d.u64()? },
+        code::FUNCTION => Op::Function { x: d.u32()?, function: Function::decode(d)? },
         code::CARRY => Op::Carry { initial: d.u32()?, bound: d.u64()? },
         code::CARRIED => Op::Carried { carry: d.u32()?, next: d.u32()? },
         code::BATCH => Op::Batch { x: d.u32()?, rows: d.u32()? as usize },

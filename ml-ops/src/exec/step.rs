@@ -9,9 +9,10 @@ use protocols::error::ProtocolError;
 use protocols::order::{Relation, holds, min_max};
 use protocols::session::Session;
 use protocols::tree::TreeChoice;
-use protocols::{convert, mul, order, relu, sigmoid, sort, tournament, truncate};
+use protocols::{convert, mul, order, relu, sort, tournament, truncate};
 
 use super::Shareable;
+use super::function::function;
 use super::product::Masked;
 use crate::lower::Lowered;
 use crate::op::{Extreme, NodeId, Op};
@@ -253,9 +254,9 @@ pub(super) fn evaluate<S: Shareable>(
             let (x, limits) = (lift(0, frac.bits()), [*lo, *hi].map(Z64::from_i64));
             Value::Secret(relu::clamp(cx, x.secret(), limits, lowered.fused, tree)?)
         }
-        Op::Sigmoid(_) => {
+        Op::Function { function: f, .. } => {
             let x = lift(0, frac.bits());
-            Value::Secret(sigmoid::sigmoid(cx, x.secret(), frac, rounding, tree)?)
+            Value::Secret(function(cx, program, *f, x.secret(), program.fact(ids[0]), tree)?)
         }
         Op::AssumeRange { .. } | Op::Carried { .. } => x[0].clone(),
         Op::WeightedSum { .. } => {

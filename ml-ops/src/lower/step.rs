@@ -1,15 +1,15 @@
 //! What can be interactive in a node, and what it costs.
 
-use mpc_core::fixed::FracBits;
 use mpc_core::share::Sharing;
 use protocols::cost::Cost;
 use protocols::order::Relation;
+use protocols::piecewise::Layout;
 use protocols::prep::MaskPart;
 use protocols::reuse::Part;
 use protocols::tournament::Winner;
 use protocols::tree::TreeChoice;
 use protocols::truncate::Rounding;
-use protocols::{matmul, mul, order, relu, reuse, sigmoid, sort, tournament, truncate};
+use protocols::{matmul, mul, order, piecewise, relu, reuse, sort, tournament, truncate};
 
 /// One invocation of an interactive protocol.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -72,20 +72,15 @@ pub(super) enum Step {
         payloads: usize,
         keep: usize,
     },
-    Sigmoid {
+    Piecewise {
         len: usize,
+        layout: Layout,
     },
 }
 
 impl Step {
     /// Cost for `n` parties, with trees of the given shape.
-    pub(super) fn cost<S: Sharing>(
-        self,
-        parties: usize,
-        frac: FracBits,
-        rounding: Rounding,
-        tree: TreeChoice,
-    ) -> Cost {
+    pub(super) fn cost<S: Sharing>(self, parties: usize, rounding: Rounding, tree: TreeChoice) -> Cost {
         match self {
             Self::Mul { len } => mul::mul_cost::<S>(parties, len),
             Self::Square { len } => mul::square_cost::<S>(parties, len),
@@ -106,7 +101,7 @@ impl Step {
             Self::Sort { n, len, payloads, keep } => {
                 sort::sort_cost::<S>(parties, n, len, payloads, keep, tree)
             }
-            Self::Sigmoid { len } => sigmoid::cost::<S>(parties, len, frac, rounding, tree),
+            Self::Piecewise { len, layout } => piecewise::cost::<S>(parties, len, layout, rounding, tree),
         }
     }
 

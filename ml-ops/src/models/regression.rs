@@ -94,7 +94,8 @@ impl Regression<'_> {
         let weighted = self.weighted(p, x, labels)?;
 
         let initial = p.constant(&ArrayD::zeros(vec![columns + 1, 1]))?;
-        let is_weight = ArrayD::from_shape_fn(vec![columns + 1, 1], |at| f64::from(u8::from(at[0] < columns)));
+        let is_weight =
+            ArrayD::from_shape_fn(vec![columns + 1, 1], |at| f64::from(u8::from(at[0] < columns)));
         let penalty = if self.training.l1 + self.training.l2 > 0.0 {
             Penalty::Where(p.constant(&is_weight)?)
         } else {

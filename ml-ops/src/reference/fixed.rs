@@ -3,8 +3,8 @@
 use mpc_core::fixed::{decode, encode};
 use mpc_core::ring::{Ring, Z64};
 use mpc_core::tensor::Tensor;
-use protocols::sigmoid::{CUBICS, KNOTS};
 
+use super::function::function;
 use super::ranks::{along, extreme, order, sorted};
 use super::{Values, input, named};
 use crate::exec::InputError;
@@ -13,10 +13,6 @@ use crate::op::Op;
 use crate::program::Program;
 use crate::repeat::At;
 use crate::walk::{beside, walk};
-
-/// Fraction bits of the sigmoid's coefficients, and the most fraction bits of the powers of its argument.
-const COEFFICIENT_BITS: u32 = 32;
-const MAX_SIGMOID_BITS: u32 = 16;
 
 /// Runs the program in fixed point, with truncation as floor, on everybody's inputs; the result has every output by
 /// name.
@@ -120,7 +116,9 @@ fn evaluate(
         Op::Relu(_) => x[0].map(|v| Z64::from_i64(v.to_i64().max(0))),
         Op::ReluBit(_) => x[1].map(|v| Z64(u64::from(v.to_i64() >= 0))),
         Op::Clamp { lo, hi, .. } => aligned(0, frac).map(|v| Z64::from_i64(v.to_i64().max(*lo).min(*hi))),
-        Op::Sigmoid(_) => aligned(0, frac).map(|v| Z64::from_i64(sigmoid(v.to_i64(), frac))),
+        Op::Function { function: f, .. } => {
+            function(*f, &aligned(0, frac), program.fact(ids[0]), program.frac_bits())
+        }
         Op::AssumeRange { .. } | Op::Carried { .. } => x[0].clone(),
         Op::WeightedSum { .. } => {
             let weights = program.weights(node, &[]).expect("invariant: a weighted sum has factors");
@@ -150,26 +148,4 @@ fn floored(t: &Tensor<Z64>, bits: u32) -> Tensor<Z64> {
 /// Times a public factor, before the last truncation.
 fn scaled(t: &Tensor<Z64>, by: Factor) -> Tensor<Z64> {
     floored(t, by.first).scale(Z64::from_i64(by.value))
-}
-
-/// The piecewise cubic of `protocols::sigmoid` with the same table and the same truncations.
-fn sigmoid(x: i64, frac: u32) -> i64 {
-    let excess = frac.saturating_sub(MAX_SIGMOID_BITS);
-    let (x, f) = (i128::from(x >> excess), frac - excess);
-    let at = |bits: u32, v: f64| (v * 2f64.powi(bits as i32)).round_ties_even() as i128;
-    let piece = KNOTS.iter().filter(|&&k| x >= at(f, k)).count();
-    let mirrored = KNOTS.iter().filter(|&&k| x < at(f, -k)).count();
-    let [c0, c1, c2, c3] = match (piece, mirrored) {
-        (0, 0) => CUBICS[0],
-        (5.., _) => [1.0, 0.0, 0.0, 0.0],
-        (_, 5..) => [0.0; 4],
-        (p, 0) => CUBICS[p],
-        // σ(−x) = 1 − σ(x)
-        (_, m) => [1.0 - CUBICS[m][0], CUBICS[m][1], -CUBICS[m][2], CUBICS[m][3]],
-    }
-    .map(|c| at(COEFFICIENT_BITS, c));
-    // Outside the table all but the constant is zero, whatever the powers are.
-    let (x2, x3) = if (c1, c2, c3) == (0, 0, 0) { (0, 0) } else { ((x * x) >> f, (x * x * x) >> (2 * f)) };
-    let y = ((c0 << f) + c1 * x + c2 * x2 + c3 * x3) >> COEFFICIENT_BITS;
-    (y << excess) as i64
 }

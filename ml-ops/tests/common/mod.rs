@@ -33,6 +33,8 @@ fn build_every_op(parties: usize) -> Result<Program, ProgramError> {
     let relu = p.relu(h)?;
     let clamped = p.clamp(h, -2.0, 2.5)?;
     let s = p.sigmoid(h)?;
+    let t = p.tanh(h)?;
+    let bent = p.add(s, t)?;
     let less = p.less(x, y)?;
     let greater = p.greater(x, y)?;
     let le = p.less_equal(x, row)?;
@@ -41,7 +43,7 @@ fn build_every_op(parties: usize) -> Result<Program, ProgramError> {
     let either = p.add(greater, ge)?;
     let votes = p.add(both, either)?;
     let chosen = p.select(less, counted, weighted)?;
-    let wide = p.concat(&[relu, clamped, s], Axis(1))?;
+    let wide = p.concat(&[relu, clamped, bent], Axis(1))?;
     let part = p.slice(wide, Axis(1), 1..5)?;
     let t = p.transpose(part)?;
     let again = p.matmul(t, chosen)?;

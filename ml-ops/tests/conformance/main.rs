@@ -9,6 +9,7 @@ use mpc_core::party::PartyId;
 use ndarray::{Array2, ArrayD};
 
 mod arithmetic;
+mod functions;
 mod order;
 mod ranks;
 mod reuse;
@@ -25,8 +26,9 @@ enum Tolerance {
     Unit,
     /// As one unit, but the float reference may differ by this relative error of a public factor as well.
     Factor(f64),
-    /// The stated error of the sigmoid.
-    Sigmoid,
+    /// A function by polynomials: so many units of 2^−min(f,16) from the fixed-point reference, and as much and the error of the
+    /// fit from the float one.
+    Function(f64, f64),
 }
 
 const ROWS: usize = 5;
@@ -34,7 +36,7 @@ const COLUMNS: usize = 3;
 
 /// Every operation with operands of every kind: x and y are secret and \[5, 3\].
 fn cases() -> Vec<(&'static str, Tolerance, Build)> {
-    [arithmetic::cases(), order::cases(), ranks::cases(), reuse::cases()].concat()
+    [arithmetic::cases(), functions::cases(), order::cases(), ranks::cases(), reuse::cases()].concat()
 }
 
 /// Multiples of 2^−8 between ±16, so that every scale represents them; with equal elements, zeros and extremes.
@@ -95,12 +97,12 @@ fn every_operation_agrees_with_both_references_and_its_plan() {
 
                 let secure = &runs[parties - 1].outputs["z"];
                 let largest = float.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
-                let sigmoid = 8.0 * 2f64.powi(-(frac.min(16) as i32));
+                let coarse = 2f64.powi(-(frac.min(16) as i32));
                 let (from_fixed, from_float) = match tolerance {
                     Tolerance::Exact => (0.0, 0.0),
                     Tolerance::Unit => (unit, unit),
                     Tolerance::Factor(relative) => (unit, unit + relative * largest),
-                    Tolerance::Sigmoid => (sigmoid, sigmoid + 4.72e-5),
+                    Tolerance::Function(units, fit) => (units * coarse, units * coarse + fit),
                 };
                 let (d, limit) = (largest_difference(secure, fixed), from_fixed);
                 assert!(d <= limit, "{at}: {d:e} from fixed point, allowed {limit:e}\n{secure}\n{fixed}");

@@ -56,6 +56,9 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             }
             Fact::secret(shape.clone(), cx.frac, at.within("the input", u128::from(*bound), cx.frac)?)
         }
+        (Op::Shared { shape, bound, .. }, []) => {
+            Fact::secret(shape.clone(), cx.frac, at.within("the value", u128::from(*bound), cx.frac)?)
+        }
         (Op::Constant { scale, values }, []) => {
             if *scale != 0 && *scale != cx.frac {
                 return Err(at.parameter("a constant has 0 or the program's fraction bits"));
@@ -243,7 +246,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
                 ..Fact::secret(shape, x.scale, at.within("the sum", sum, x.scale)?)
             }
         }
-        (Op::Input { .. } | Op::Constant { .. }, _)
+        (Op::Input { .. } | Op::Shared { .. } | Op::Constant { .. }, _)
         | (Op::Neg(_) | Op::Square(_) | Op::Transpose(_) | Op::Relu(_) | Op::Function { .. }, _)
         | (Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. }, _)
         | (

@@ -13,6 +13,7 @@
 //! | `unused` | leaving out what no output depends on |
 //! | `codec`, `text` | canonical bytes and readable text |
 //! | `lower`, `plan`, `estimate` | protocol steps of every node, their exact cost, memory and time |
+//! | `kept` | values that stay in shares for a later session |
 //! | `repeat` | loops with mini-batches |
 //! | `window` | running a program a window of rows at a time |
 //! | `exec`, `local`, `walk` | running a program on shares |
@@ -29,6 +30,7 @@ mod fact;
 mod factor;
 mod function;
 mod infer;
+mod kept;
 mod local;
 mod lower;
 pub mod models;
@@ -54,7 +56,8 @@ pub use exec::{
 };
 pub use fact::{Fact, Visibility};
 pub use function::Function;
-pub use local::run_local;
+pub use kept::{KeptError, KeptShare, Origin, SharedSpec};
+pub use local::{run_local, run_local_with};
 /// An axis of a tensor, from 0.
 pub use ndarray::Axis;
 pub use op::{Direction, Extreme, InputKind, NodeId, Op, Winner};

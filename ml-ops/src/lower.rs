@@ -166,7 +166,12 @@ impl Program {
                 (n > 1).then(|| Step::Sort { n, len, payloads: payload.iter().count(), keep })
             }
             Op::Function { x, function } => Some(self.function_step(x, function, len)),
-            Op::Input { .. } | Op::Constant { .. } | Op::Add(..) | Op::Sub(..) | Op::Neg(_) => None,
+            Op::Input { .. }
+            | Op::Shared { .. }
+            | Op::Constant { .. }
+            | Op::Add(..)
+            | Op::Sub(..)
+            | Op::Neg(_) => None,
             Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. } => {
                 None
             }

@@ -39,6 +39,15 @@ pub enum Op {
         /// Largest magnitude in units of 2^−f; the owner's encoder refuses more.
         bound: u64,
     },
+    /// A value that an earlier session of the same parties kept in shares.
+    Shared {
+        /// Unique name.
+        name: String,
+        /// Lengths of the axes.
+        shape: Shape,
+        /// Largest magnitude in units of 2^−f.
+        bound: u64,
+    },
     /// A public tensor, encoded.
     Constant {
         /// Fraction bits of the encoding: 0 if every value is an integer.
@@ -241,6 +250,7 @@ impl Op {
         match self {
             Self::Input { kind: InputKind::Data, .. } => "input",
             Self::Input { kind: InputKind::Weights, .. } => "weights",
+            Self::Shared { .. } => "shared",
             Self::Constant { .. } => "constant",
             Self::Add(..) => "add",
             Self::Sub(..) => "sub",
@@ -294,7 +304,7 @@ impl Op {
     #[must_use]
     pub fn operands(&self) -> Vec<NodeId> {
         match self {
-            Self::Input { .. } | Self::Constant { .. } => vec![],
+            Self::Input { .. } | Self::Shared { .. } | Self::Constant { .. } => vec![],
             Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) => vec![*x],
             Self::Abs(x) | Self::Sign(x) | Self::ReluBit(x) | Self::Extreme { x, .. } => vec![*x],
             Self::Sort { keys, payload, .. } => [*keys].into_iter().chain(*payload).collect(),
@@ -331,7 +341,7 @@ impl Op {
     /// As [`Op::operands`], to be renumbered.
     pub(crate) fn operands_mut(&mut self) -> Vec<&mut NodeId> {
         match self {
-            Self::Input { .. } | Self::Constant { .. } => vec![],
+            Self::Input { .. } | Self::Shared { .. } | Self::Constant { .. } => vec![],
             Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) => vec![x],
             Self::Abs(x) | Self::Sign(x) | Self::ReluBit(x) | Self::Extreme { x, .. } => vec![x],
             Self::Sort { keys, payload, .. } => [keys].into_iter().chain(payload).collect(),

@@ -142,7 +142,9 @@ impl Program {
         let (here, operands) = (of(node), op.operands());
         let outside = operands.iter().all(|&x| of(x).is_none());
         match op {
-            Op::Input { .. } if here.is_some() => refused("an input is shared before a loop, not in it"),
+            Op::Input { .. } | Op::Shared { .. } if here.is_some() => {
+                refused("an input is shared before a loop, not in it")
+            }
             Op::Carry { .. } | Op::Batch { .. } if here.is_none() => {
                 refused("this is an operation of a loop's body")
             }

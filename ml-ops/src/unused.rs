@@ -40,7 +40,8 @@ impl Program {
 
     /// Of every node whether an output depends on it.
     fn used(&self) -> Vec<bool> {
-        let mut used: Vec<bool> = self.nodes.iter().map(|n| matches!(n.op, Op::Input { .. })).collect();
+        let mut used: Vec<bool> =
+            self.nodes.iter().map(|n| matches!(n.op, Op::Input { .. } | Op::Shared { .. })).collect();
         let mut open: Vec<NodeId> = self.outputs.iter().map(|o| o.node).collect();
         while let Some(node) = open.pop() {
             if std::mem::replace(&mut used[node as usize], true) {

@@ -57,7 +57,8 @@ fn german() -> Option<Table> {
     let columns = |attributes: std::ops::Range<usize>| {
         let mut out: Vec<Vec<f64>> = vec![vec![]; rows.len()];
         for j in attributes {
-            let mut codes: Vec<&str> = rows.iter().map(|r| r[j].as_str()).filter(|c| c.starts_with('A')).collect();
+            let mut codes: Vec<&str> =
+                rows.iter().map(|r| r[j].as_str()).filter(|c| c.starts_with('A')).collect();
             codes.sort_unstable();
             codes.dedup();
             for (row, out) in rows.iter().zip(&mut out) {
@@ -95,7 +96,8 @@ fn fit(table: &Table) -> (Program, Inputs, impl Fn(&Inputs) -> f64 + '_) {
     let columns = [0, 1].map(|i| standardised(&table.columns[i]));
     let seen: Vec<usize> = (0..table.labels.len()).filter(|&i| !is_held_out(i)).collect();
     let largest = |of: &[Vec<f64>]| of.iter().flatten().fold(0.0, |m: f64, v| m.max(v.abs())).ceil();
-    let member = |name, i: usize| Member { name, columns: columns[i][0].len(), max_abs: largest(&columns[i]) };
+    let member =
+        |name, i: usize| Member { name, columns: columns[i][0].len(), max_abs: largest(&columns[i]) };
     let training = Training {
         optimiser: Optimiser::Sgd { learning_rate: 1.0, momentum: 0.9 },
         // The default of scikit-learn: a penalty of half the sum of squares beside the sum over all rows.
@@ -139,7 +141,19 @@ fn fit(table: &Table) -> (Program, Inputs, impl Fn(&Inputs) -> f64 + '_) {
 fn auc(rows: &[(f64, f64)]) -> f64 {
     let of = |label: f64| rows.iter().filter(move |r| r.1 == label).map(|r| r.0);
     let (good, bad): (Vec<f64>, Vec<f64>) = (of(0.0).collect(), of(1.0).collect());
-    let wins = |b: f64| good.iter().map(|&g| if b > g { 1.0 } else if b == g { 0.5 } else { 0.0 }).sum::<f64>();
+    let wins = |b: f64| {
+        good.iter()
+            .map(|&g| {
+                if b > g {
+                    1.0
+                } else if b == g {
+                    0.5
+                } else {
+                    0.0
+                }
+            })
+            .sum::<f64>()
+    };
     bad.iter().map(|&b| wins(b)).sum::<f64>() / (good.len() * bad.len()) as f64
 }
 

@@ -51,6 +51,7 @@ mod code {
     pub(super) const HISTORY: u8 = 73;
     pub(super) const WEIGHTED_SUM: u8 = 74;
     pub(super) const RELU_BIT: u8 = 75;
+    pub(super) const SHARED: u8 = 76;
 }
 
 fn encode_shape(e: &mut Encoder, shape: &[usize]) {
@@ -83,6 +84,12 @@ pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
             with(if *kind == InputKind::Data { code::INPUT } else { code::WEIGHTS }, &[]);
             e.str(name);
             e.u8(*owner as u8);
+            encode_shape(e, shape.dims());
+            e.u64(*bound);
+        }
+        Op::Shared { name, shape, bound } => {
+            with(code::SHARED, &[]);
+            e.str(name);
             encode_shape(e, shape.dims());
             e.u64(*bound);
         }
@@ -206,6 +213,9 @@ pub(super) fn decode_op(d: &mut Decoder<'_>) -> Result<Op, WireError> {
             shape: decode_shape(d)?,
             bound: d.u64()?,
         },
+        code::SHARED => {
+            Op::Shared { name: d.str(MAX_NAME_BYTES)?.to_owned(), shape: decode_shape(d)?, bound: d.u64()? }
+        }
         code::CONSTANT => {
             let (scale, shape) = (u32::from(d.u8()?), decode_shape(d)?);
             // Checked before the allocation: there are as many bytes as the shape asks for.

@@ -180,6 +180,10 @@ pub(super) fn evaluate<S: Shareable>(
             let own = kept.inputs.remove(&node);
             Value::Secret(S::input(cx, PartyId::new(*owner), shape, own.as_ref())?)
         }
+        Op::Shared { .. } => {
+            let share = kept.inputs.remove(&node).expect("invariant: every share was there at the start");
+            Value::Secret(S::taken_up(cx, share))
+        }
         Op::Constant { values, .. } => Value::Public(values.clone()),
         Op::Add(..) => aligned(0, fact.scale).add(aligned(1, fact.scale), holder),
         Op::Sub(..) => difference(0, 1),

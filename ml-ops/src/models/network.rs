@@ -6,7 +6,7 @@ use ndarray::{ArrayD, Axis};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 
-use super::regression::{HISTORY, LABELS};
+use super::regression::{HISTORY, LABELS, to};
 use super::scorecard::{Member, features};
 use crate::builder::{Owner, ProgramBuilder, Value};
 use crate::error::ProgramError;
@@ -36,7 +36,8 @@ pub struct Network<'a> {
     pub max_hidden: f64,
     /// Of the first weights.
     pub seed: u64,
-    /// Who receives the fitted weights `w0`, `b0`, `w1`…, and [`HISTORY`] if the training keeps one.
+    /// Who receives the fitted weights `w0`, `b0`, `w1`…, and [`HISTORY`] if the training keeps one. Without
+    /// recipients, the parties keep shares of all of them.
     pub recipients: &'a [usize],
 }
 
@@ -61,11 +62,11 @@ impl Network<'_> {
             self.loss(p, x, y, w)
         })?;
         for (i, pair) in trained.parameters.chunks(2).enumerate() {
-            p.output(&format!("w{i}"), pair[0], self.recipients)?;
-            p.output(&format!("b{i}"), pair[1], self.recipients)?;
+            to(&mut p, &format!("w{i}"), pair[0], self.recipients)?;
+            to(&mut p, &format!("b{i}"), pair[1], self.recipients)?;
         }
         if let Some(history) = trained.history {
-            p.output(HISTORY, history, self.recipients)?;
+            to(&mut p, HISTORY, history, self.recipients)?;
         }
         p.build()
     }

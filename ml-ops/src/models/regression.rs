@@ -55,7 +55,7 @@ pub struct Regression<'a> {
     /// Largest magnitude of a weight or the bias in any step: a promise, which nothing checks.
     pub max_weight: f64,
     /// Who receives the fitted parameters, [`WEIGHTS`] and [`BIAS`] as [`scorecard`](super::scorecard::scorecard()) takes them, and
-    /// [`HISTORY`] if the training keeps one.
+    /// [`HISTORY`] if the training keeps one. Without recipients, the parties keep shares of all of them.
     pub recipients: &'a [usize],
 }
 
@@ -68,10 +68,11 @@ impl Regression<'_> {
         let names: Vec<&str> = self.members.iter().map(|m| m.name).collect();
         let mut p = Program::builder(self.name, self.frac, &names);
         let fitted = self.fit(&mut p)?;
-        p.output(WEIGHTS, fitted.weights, self.recipients)?;
-        p.output(BIAS, fitted.bias, self.recipients)?;
+        for (name, value) in [(WEIGHTS, fitted.weights), (BIAS, fitted.bias)] {
+            to(&mut p, name, value, self.recipients)?;
+        }
         if let Some(history) = fitted.history {
-            p.output(HISTORY, history, self.recipients)?;
+            to(&mut p, HISTORY, history, self.recipients)?;
         }
         p.build()
     }
@@ -140,6 +141,16 @@ impl Regression<'_> {
         let counts = p.weighted_sum(&[(labels, one - zero), (base, zero)])?;
         p.mul(x, counts).map(Some)
     }
+}
+
+/// Declares who learns a value; if nobody does, it stays in shares.
+pub(super) fn to(
+    p: &mut ProgramBuilder,
+    name: &str,
+    value: Value,
+    recipients: &[usize],
+) -> Result<(), ProgramError> {
+    if recipients.is_empty() { p.keep(name, value) } else { p.output(name, value, recipients) }
 }
 
 /// What a training leaves, in shares.

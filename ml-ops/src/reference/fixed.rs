@@ -53,7 +53,7 @@ fn evaluate(
     };
     let tensor = |values: Vec<Z64>| Tensor::from_vec(shape, values);
     let value = match op {
-        Op::Input { name, .. } => {
+        Op::Input { name, .. } | Op::Shared { name, .. } => {
             let value = input(inputs, name, shape)?;
             encode(value, fact.scale, fact.max_abs()).map_err(|e| InputError::encoding(name, shape, e))?
         }

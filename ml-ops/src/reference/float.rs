@@ -29,7 +29,7 @@ pub fn float(program: &Program, inputs: &Values) -> Result<Values, InputError> {
             ArrayD::from_shape_vec(IxDyn(shape), values).expect("invariant: inference found this shape")
         };
         Ok(match &program.nodes()[node as usize].op {
-            Op::Input { name, .. } => input(inputs, name, shape)?.clone(),
+            Op::Input { name, .. } | Op::Shared { name, .. } => input(inputs, name, shape)?.clone(),
             Op::Constant { scale, values } => decode(values, *scale),
             Op::Add(..) => zip(x[0], x[1], &|a, b| a + b),
             Op::Sub(..) => zip(x[0], x[1], &|a, b| a - b),

@@ -62,6 +62,9 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             let scale = if *integer { 0 } else { cx.frac };
             Fact::secret(shape.clone(), scale, at.within("the input", u128::from(*bound), scale)?)
         }
+        (Op::Shared { shape, bound, .. }, []) => {
+            Fact::secret(shape.clone(), cx.frac, at.within("the value", u128::from(*bound), cx.frac)?)
+        }
         (Op::Constant { scale, values }, []) => {
             if *scale != 0 && *scale != cx.frac {
                 return Err(at.parameter("a constant has 0 or the program's fraction bits"));
@@ -216,6 +219,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             let range = Range::of(x, x.scale).max(Range { lo: 0, hi: 0 });
             at.ranged("the result", x.shape.clone(), x.scale, range)?
         }
+        (Op::ReluBit(_), [x]) => Fact::secret_bit(x.shape.clone()),
         (Op::Clamp { lo, hi, .. }, [x]) => {
             if lo > hi {
                 return Err(at.parameter("the lower limit must not be above the upper one"));
@@ -281,7 +285,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
                 ..Fact::secret(shape, x.scale, at.within("the sum", sum, x.scale)?)
             }
         }
-        (Op::Input { .. } | Op::Constant { .. }, _)
+        (Op::Input { .. } | Op::Shared { .. } | Op::Constant { .. }, _)
         | (Op::Neg(_) | Op::Square(_) | Op::Transpose(_) | Op::Relu(_) | Op::Function { .. }, _)
         | (Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. }, _)
         | (
@@ -301,7 +305,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
         | (Op::Equal(..) | Op::NotEqual(..) | Op::Minimum(..) | Op::Maximum(..), _)
         | (Op::Abs(_) | Op::Sign(_) | Op::Extreme { .. } | Op::Sort { .. }, _)
         | (Op::WeightedSum { .. } | Op::Carry { .. } | Op::Carried { .. }, _)
-        | (Op::Batch { .. } | Op::History { .. }, _) => {
+        | (Op::ReluBit(_) | Op::Batch { .. } | Op::History { .. }, _) => {
             return Err(at.parameter("the operation needs at least one operand"));
         }
     };

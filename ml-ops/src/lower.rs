@@ -5,7 +5,7 @@
 //! clamp, which does it on its own opening, or a weighted sum, which does it with its own (`fuse`). A matrix that is a factor of
 //! several products is opened once for all of them where that is less (`factor_reuse`), also for those of all iterations of a loop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mpc_core::conv::ConvShape;
 use protocols::cost::Cost;
@@ -20,7 +20,7 @@ use crate::function::{Function, Method, divisor, layout, reciprocal};
 use crate::infer::layers::conv_shape;
 use crate::op::{NodeId, Op};
 use crate::plan::Planned;
-use crate::program::Program;
+use crate::program::{Node, Program};
 
 mod factor_reuse;
 mod fuse;
@@ -38,6 +38,8 @@ pub(crate) struct Lowered {
     pub(crate) fused: u32,
     /// Bits that the node truncates at its end.
     pub(crate) last: u32,
+    /// Whether a ReLU's bit is used too.
+    pub(crate) keeps_bit: bool,
     /// The factors of a weighted sum.
     pub(crate) weights: Option<Weights>,
     /// Which matrix that is opened once is a factor.
@@ -88,12 +90,16 @@ struct Whole {
     /// For every node, the bits that its value still has to lose.
     pending: Vec<u32>,
     reuse: BTreeMap<NodeId, Reuse>,
+    /// ReLUs whose bits are used.
+    bits: BTreeSet<NodeId>,
 }
 
 impl Program {
     /// How all nodes are computed, in order.
     pub(crate) fn lowered(&self) -> Vec<Lowered> {
-        let whole = Whole { pending: self.pending_truncations(), reuse: self.reused_factors() };
+        let bit = |n: &Node| if let Op::ReluBit(x) = n.op { Some(x) } else { None };
+        let bits = self.nodes.iter().filter_map(bit).collect();
+        let whole = Whole { pending: self.pending_truncations(), reuse: self.reused_factors(), bits };
         (0..self.nodes.len()).map(|node| self.lower(node as NodeId, &whole)).collect()
     }
 
@@ -170,12 +176,18 @@ impl Program {
             Op::Divide { b, .. } => {
                 Some(Step::Quartic { len: self.fact(b).shape.elements(), function: self.reciprocal(node) })
             }
-            Op::Input { .. } | Op::Constant { .. } | Op::Add(..) | Op::Sub(..) | Op::Neg(_) => None,
+            Op::Input { .. }
+            | Op::Shared { .. }
+            | Op::Constant { .. }
+            | Op::Add(..)
+            | Op::Sub(..)
+            | Op::Neg(_) => None,
             Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. } => {
                 None
             }
             Op::Concat { .. } | Op::Transpose(_) | Op::AssumeRange { .. } | Op::WeightedSum { .. } => None,
-            Op::Carry { .. } | Op::Carried { .. } | Op::Batch { .. } | Op::History { .. } => None,
+            Op::ReluBit(_) | Op::Carry { .. } | Op::Carried { .. } => None,
+            Op::Batch { .. } | Op::History { .. } => None,
             Op::Gather { .. } | Op::Unfold { .. } | Op::Permute { .. } | Op::Pad { .. } => None,
         };
         let truncate = |bits: u32| (bits > 0).then_some(Step::Truncate { len, bits });
@@ -204,7 +216,8 @@ impl Program {
             }
             _ => None,
         };
-        Lowered { steps, fused, last, weights, reuse, cost, later }
+        let keeps_bit = whole.bits.contains(&node);
+        Lowered { steps, fused, last, keeps_bit, weights, reuse, cost, later }
     }
 
     fn cost_of_steps(&self, steps: &[(Step, Option<TreeChoice>)]) -> Cost {

@@ -2,6 +2,8 @@
 
 pub mod lenet;
 pub mod mlp;
+pub mod network;
+pub mod regression;
 pub mod residual;
 mod roles;
 pub mod scorecard;

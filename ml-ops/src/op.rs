@@ -42,6 +42,15 @@ pub enum Op {
         /// Whether the values are integers, which are kept as such: products with them need no truncation.
         integer: bool,
     },
+    /// A value that an earlier session of the same parties kept in shares.
+    Shared {
+        /// Unique name.
+        name: String,
+        /// Lengths of the axes.
+        shape: Shape,
+        /// Largest magnitude in units of 2^−f.
+        bound: u64,
+    },
     /// A public tensor, encoded.
     Constant {
         /// Fraction bits of the encoding: 0 if every value is an integer.
@@ -231,6 +240,8 @@ pub enum Op {
     },
     /// max(x, 0)
     Relu(NodeId),
+    /// \[x ≥ 0\] for the operand x of a ReLU, which has found it out.
+    ReluBit(NodeId),
     /// min(max(x, lo), hi) for public limits.
     Clamp {
         /// Operand.
@@ -311,6 +322,7 @@ impl Op {
         match self {
             Self::Input { kind: InputKind::Data, .. } => "input",
             Self::Input { kind: InputKind::Weights, .. } => "weights",
+            Self::Shared { .. } => "shared",
             Self::Constant { .. } => "constant",
             Self::Add(..) => "add",
             Self::Sub(..) => "sub",
@@ -354,6 +366,7 @@ impl Op {
             Self::Sort { payload: Some(_), .. } => "sort_with",
             Self::Select { .. } => "select",
             Self::Relu(_) => "relu",
+            Self::ReluBit(_) => "relu_bit",
             Self::Clamp { .. } => "clamp",
             Self::Function { function, .. } => function.name(),
             Self::Divide { .. } => "divide",
@@ -370,9 +383,9 @@ impl Op {
     #[must_use]
     pub fn operands(&self) -> Vec<NodeId> {
         match self {
-            Self::Input { .. } | Self::Constant { .. } => vec![],
+            Self::Input { .. } | Self::Shared { .. } | Self::Constant { .. } => vec![],
             Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) => vec![*x],
-            Self::Abs(x) | Self::Sign(x) | Self::Extreme { x, .. } => vec![*x],
+            Self::Abs(x) | Self::Sign(x) | Self::ReluBit(x) | Self::Extreme { x, .. } => vec![*x],
             Self::Sort { keys, payload, .. } => [*keys].into_iter().chain(*payload).collect(),
             Self::Sum { x, .. }
             | Self::Mean { x, .. }
@@ -406,6 +419,48 @@ impl Op {
             Self::Unfold { x, .. } | Self::Permute { x, .. } | Self::Pad { x, .. } => vec![*x],
             Self::Select { bit, a, b } => vec![*bit, *a, *b],
             Self::Concat { xs, .. } | Self::WeightedSum { xs, .. } => xs.clone(),
+        }
+    }
+
+    /// As [`Op::operands`], to be renumbered.
+    pub(crate) fn operands_mut(&mut self) -> Vec<&mut NodeId> {
+        match self {
+            Self::Input { .. } | Self::Shared { .. } | Self::Constant { .. } => vec![],
+            Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) => vec![x],
+            Self::Abs(x) | Self::Sign(x) | Self::ReluBit(x) | Self::Extreme { x, .. } => vec![x],
+            Self::Sort { keys, payload, .. } => [keys].into_iter().chain(payload).collect(),
+            Self::Sum { x, .. }
+            | Self::Mean { x, .. }
+            | Self::Scale { x, .. }
+            | Self::Reshape { x, .. }
+            | Self::Slice { x, .. }
+            | Self::Gather { x, .. }
+            | Self::Clamp { x, .. }
+            | Self::Function { x, .. }
+            | Self::AssumeRange { x, .. }
+            | Self::Carry { initial: x, .. }
+            | Self::Batch { x, .. }
+            | Self::History { x, .. } => vec![x],
+            Self::Carried { carry, next } => vec![carry, next],
+            Self::Add(a, b)
+            | Self::Sub(a, b)
+            | Self::Mul(a, b)
+            | Self::MatMul(a, b)
+            | Self::Less(a, b)
+            | Self::Greater(a, b)
+            | Self::LessEqual(a, b)
+            | Self::GreaterEqual(a, b)
+            | Self::Equal(a, b)
+            | Self::NotEqual(a, b)
+            | Self::Minimum(a, b)
+            | Self::Maximum(a, b)
+            | Self::Divide { a, b, .. } => vec![a, b],
+            Self::Split { x, bit } => vec![x, bit],
+            Self::Dense { x, w, b } => vec![x, w, b],
+            Self::Conv { x, w, bias, .. } => [x, w].into_iter().chain(bias).collect(),
+            Self::Unfold { x, .. } | Self::Permute { x, .. } | Self::Pad { x, .. } => vec![x],
+            Self::Select { bit, a, b } => vec![bit, a, b],
+            Self::Concat { xs, .. } | Self::WeightedSum { xs, .. } => xs.iter_mut().collect(),
         }
     }
 }

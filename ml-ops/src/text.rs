@@ -58,6 +58,10 @@ impl fmt::Display for Program {
         for o in &self.outputs {
             let to: Vec<_> =
                 o.recipients.iter().map(|p| format!("\"{}\"", self.parties[p.index()])).collect();
+            if to.is_empty() {
+                writeln!(f, "keep \"{}\" = %{} in shares", o.name, o.node)?;
+                continue;
+            }
             writeln!(f, "output \"{}\" = %{} to {}", o.name, o.node, to.join(", "))?;
         }
         Ok(())
@@ -75,6 +79,7 @@ impl Program {
         let unit = 2f64.powi(-(self.frac.bits() as i32));
         text + &match op {
             Op::Input { name, owner, .. } => format!(" \"{name}\" of \"{}\"", self.parties[*owner]),
+            Op::Shared { name, .. } => format!(" \"{name}\" of an earlier session"),
             Op::Constant { scale, values } => format!(" {}", constant(values, *scale)),
             Op::Sum { axis, .. }
             | Op::Mean { axis, .. }

@@ -223,7 +223,7 @@ impl ProgramBuilder {
         self.push("clamp", &[x], |v| Op::Clamp { x: v[0], lo, hi })
     }
 
-    fn extreme(
+    pub(super) fn extreme(
         &mut self,
         name: &'static str,
         x: Value,

@@ -58,6 +58,8 @@ mod code {
     pub(super) const BATCH: u8 = 72;
     pub(super) const HISTORY: u8 = 73;
     pub(super) const WEIGHTED_SUM: u8 = 74;
+    pub(super) const RELU_BIT: u8 = 75;
+    pub(super) const SHARED: u8 = 76;
     pub(super) const GATHER: u8 = 85;
     pub(super) const SPLIT: u8 = 86;
     pub(super) const INTEGER_INPUT: u8 = 87;
@@ -127,6 +129,12 @@ pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
             with(code, &[]);
             e.str(name);
             e.u8(*owner as u8);
+            encode_shape(e, shape.dims());
+            e.u64(*bound);
+        }
+        Op::Shared { name, shape, bound } => {
+            with(code::SHARED, &[]);
+            e.str(name);
             encode_shape(e, shape.dims());
             e.u64(*bound);
         }
@@ -236,6 +244,7 @@ pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
         }
         Op::Select { bit, a, b } => with(code::SELECT, &[*bit, *a, *b]),
         Op::Relu(x) => with(code::RELU, &[*x]),
+        Op::ReluBit(x) => with(code::RELU_BIT, &[*x]),
         Op::Clamp { x, lo, hi } => {
             with(code::CLAMP, &[*x]);
             e.u64(*lo as u64);
@@ -291,6 +300,9 @@ pub(super) fn decode_op(d: &mut Decoder<'_>) -> Result<Op, WireError> {
             bound: d.u64()?,
             integer: matches!(opcode, code::INTEGER_INPUT | code::INTEGER_WEIGHTS),
         },
+        code::SHARED => {
+            Op::Shared { name: d.str(MAX_NAME_BYTES)?.to_owned(), shape: decode_shape(d)?, bound: d.u64()? }
+        }
         code::CONSTANT => {
             let (scale, shape) = (u32::from(d.u8()?), decode_shape(d)?);
             // Checked before the allocation: there are as many bytes as the shape asks for.
@@ -395,6 +407,7 @@ pub(super) fn decode_op(d: &mut Decoder<'_>) -> Result<Op, WireError> {
         },
         code::SELECT => Op::Select { bit: d.u32()?, a: d.u32()?, b: d.u32()? },
         code::RELU => Op::Relu(d.u32()?),
+        code::RELU_BIT => Op::ReluBit(d.u32()?),
         code::CLAMP => Op::Clamp { x: d.u32()?, lo: d.u64()? as i64, hi: d.u64()? as i64 },
         code::ASSUME_RANGE => Op::AssumeRange { x: d.u32()?, bound: d.u64()? },
         code::DIVIDE => Op::Divide {

@@ -133,6 +133,8 @@ pub(super) struct Kept<'a, S: Shareable> {
     pub(super) inputs: &'a mut BTreeMap<NodeId, Tensor<Z64>>,
     /// Matrices that are opened once.
     pub(super) masked: &'a mut Masked<S>,
+    /// Bits of ReLUs, where they are used.
+    pub(super) bits: &'a mut BTreeMap<NodeId, S>,
 }
 
 mpc_core::secret_types!(serde::Serialize; Kept<'static, mpc_core::share::Additive<Z64>>);
@@ -185,6 +187,10 @@ pub(super) fn evaluate<S: Shareable>(
             // Taken out: every input is shared once in a window.
             let own = kept.inputs.remove(&node);
             Value::Secret(S::input(cx, PartyId::new(*owner), shape, own.as_ref())?)
+        }
+        Op::Shared { .. } => {
+            let share = kept.inputs.remove(&node).expect("invariant: every share was there at the start");
+            Value::Secret(S::taken_up(cx, share))
         }
         Op::Constant { values, .. } => Value::Public(values.clone()),
         Op::Add(..) => aligned(0, fact.scale).add(aligned(1, fact.scale), holder),
@@ -287,7 +293,15 @@ pub(super) fn evaluate<S: Shareable>(
                 (bit, a, b) => bit.mul(a.add(b.neg(), holder), cx)?.add(b, holder),
             }
         }
+        Op::Relu(_) if lowered.keeps_bit => {
+            let (value, bit) = relu::relu_and_bit(cx, x[0].secret(), lowered.fused, tree)?;
+            kept.bits.insert(node, bit);
+            Value::Secret(value)
+        }
         Op::Relu(_) => Value::Secret(relu::relu_truncated(cx, x[0].secret(), lowered.fused, tree)?),
+        Op::ReluBit(relu) => {
+            Value::Secret(kept.bits.get(relu).expect("invariant: the relu kept its bit").clone())
+        }
         Op::Clamp { lo, hi, .. } => {
             let (x, limits) = (lift(0, frac.bits()), [*lo, *hi].map(Z64::from_i64));
             Value::Secret(relu::clamp(cx, x.secret(), limits, lowered.fused, tree)?)

@@ -13,7 +13,7 @@ use crate::factor::Factor;
 use crate::op::Op;
 use crate::program::Program;
 use crate::repeat::At;
-use crate::walk::walk;
+use crate::walk::{beside, walk};
 
 /// Runs the program in fixed point, with truncation as floor, on everybody's inputs; the result has every output by
 /// name.
@@ -21,7 +21,7 @@ use crate::walk::walk;
 /// # Errors
 /// [`InputError`] if an input is missing, has another shape or does not fit its declared range.
 pub fn fixed(program: &Program, inputs: &Values) -> Result<Values, InputError> {
-    let outputs = walk(program, |_| None, |at, operands| evaluate(program, inputs, at, operands))?;
+    let outputs = walk(program, beside(program), |at, operands| evaluate(program, inputs, at, operands))?;
     let scales = program.outputs().iter().map(|o| program.fact(o.node).scale);
     Ok(named(program, outputs.iter().zip(scales).map(|(t, s)| decode(t, s)).collect()))
 }
@@ -58,7 +58,7 @@ fn evaluate(
     };
     let tensor = |values: Vec<Z64>| Tensor::from_vec(shape, values);
     let value = match op {
-        Op::Input { name, .. } => {
+        Op::Input { name, .. } | Op::Shared { name, .. } => {
             let value = input(inputs, name, shape)?;
             encode(value, fact.scale, fact.max_abs()).map_err(|e| InputError::encoding(name, shape, e))?
         }
@@ -147,6 +147,7 @@ fn evaluate(
             bit.hadamard(&a.sub(&b)).add(&b)
         }
         Op::Relu(_) => x[0].map(|v| Z64::from_i64(v.to_i64().max(0))),
+        Op::ReluBit(_) => x[1].map(|v| Z64(u64::from(v.to_i64() >= 0))),
         Op::Clamp { lo, hi, .. } => aligned(0, frac).map(|v| Z64::from_i64(v.to_i64().max(*lo).min(*hi))),
         Op::Function { function: f, .. } => {
             function(*f, &aligned(0, frac), program.fact(ids[0]), program.frac_bits())

@@ -10,7 +10,7 @@ use crate::exec::InputError;
 use crate::op::{NodeId, Op};
 use crate::program::Program;
 use crate::repeat::At;
-use crate::walk::walk;
+use crate::walk::{beside, walk};
 
 /// Runs the program in floating point on everybody's inputs; the result has every output by name.
 ///
@@ -26,15 +26,11 @@ pub(super) fn float_seen<E: From<InputError>>(
     inputs: &Values,
     mut seen: impl FnMut(NodeId, &ArrayD<f64>) -> Result<(), E>,
 ) -> Result<Values, E> {
-    let outputs = walk(
-        program,
-        |_| None,
-        |at: At, x: &[&ArrayD<f64>]| {
-            let value = evaluate(program, inputs, at, x)?;
-            seen(at.node, &value)?;
-            Ok::<_, E>(value)
-        },
-    )?;
+    let outputs = walk(program, beside(program), |at: At, x: &[&ArrayD<f64>]| {
+        let value = evaluate(program, inputs, at, x)?;
+        seen(at.node, &value)?;
+        Ok::<_, E>(value)
+    })?;
     Ok(named(program, outputs))
 }
 
@@ -56,7 +52,7 @@ fn evaluate(
         ArrayD::from_shape_vec(IxDyn(shape), values).expect("invariant: inference found this shape")
     };
     Ok(match &program.nodes()[node as usize].op {
-        Op::Input { name, .. } => input(inputs, name, shape)?.clone(),
+        Op::Input { name, .. } | Op::Shared { name, .. } => input(inputs, name, shape)?.clone(),
         Op::Constant { scale, values } => decode(values, *scale),
         Op::Add(..) => zip(x[0], x[1], &|a, b| a + b),
         Op::Sub(..) => zip(x[0], x[1], &|a, b| a - b),
@@ -134,6 +130,7 @@ fn evaluate(
             chosen + other
         }
         Op::Relu(_) => x[0].map(|v| v.max(0.0)),
+        Op::ReluBit(_) => x[1].map(|v| bit(*v >= 0.0)),
         Op::Clamp { lo, hi, .. } => x[0].map(|v| v.max(*lo as f64 * unit).min(*hi as f64 * unit)),
         Op::Function { function, .. } => x[0].map(|&v| function.value(v)),
         Op::Divide { lowest, highest, .. } => zip(x[0], x[1], &|a, b| a / b.max(*lowest).min(*highest)),

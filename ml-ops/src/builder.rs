@@ -13,10 +13,17 @@ use crate::program::Program;
 use crate::settings::{Rounding, Trees};
 use crate::shape::Shape;
 
+mod attention;
+mod composed;
+mod elementary;
 mod function;
 mod gather;
+mod gradient;
+mod layers;
 mod order;
 mod repeat;
+
+pub use attention::{Attention, Linear};
 
 /// Most that rounding may change a constant by, relative to it.
 const MAX_ROUNDING: f64 = 1.0 / 16.0;
@@ -256,8 +263,8 @@ impl ProgramBuilder {
         self.push("square", &[x], |v| Op::Square(v[0]))
     }
 
-    /// The matrix product of \[m, k\] and \[k, n\], truncated once per result. Rounds and error as
-    /// [`ProgramBuilder::mul`]. A matrix that is a factor of several products is opened once for them where that is less.
+    /// The matrix product of \[…, m, k\] and \[…, k, n\], truncated once per result. Rounds and error as
+    /// [`ProgramBuilder::mul`]. Leading axes broadcast; what is repeated is opened once. A matrix that is a factor of several products is opened once for them where that is less.
     ///
     /// # Errors
     /// As [`ProgramBuilder::mul`].
@@ -265,7 +272,7 @@ impl ProgramBuilder {
         self.push("matmul", &[a, b], |v| Op::MatMul(v[0], v[1]))
     }
 
-    /// x·w + b for x of \[rows, k\], w of \[k, n\], b of \[n\]: the bias joins before the only truncation.
+    /// x·w + b for x of \[…, k\], w of \[k, n\], b of \[n\]: the bias joins before the only truncation.
     /// Rounds and error as [`ProgramBuilder::mul`].
     ///
     /// # Errors
@@ -387,6 +394,30 @@ impl ProgramBuilder {
         self.push("assume_range", &[x], |v| Op::AssumeRange { x: v[0], bound })
     }
 
+    /// A value that an earlier session of the same parties kept ([`ProgramBuilder::keep`]), of which every party brings its share.
+    ///
+    /// # Errors
+    /// Unusable shape or bound.
+    pub fn shared(
+        &mut self,
+        name: &str,
+        shape: impl Into<Shape>,
+        max_abs: f64,
+    ) -> Result<Value, ProgramError> {
+        let bound = bound_units("shared", max_abs, self.program.frac.bits())?;
+        let shape = shape.into();
+        self.push("shared", &[], |_| Op::Shared { name: name.to_owned(), shape, bound })
+    }
+
+    /// Declares a value that nobody learns: every party keeps its share, for a later program ([`ProgramBuilder::shared`]).
+    ///
+    /// # Errors
+    /// A public value, or integers.
+    pub fn keep(&mut self, name: &str, x: Value) -> Result<(), ProgramError> {
+        self.check("keep", &[x])?;
+        self.program.push_kept(name, x.node)
+    }
+
     /// Declares an output and the parties that receive it.
     ///
     /// # Errors
@@ -405,12 +436,16 @@ impl ProgramBuilder {
         Ok(self.fact_of(x))
     }
 
-    /// Ends the building.
+    /// Ends the building. Nodes that no output depends on are left out, but for inputs.
     ///
     /// # Errors
     /// Wrong number of parties, bad or duplicate names, no output.
     pub fn build(self) -> Result<Program, ProgramError> {
-        self.program.checked()
+        if self.program.loops.last().is_some_and(|l| l.end == NodeId::MAX) {
+            let first = self.program.loops.last().map_or(0, |l| l.first);
+            return Err(ProgramError::Loop { first, what: "the body could not be built" });
+        }
+        self.program.without_unused()?.checked()
     }
 
     fn owned(

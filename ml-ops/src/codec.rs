@@ -6,7 +6,7 @@
 //! Layout, little endian: magic, `u16` version, name, `u8` fraction bits, `u8` rounding, the shape of trees (`u8` 0 with block
 //! and fan-in, or 1 with a link's round trip in µs as `u32` and bytes per second as `u64`), `u32` rows of a window or 0, `u8` number of parties and
 //! their names, `u32` number of loops, each its first node, the node after its last and its iterations as `u32`, `u32` number of nodes, each an opcode and its fields (`op`), `u32` number of outputs, each a name, a node and a
-//! recipient bit mask.
+//! recipient bit mask; without a recipient, every party keeps a share.
 
 use mpc_core::fixed::FracBits;
 use mpc_core::party::MAX_PARTIES;
@@ -100,7 +100,11 @@ impl Program {
         for _ in 0..count(&mut d)? {
             let (name, node, mask) = (d.str(MAX_NAME_BYTES)?, d.u32()?, d.u8()?);
             let recipients: Vec<_> = (0..8).filter(|i| mask >> i & 1 == 1).collect();
-            program.push_output(name, node, &recipients)?;
+            if recipients.is_empty() {
+                program.push_kept(name, node)?;
+            } else {
+                program.push_output(name, node, &recipients)?;
+            }
         }
         d.finish()?;
         program.checked()

@@ -74,6 +74,20 @@ pub enum ProgramError {
         /// What is expected.
         what: &'static str,
     },
+    /// A gradient through an operation that has none here.
+    #[error("node {node} ({op}): there is no gradient through this operation")]
+    NoGradient {
+        /// The node.
+        node: NodeId,
+        /// Its operation.
+        op: &'static str,
+    },
+    /// A training that is none.
+    #[error("training: {what}")]
+    Training {
+        /// What is expected.
+        what: &'static str,
+    },
     /// A loop that is none.
     #[error("the loop whose body begins at node {first}: {what}")]
     Loop {

@@ -10,6 +10,7 @@
 
 mod function;
 mod inputs;
+mod layers;
 mod product;
 mod step;
 
@@ -27,9 +28,11 @@ use protocols::output::{confirm_cost, output};
 use protocols::session::Session;
 
 pub use inputs::{EncodedInputs, InputError, Place, RowSource, encode_inputs};
+pub(crate) use layers::{convolved, pad, padding, unfold};
 
+use crate::kept::KeptShare;
 use crate::op::NodeId;
-use crate::program::Program;
+use crate::program::{Output, Program};
 use crate::reference::RangeError;
 use crate::repeat::{At, Repeat};
 use crate::walk::walk;
@@ -48,6 +51,12 @@ pub trait Shareable: Sharing<Ring = Z64> {
         shape: &[usize],
         value: Option<&Tensor<Z64>>,
     ) -> Result<Self, ProtocolError>;
+
+    /// The share that an earlier session kept, re-randomised.
+    fn taken_up(cx: &mut Session<Self>, share: Tensor<Z64>) -> Self;
+
+    /// The share for a later session, re-randomised.
+    fn to_keep(&self, cx: &mut Session<Self>) -> Tensor<Z64>;
 }
 
 impl Shareable for Additive<Z64> {
@@ -58,6 +67,14 @@ impl Shareable for Additive<Z64> {
         value: Option<&Tensor<Z64>>,
     ) -> Result<Self, ProtocolError> {
         protocols::input::input(cx, owner, shape, value)
+    }
+
+    fn taken_up(cx: &mut Session<Self>, share: Tensor<Z64>) -> Self {
+        protocols::output::refreshed(cx, &Self::from_share(share))
+    }
+
+    fn to_keep(&self, cx: &mut Session<Self>) -> Tensor<Z64> {
+        protocols::output::refreshed(cx, self).into_value_share()
     }
 }
 
@@ -155,6 +172,8 @@ pub struct StepCost {
 pub struct Execution {
     /// The outputs that this party receives, by name.
     pub outputs: BTreeMap<String, ArrayD<f64>>,
+    /// This party's shares of what stays in shares, by name.
+    pub kept: BTreeMap<String, KeptShare>,
     /// Cost of every step, in the order of [`crate::Plan::ops`].
     pub measured: Vec<StepCost>,
 }
@@ -162,7 +181,12 @@ pub struct Execution {
 impl std::fmt::Debug for Execution {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let shapes: BTreeMap<_, _> = self.outputs.iter().map(|(name, v)| (name, v.shape())).collect();
-        f.debug_struct("Execution").field("outputs", &shapes).field("measured", &self.measured).finish()
+        let kept: Vec<_> = self.kept.keys().collect();
+        f.debug_struct("Execution")
+            .field("outputs", &shapes)
+            .field("kept", &kept)
+            .field("measured", &self.measured)
+            .finish()
     }
 }
 
@@ -212,6 +236,7 @@ pub fn run_windows<S: Shareable>(
     if cx.parties() != program.parties().len() {
         return Err(RunError::Parties { expected: program.parties().len(), got: cx.parties() });
     }
+    inputs.check_shares(program)?;
     let windows = program.windows();
     let nodes = program.nodes().len();
     let total = windows.iter().map(|(window, count)| count * window.steps()).sum::<usize>() + 2;
@@ -239,7 +264,7 @@ pub fn run_windows<S: Shareable>(
             })?;
             // What was made ahead is of no step.
             let _made = seen.advance(cx, node::START);
-            let mut masked = Masked::none();
+            let (mut masked, mut bits) = (Masked::none(), BTreeMap::new());
             let first = iteration;
             let values = walk(window, opens, |at, operands: &[&Value<S>]| {
                 let (node, i) = (at.node, at.node as usize);
@@ -247,7 +272,7 @@ pub fn run_windows<S: Shareable>(
                 let value = cx
                     .enter(node, first + at.iteration)
                     .and_then(|()| {
-                        let kept = step::Kept { inputs: &mut own, masked: &mut masked };
+                        let kept = step::Kept { inputs: &mut own, masked: &mut masked, bits: &mut bits };
                         step::evaluate(cx, window, at, &lowered[i], operands, kept)
                     })
                     .map_err(|source| RunError::Protocol { node, op: name(i), source })?;
@@ -270,8 +295,14 @@ pub fn run_windows<S: Shareable>(
     }
 
     let shares: Vec<S> = collected.into_iter().map(joined).collect();
-    let recipients = program.outputs().iter().map(|o| o.recipients.as_slice());
-    let outputs: Vec<_> = shares.iter().zip(recipients).collect();
+    let (leave, stay): (Vec<_>, Vec<_>) =
+        program.outputs().iter().zip(&shares).partition(|(o, _)| !o.recipients.is_empty());
+    let keep = |(o, share): (&Output, &S)| {
+        let values = share.to_keep(cx);
+        (o.name.clone(), KeptShare::new(program, cx.id(), cx.me(), (&o.name, o.node), values))
+    };
+    let kept: BTreeMap<_, _> = stay.into_iter().map(keep).collect();
+    let outputs: Vec<_> = leave.iter().map(|(o, share)| (*share, o.recipients.as_slice())).collect();
     let failed = |source| match source {
         ProtocolError::OpeningsDiffer { .. } => {
             RunError::Protocol { node: node::CONFIRM, op: "confirm", source }
@@ -292,13 +323,14 @@ pub fn run_windows<S: Shareable>(
     let iteration = None;
     progress(Progress { done: total, total, op: "output", next: "output", rounds, sent_bytes, iteration });
 
-    let outputs = program
-        .outputs()
+    let outputs = leave
         .iter()
         .zip(&revealed)
-        .filter_map(|(o, r)| Some((o.name.clone(), decode(r.as_ref()?.tensor(), program.fact(o.node).scale))))
+        .filter_map(|((o, _), r)| {
+            Some((o.name.clone(), decode(r.as_ref()?.tensor(), program.fact(o.node).scale)))
+        })
         .collect();
-    Ok(Execution { outputs, measured })
+    Ok(Execution { outputs, kept, measured })
 }
 
 /// The shares of all windows' rows, one after the other.

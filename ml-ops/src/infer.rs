@@ -11,14 +11,16 @@ use mpc_core::ring::Ring;
 use crate::error::ProgramError;
 use crate::fact::{Fact, Visibility};
 use crate::factor::{Term, Weights};
+use crate::function::divisor;
 use crate::op::{NodeId, Op, Winner};
 use crate::shape::Shape;
 
 mod function;
+pub(crate) mod layers;
 mod range;
 mod site;
 
-use function::function;
+use function::{divide, function};
 use range::Range;
 use site::Site;
 
@@ -60,6 +62,9 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             let scale = if *integer { 0 } else { cx.frac };
             Fact::secret(shape.clone(), scale, at.within("the input", u128::from(*bound), scale)?)
         }
+        (Op::Shared { shape, bound, .. }, []) => {
+            Fact::secret(shape.clone(), cx.frac, at.within("the value", u128::from(*bound), cx.frac)?)
+        }
         (Op::Constant { scale, values }, []) => {
             if *scale != 0 && *scale != cx.frac {
                 return Err(at.parameter("a constant has 0 or the program's fraction bits"));
@@ -85,11 +90,19 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             at.truncated(x.shape.clone(), range, 2 * x.scale, cx.frac)?
         }
         (Op::MatMul(..), [a, b]) => {
-            let (shape, k) = at.matrix_product(a, b)?;
+            let (shape, k) = at.matrix_products(a, b)?;
             let range = Range::of(a, a.scale).product(Range::of(b, b.scale)).times(k);
             at.truncated(shape, range, a.scale + b.scale, cx.frac)?
         }
-        (Op::Dense { .. }, [x, w, b]) => dense(at, x, w, b, cx.frac)?,
+        (Op::Dense { .. }, [x, w, b]) => layers::dense(at, x, w, b, cx.frac)?,
+        (Op::Conv { sliding, groups, bias, .. }, [x, w, rest @ ..]) if rest.len() == bias.iter().len() => {
+            layers::conv(at, [x, w], rest.first().copied(), (*sliding, *groups), cx.frac)?
+        }
+        (Op::Unfold { window, sliding, outside, .. }, [x]) => {
+            layers::unfold(at, x, *window, *sliding, *outside)?
+        }
+        (Op::Permute { axes, .. }, [x]) => layers::permute(at, x, axes)?,
+        (Op::Pad { before, after, value, .. }, [x]) => layers::pad(at, x, before, after, *value, cx.frac)?,
         (Op::Sum { axis, .. }, [x]) => {
             let n = at.axis_len(x, *axis)?;
             at.ranged("the sum", x.shape.without(*axis), x.scale, Range::of(x, x.scale).times(n))?
@@ -206,6 +219,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             let range = Range::of(x, x.scale).max(Range { lo: 0, hi: 0 });
             at.ranged("the result", x.shape.clone(), x.scale, range)?
         }
+        (Op::ReluBit(_), [x]) => Fact::secret_bit(x.shape.clone()),
         (Op::Clamp { lo, hi, .. }, [x]) => {
             if lo > hi {
                 return Err(at.parameter("the lower limit must not be above the upper one"));
@@ -218,6 +232,9 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             at.ranged("the result", x.shape.clone(), cx.frac, range)?
         }
         (Op::Function { function: f, .. }, [x]) => function(at, *f, x, cx.frac)?,
+        (Op::Divide { lowest, highest, .. }, [a, b]) => {
+            divide(at, a, b, divisor(*lowest, *highest), cx.frac)?
+        }
         (Op::AssumeRange { bound, .. }, [x]) => {
             if *bound == 0 {
                 return Err(at.parameter("the promised bound must be positive"));
@@ -268,11 +285,12 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
                 ..Fact::secret(shape, x.scale, at.within("the sum", sum, x.scale)?)
             }
         }
-        (Op::Input { .. } | Op::Constant { .. }, _)
+        (Op::Input { .. } | Op::Shared { .. } | Op::Constant { .. }, _)
         | (Op::Neg(_) | Op::Square(_) | Op::Transpose(_) | Op::Relu(_) | Op::Function { .. }, _)
         | (Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. }, _)
         | (
             Op::Clamp { .. }
+            | Op::Divide { .. }
             | Op::AssumeRange { .. }
             | Op::Concat { .. }
             | Op::Gather { .. }
@@ -281,12 +299,13 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             | Op::Dense { .. },
             _,
         )
+        | (Op::Conv { .. } | Op::Unfold { .. } | Op::Permute { .. } | Op::Pad { .. }, _)
         | (Op::Add(..) | Op::Sub(..) | Op::Mul(..) | Op::MatMul(..), _)
         | (Op::Less(..) | Op::Greater(..) | Op::LessEqual(..) | Op::GreaterEqual(..), _)
         | (Op::Equal(..) | Op::NotEqual(..) | Op::Minimum(..) | Op::Maximum(..), _)
         | (Op::Abs(_) | Op::Sign(_) | Op::Extreme { .. } | Op::Sort { .. }, _)
         | (Op::WeightedSum { .. } | Op::Carry { .. } | Op::Carried { .. }, _)
-        | (Op::Batch { .. } | Op::History { .. }, _) => {
+        | (Op::ReluBit(_) | Op::Batch { .. } | Op::History { .. }, _) => {
             return Err(at.parameter("the operation needs at least one operand"));
         }
     };
@@ -319,20 +338,8 @@ const fn compares(op: &Op) -> bool {
             | Op::Relu(_)
             | Op::Clamp { .. }
             | Op::Function { .. }
+            | Op::Divide { .. }
     )
-}
-
-fn dense(at: Site, x: &Fact, w: &Fact, b: &Fact, frac: u32) -> Result<Fact, ProgramError> {
-    let (shape, k) = at.matrix_product(x, w)?;
-    if b.shape.broadcast(&shape).as_ref() != Some(&shape) {
-        return Err(at.shapes(b, &shape, "the bias must have one number per output column"));
-    }
-    let product = Range::of(x, x.scale).product(Range::of(w, w.scale)).times(k);
-    // The sum stands at the scale of the product, or of the bias if the product is an integer.
-    let scale = (x.scale + w.scale).max(b.scale);
-    let sum = product.scaled(1 << (scale - x.scale - w.scale)) + Range::of(b, scale);
-    at.within("the result before truncation", sum.magnitude(), scale)?;
-    at.truncated(shape, sum, scale, frac)
 }
 
 fn concat(at: Site, first: &Fact, rest: &[&Fact], axis: usize) -> Result<Fact, ProgramError> {

@@ -25,6 +25,20 @@ pub fn run_local(
     inputs: &BTreeMap<String, ArrayD<f64>>,
     seed: [u8; 32],
 ) -> Result<Vec<Execution>, RunError> {
+    run_local_with(program, inputs, &[], seed)
+}
+
+/// As [`run_local`], of a program that takes up what an earlier one kept: `earlier` has the finished runs of all parties, and a
+/// value is taken up under the name under which it was kept.
+///
+/// # Errors
+/// [`RunError`], as [`crate::run`].
+pub fn run_local_with(
+    program: &Program,
+    inputs: &BTreeMap<String, ArrayD<f64>>,
+    earlier: &[Execution],
+    seed: [u8; 32],
+) -> Result<Vec<Execution>, RunError> {
     let n = program.parties().len();
     if let Some(name) = inputs.keys().find(|&name| program.inputs().all(|i| i.name != name)) {
         let known: Vec<_> = program.inputs().map(|i| format!("\"{}\"", i.name)).collect();
@@ -39,7 +53,13 @@ pub fn run_local(
     let encode = |me: PartyId| {
         let names: Vec<_> = program.inputs().filter(|i| i.owner == me).map(|i| i.name).collect();
         let own = inputs.iter().filter(|(name, _)| names.contains(&name.as_str()));
-        encode_inputs(program, me, &own.map(|(k, v)| (k.clone(), v.clone())).collect())
+        let mut encoded = encode_inputs(program, me, &own.map(|(k, v)| (k.clone(), v.clone())).collect())?;
+        for spec in program.shared() {
+            if let Some(share) = earlier.get(me.index()).and_then(|run| run.kept.get(spec.name)) {
+                encoded.insert_share(program, me, spec.name, share)?;
+            }
+        }
+        Ok::<_, InputError>(encoded)
     };
     let encoded: Vec<_> = PartyId::all(n).map(encode).collect::<Result<_, _>>()?;
     let slots: Vec<_> = encoded.into_iter().map(|e| std::sync::Mutex::new(Some(e))).collect();

@@ -47,7 +47,7 @@ pub struct Output {
     pub name: String,
     /// The node whose value it is.
     pub node: NodeId,
-    /// Who receives it, in increasing order.
+    /// Who receives it, in increasing order; nobody if every party keeps its share.
     pub recipients: Vec<PartyId>,
 }
 
@@ -257,20 +257,8 @@ impl Program {
 
     /// Appends an output.
     pub(crate) fn push_output(&mut self, name: &str, node: NodeId, to: &[usize]) -> Result<(), ProgramError> {
+        self.check_output(name, node)?;
         let parties = self.party_limit();
-        if self.outputs.len() >= MAX_NODES {
-            return Err(ProgramError::TooManyNodes);
-        }
-        let Some(value) = self.nodes.get(node as usize) else {
-            return Err(ProgramError::NoSuchNode { node, op: "output", operand: node });
-        };
-        if !value.fact.is_secret() {
-            return Err(ProgramError::PublicOutput { name: name.into() });
-        }
-        if self.loop_of(node).is_some() {
-            let what = "an output is a value outside of loops: what the last iteration leaves, or a history";
-            return Err(ProgramError::Parameter { node, op: value.op.name(), what });
-        }
         if let Some(&got) = to.iter().find(|&&p| p >= parties) {
             return Err(ProgramError::NoSuchParty { what: "output", got, parties });
         }
@@ -285,6 +273,35 @@ impl Program {
         Ok(())
     }
 
+    /// Appends a value that stays in shares.
+    pub(crate) fn push_kept(&mut self, name: &str, node: NodeId) -> Result<(), ProgramError> {
+        self.check_output(name, node)?;
+        if self.fact(node).scale != self.frac.bits() {
+            let (op, what) = (self.nodes[node as usize].op.name(), "what is kept in shares is no integer");
+            return Err(ProgramError::Parameter { node, op, what });
+        }
+        self.outputs.push(Output { name: name.into(), node, recipients: vec![] });
+        Ok(())
+    }
+
+    /// Checks that a value can leave the computation.
+    fn check_output(&self, name: &str, node: NodeId) -> Result<(), ProgramError> {
+        if self.outputs.len() >= MAX_NODES {
+            return Err(ProgramError::TooManyNodes);
+        }
+        let Some(value) = self.nodes.get(node as usize) else {
+            return Err(ProgramError::NoSuchNode { node, op: "output", operand: node });
+        };
+        if !value.fact.is_secret() {
+            return Err(ProgramError::PublicOutput { name: name.into() });
+        }
+        if self.loop_of(node).is_some() {
+            let what = "an output is a value outside of loops: what the last iteration leaves, or a history";
+            return Err(ProgramError::Parameter { node, op: value.op.name(), what });
+        }
+        Ok(())
+    }
+
     /// Checks what is about the program as a whole: names, parties, that there is an output.
     pub(crate) fn checked(self) -> Result<Self, ProgramError> {
         if !(2..=MAX_PARTIES).contains(&self.parties.len()) {
@@ -294,6 +311,7 @@ impl Program {
         unique("party", self.parties.iter().map(String::as_str), &mut HashSet::new())?;
         let mut values = HashSet::new();
         unique("input", self.inputs().map(|i| i.name), &mut values)?;
+        unique("shared value", self.shared().map(|s| s.name), &mut values)?;
         unique("output", self.outputs.iter().map(|o| o.name.as_str()), &mut values)?;
         if self.outputs.is_empty() {
             return Err(ProgramError::NoOutput { name: self.name });

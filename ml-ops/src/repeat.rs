@@ -142,7 +142,9 @@ impl Program {
         let (here, operands) = (of(node), op.operands());
         let outside = operands.iter().all(|&x| of(x).is_none());
         match op {
-            Op::Input { .. } if here.is_some() => refused("an input is shared before a loop, not in it"),
+            Op::Input { .. } | Op::Shared { .. } if here.is_some() => {
+                refused("an input is shared before a loop, not in it")
+            }
             Op::Carry { .. } | Op::Batch { .. } if here.is_none() => {
                 refused("this is an operation of a loop's body")
             }
@@ -161,6 +163,9 @@ impl Program {
                 }
                 let taken = self.loop_of(*carry).is_some_and(|l| l.carried.iter().any(|(c, _)| c == carry));
                 if taken { refused("a carry has one next value") } else { Ok(()) }
+            }
+            Op::ReluBit(x) if !matches!(self.nodes[*x as usize].op, Op::Relu(_)) || of(*x) != here => {
+                refused("the operand is a relu beside it")
             }
             _ if operands.iter().all(|&x| of(x).is_none() || of(x) == here) => Ok(()),
             _ => refused("a value of a loop's body is seen outside of it as carried or history alone"),

@@ -89,3 +89,11 @@ impl<V: Clone> Kept<V> {
         }
     }
 }
+
+/// What the references use beside a node's operands: what a ReLU's bit is about.
+pub(crate) fn beside(program: &Program) -> impl Fn(NodeId) -> Option<NodeId> + '_ {
+    |node| match program.nodes()[node as usize].op {
+        Op::ReluBit(relu) => program.nodes()[relu as usize].op.operands().first().copied(),
+        _ => None,
+    }
+}

@@ -100,14 +100,18 @@ impl Site {
         shape.ok_or_else(|| self.shapes(a, &b.shape, "axes must be equal or 1, aligned at the end"))
     }
 
-    pub(super) fn matrix_product(self, a: &Fact, b: &Fact) -> Result<(Shape, usize), ProgramError> {
-        let (&[m, k], &[k2, n]) = (a.shape.dims(), b.shape.dims()) else {
+    /// The shape of products over the last two axes, and the terms of each of their elements.
+    pub(super) fn matrix_products(self, a: &Fact, b: &Fact) -> Result<(Shape, usize), ProgramError> {
+        let (&[ref left @ .., m, k], &[ref right @ .., k2, n]) = (a.shape.dims(), b.shape.dims()) else {
             return Err(self.shapes(a, &b.shape, "both must be matrices"));
         };
         if k != k2 {
             return Err(self.shapes(a, &b.shape, "columns of the first must equal rows of the second"));
         }
-        Ok(([m, n].into(), k))
+        let leading = Shape::from(left).broadcast(&Shape::from(right)).ok_or_else(|| {
+            self.shapes(a, &b.shape, "leading axes must be equal or 1, aligned at the end of them")
+        })?;
+        Ok(([leading.dims(), &[m, n]].concat().into(), k))
     }
 
     pub(super) fn axis_len(self, x: &Fact, axis: usize) -> Result<usize, ProgramError> {

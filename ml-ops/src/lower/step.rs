@@ -1,7 +1,9 @@
 //! What can be interactive in a node, and what it costs.
 
+use mpc_core::conv::ConvShape;
 use mpc_core::share::Sharing;
 use protocols::cost::Cost;
+use protocols::elementary::Elementary;
 use protocols::order::Relation;
 use protocols::piecewise::Layout;
 use protocols::prep::MaskPart;
@@ -9,7 +11,7 @@ use protocols::reuse::Part;
 use protocols::tournament::Winner;
 use protocols::tree::TreeChoice;
 use protocols::truncate::Rounding;
-use protocols::{matmul, mul, order, piecewise, relu, reuse, sort, tournament, truncate};
+use protocols::{conv, matmul, mul, order, piecewise, quartic, relu, reuse, sort, tournament, truncate};
 
 /// One invocation of an interactive protocol.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -25,6 +27,12 @@ pub(super) enum Step {
         k: usize,
         n: usize,
     },
+    /// So many products.
+    Matmuls {
+        count: usize,
+        dims: [usize; 3],
+    },
+    Conv(ConvShape),
     /// Opens a matrix of the given shape and multiplies a part of it.
     MatmulMasking {
         shape: [usize; 2],
@@ -76,6 +84,10 @@ pub(super) enum Step {
         len: usize,
         layout: Layout,
     },
+    Quartic {
+        len: usize,
+        function: Elementary,
+    },
 }
 
 impl Step {
@@ -85,6 +97,8 @@ impl Step {
             Self::Mul { len } => mul::mul_cost::<S>(parties, len),
             Self::Square { len } => mul::square_cost::<S>(parties, len),
             Self::Matmul { m, k, n } => matmul::cost::<S>(parties, m, k, n),
+            Self::Matmuls { count, dims } => matmul::batch_cost::<S>(parties, count, dims),
+            Self::Conv(shape) => conv::cost::<S>(parties, shape),
             // Which item the mask is, the demand says.
             Self::MatmulMasking { shape, part, n } => {
                 reuse::mask_and_multiply_cost::<S>(parties, 0, shape, part, n)
@@ -101,6 +115,10 @@ impl Step {
             Self::Sort { n, len, payloads, keep } => {
                 sort::sort_cost::<S>(parties, n, len, payloads, keep, tree)
             }
+            Self::Quartic { len, function } => {
+                let table = function.table().expect("invariant: inference found a table");
+                quartic::cost::<S>(parties, len, &table, rounding, tree)
+            }
             Self::Piecewise { len, layout } => piecewise::cost::<S>(parties, len, layout, rounding, tree),
         }
     }
@@ -110,6 +128,7 @@ impl Step {
         match self {
             Self::Mul { .. } | Self::Square { .. } | Self::Matmul { .. } => false,
             Self::MatmulMasking { .. } | Self::MatmulMasked { .. } => false,
+            Self::Matmuls { .. } | Self::Conv(_) => false,
             Self::Truncate { .. } => matches!(rounding, Rounding::Exact),
             _ => true,
         }

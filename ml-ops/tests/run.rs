@@ -35,13 +35,14 @@ fn a_program_with_every_operation_agrees_with_the_references() {
     for (party, run) in PartyId::all(3).zip(&runs) {
         program.plan().check(party, &run.measured).unwrap();
     }
-    assert_eq!(runs[0].outputs.keys().collect::<Vec<_>>(), ["curves", "flat", "votes"]);
+    assert_eq!(runs[0].outputs.keys().collect::<Vec<_>>(), ["curves", "flat", "sides", "votes"]);
     assert_eq!(runs[1].outputs.keys().collect::<Vec<_>>(), ["ends", "ranks", "votes"]);
     assert_eq!(runs[2].outputs.keys().collect::<Vec<_>>(), ["votes"]);
     for exact in ["ends", "ranks"] {
         assert_eq!(runs[1].outputs[exact], float[exact]);
         assert_eq!(runs[1].outputs[exact], fixed[exact]);
     }
+    assert_eq!(runs[0].outputs["sides"], float["sides"]);
     assert_eq!(runs[0].outputs["votes"], float["votes"]);
     assert_eq!(runs[2].outputs["votes"], float["votes"]);
     for name in ["flat", "curves"] {

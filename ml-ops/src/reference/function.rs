@@ -17,6 +17,11 @@ pub(super) fn function(function: Function, x: &Tensor<Z64>, fact: &Fact, frac: F
             x.map(|v| Z64::from_i64(piecewise(&table, layout, v.to_i64())))
         }
         Method::Fourier => x.map(|v| Z64::from_i64(fourier::fixed(v.to_i64(), frac))),
+        Method::Quartic(limits) => {
+            let table = limits.of(fact, frac, frac.bits()).table();
+            let table = table.expect("invariant: inference found a table");
+            x.map(|v| Z64::from_i64(table.plain(v.to_i64())))
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! | part | makes | from | rounds after the COTs, n = 2 |
 //! |---|---|---|---|
-//! | `products` | triples, squares, inner and matrix products | `cross` | 1 |
+//! | `products` | triples, squares, inner and matrix products, convolutions | `cross` | 1 |
 //! | `numbers` | uniform numbers with bits and quotients | `scale` | 1 |
 //! | `scale` | bits in the ring, and times shared values | COTs | 1 or 3 |
 //! | `gates` | products of bits | random OTs | one per level |
@@ -12,6 +12,9 @@
 //! | `angles` | angles with cosines and sines | `numbers`, COTs | 2 |
 //!
 //! Where a factor is uniform, it is taken from the choices of the COTs, which costs nothing.
+//!
+//! Items are cut into **chunks** of so many COTs, which are made, used and forgotten before the next are made: memory is that of a
+//! chunk, and rounds are those of all chunks ([`CotExtension::chunk_cots`](super::CotExtension::chunk_cots)).
 //!
 //! **Security**: semi-honest, against n − 1 colluding parties, without anybody else: that of the extension, plus, for every
 //! message here, that it is padded by hashes of COTs or by their choices. Each module says which. Every COT is used for one
@@ -82,12 +85,21 @@ pub struct OtPrep<R: Ring> {
 }
 
 impl<R: Ring> OtPrep<R> {
-    /// A source that makes COTs with `extension` on `lane`. `seed` is this party's alone and of this session. Requests must
-    /// follow `demand`; without one anything may be asked for, by all parties alike.
+    /// A source that makes COTs with `extension` on `lane`, `chunk_cots` at a time. `seed` is this party's alone and of this
+    /// session. Requests must follow `demand`; without one anything may be asked for, by all parties alike.
+    ///
+    /// # Panics
+    /// If `chunk_cots` is not a positive multiple of 64.
     #[must_use]
-    pub fn new(lane: OtLane, extension: Box<dyn Extension>, seed: Seed, demand: Option<Demand>) -> Self {
+    pub fn new(
+        lane: OtLane,
+        extension: Box<dyn Extension>,
+        chunk_cots: usize,
+        seed: Seed,
+        demand: Option<Demand>,
+    ) -> Self {
         let (ledger, ahead) = (Ledger::new(demand), VecDeque::new());
-        Self { engine: Engine::new(lane, extension), seed, ledger, ahead, masks: HashMap::new() }
+        Self { engine: Engine::new(lane, extension, chunk_cots), seed, ledger, ahead, masks: HashMap::new() }
     }
 
     /// Everything asked for so far, in order.
@@ -134,6 +146,10 @@ impl<R: Ring> OtPrep<R> {
             Item::Dot { len, terms } => products::inner(engine, prg, len, terms)?.map(Value::Ring).into(),
             Item::Matmul { m, k, n } => {
                 products::matmul(engine, prg, [m, k, n], None)?.map(Value::Ring).into()
+            }
+            Item::Conv(shape) => products::conv(engine, prg, &shape)?.map(Value::Ring).into(),
+            Item::BatchMatmul { count, m, k, n } => {
+                products::matmuls(engine, prg, count, [m, k, n], None)?.map(Value::Ring).into()
             }
             Item::Mask { rows, columns } => {
                 let mask = prg.tensor::<R>(&[rows, columns]);

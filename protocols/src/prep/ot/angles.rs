@@ -16,7 +16,6 @@
 
 use std::ops::Range;
 
-use mpc_core::fixed_key::FixedKey;
 use mpc_core::party::{MAX_PARTIES, PartyId, PerParty};
 use mpc_core::prg::Prg;
 use mpc_core::ring::Ring;
@@ -24,10 +23,10 @@ use mpc_core::share::{Additive, Sharing};
 use mpc_core::tensor::Tensor;
 use zeroize::Zeroizing;
 
-use super::engine::{CHUNK, Engine, Pairs};
+use super::engine::{Engine, Pairs};
 use super::numbers::{Numbers, low_bits};
 use super::packing::{Packer, Unpacker, packed_len};
-use super::pads::{receiver_pads, sender_pads};
+use super::pads::{PadKeys, receiver_pads, sender_pads};
 use crate::circle::{POINT_BITS, Point};
 use crate::correlation::TruncationTuple;
 use crate::error::PrepError;
@@ -44,9 +43,9 @@ pub(super) const CHOICES: usize = 2 * COORDINATE_BITS;
 /// Values that are truncated at a time.
 const PIECE: usize = 1 << 14;
 
-/// Factors whose COTs are made at a time: whole words of choices.
-pub(super) fn chunks(elements: usize) -> impl Iterator<Item = Range<usize>> {
-    let step = CHUNK / CHOICES / 64 * 64;
+/// Factors whose COTs are made at a time, if `chunk` COTs are.
+pub(super) fn chunks(chunk: usize, elements: usize) -> impl Iterator<Item = Range<usize>> {
+    let step = (chunk / CHOICES).max(1);
     (0..elements).step_by(step).map(move |start| start..elements.min(start + step))
 }
 
@@ -97,7 +96,7 @@ pub(super) fn angles<R: Ring>(
         _ => [0, 1].map(|_| Zeroizing::new(vec![R::ZERO; count])),
     };
     for to in PartyId::all(n).skip(1) {
-        for chunk in chunks(count) {
+        for chunk in chunks(engine.chunk(), count) {
             let [cos, sin] = &mut shared;
             let parts = [&mut cos[chunk.clone()], &mut sin[chunk.clone()]];
             turn(engine, prg, to, &own[chunk], parts)?;
@@ -187,7 +186,7 @@ const fn products_of(choice: usize) -> [usize; 2] {
 }
 
 fn send<R: Ring>(
-    hash: &FixedKey,
+    hash: &PadKeys,
     cots: &SentCots,
     shared: [&[R]; 2],
     products: &mut [[R; 4]],
@@ -210,7 +209,7 @@ fn send<R: Ring>(
 }
 
 fn receive<R: Ring>(
-    hash: &FixedKey,
+    hash: &PadKeys,
     cots: &ReceivedCots,
     choices: &[u64],
     message: &[u8],

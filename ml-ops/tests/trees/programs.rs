@@ -63,6 +63,7 @@ fn compare(
     let runs = run_local(&program, &inputs, [parties as u8; 32]).unwrap();
     let float = reference::float(&program, &inputs).unwrap();
     let fixed = reference::fixed(&program, &inputs).unwrap();
+    let mut classes = 0;
     for (row, values) in x.outer_iter().enumerate() {
         let scores = model.scores(&values.to_vec());
         for (i, expected) in scores.into_iter().enumerate() {
@@ -75,15 +76,16 @@ fn compare(
             }
         }
         if let Some(expected) = model.class(&values.to_vec()) {
-            assert_eq!(float["class"][[row]], expected as f64, "row {row}, {hidden:?}\n{model:?}");
             // Where rounding by a unit or two does not decide it.
             if margin(model, &values.to_vec()) > 4.0 / 65536.0 {
-                for of in [&fixed, &runs[0].outputs] {
+                for of in [&float, &fixed, &runs[0].outputs] {
+                    classes += 1;
                     assert_eq!(of["class"][[row]], expected as f64, "row {row}, {hidden:?}\n{model:?}");
                 }
             }
         }
     }
+    assert!(model.outcome() == Outcome::Targets || classes > ROWS, "few rows are decided clearly");
     for (party, run) in PartyId::all(parties).zip(&runs) {
         program.plan().check(party, &run.measured).unwrap();
     }

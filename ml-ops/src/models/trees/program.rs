@@ -48,6 +48,8 @@ const WINDOW_COMPARISONS: usize = 1 << 19;
 /// Features are below this, in units: thresholds are handed over as floating-point numbers, which are exact below it.
 const MAX_UNITS: u64 = 1 << 53;
 
+/// Scores up to so many units of 2^−f count as zero: as far as rounding can take them from it.
+const ZERO_UNITS: f64 = 2.0;
 /// e to the power of minus this is less than half a unit at any number of fraction bits.
 const NOTHING: f64 = 20.0;
 
@@ -374,8 +376,9 @@ impl Make<'_, '_> {
             PostTransform::Logistic => Ok(self.p.sigmoid(scores)?),
             PostTransform::Softmax => Ok(self.p.softmax(scores, Axis(1))?),
             PostTransform::SoftmaxZero => {
-                let zero = self.p.number(0.0)?;
-                let other = self.p.not_equal(scores, zero)?;
+                let size = self.p.abs(scores)?;
+                let zero = self.p.number(ZERO_UNITS * 2f64.powi(-(self.p.frac_bits() as i32)))?;
+                let other = self.p.greater(size, zero)?;
                 // So far below every score that its power is nothing beside theirs.
                 let low = self.p.number(-self.p.fact(scores)?.max_abs().ceil() - NOTHING)?;
                 let low = self.p.select(other, scores, low)?;

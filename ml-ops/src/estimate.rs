@@ -13,7 +13,7 @@ use protocols::tree::Link;
 use serde::Serialize;
 
 use crate::lower::Lowered;
-use crate::program::Program;
+use crate::program::{Node, Program};
 
 /// Ring multiplications per second in matrix products, one core.
 const MACS_PER_SECOND: f64 = 15e9;
@@ -76,7 +76,8 @@ pub(crate) fn estimate(
         })
         .sum();
     let expanded: f64 = total.items.iter().map(|i| item_bytes(i) as f64).sum();
-    let elements: f64 = program.nodes().iter().map(|n| n.fact.shape.elements() as f64).sum();
+    let of_node = |(i, n): (u32, &Node)| n.fact.shape.elements() as f64 * f64::from(program.times(i));
+    let elements: f64 = (0..).zip(program.nodes()).map(of_node).sum();
     let parties = program.parties().len() as f64;
     let busiest = |of: &PerParty<u64>| of.iter().map(|(_, &v)| v).max().unwrap_or(0) as f64;
     let making = match provider.extension() {
@@ -144,7 +145,7 @@ pub(crate) fn memory_bytes(program: &Program, lowered: &[Lowered]) -> u64 {
     let (mut live, mut peak) = (0, 0);
     for (node, ended) in ends.iter().enumerate() {
         live += bytes(node);
-        let (cost, reuse) = (&lowered[node].cost, lowered[node].reuse);
+        let (cost, reuse) = (lowered[node].cost_at(0), lowered[node].reuse);
         let masked = |which: bool| reuse.filter(|_| which).map_or(0, |r| 2 * bytes(r.root as usize));
         live += masked(reuse.is_some_and(|r| r.opens));
         let items: u64 = cost.items.iter().map(item_bytes).sum();

@@ -2,9 +2,12 @@
 
 pub mod lenet;
 pub mod mlp;
+pub mod network;
+pub mod regression;
 pub mod residual;
 mod roles;
 pub mod scorecard;
 pub mod transformer;
+pub mod trees;
 
 pub use roles::{DATA, RESULT, Roles};

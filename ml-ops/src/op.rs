@@ -37,7 +37,18 @@ pub enum Op {
         kind: InputKind,
         /// Lengths of the axes.
         shape: Shape,
-        /// Largest magnitude in units of 2^−f; the owner's encoder refuses more.
+        /// Largest magnitude in units of 2^−f, or of 1 for integers; the owner's encoder refuses more.
+        bound: u64,
+        /// Whether the values are integers, which are kept as such: products with them need no truncation.
+        integer: bool,
+    },
+    /// A value that an earlier session of the same parties kept in shares.
+    Shared {
+        /// Unique name.
+        name: String,
+        /// Lengths of the axes.
+        shape: Shape,
+        /// Largest magnitude in units of 2^−f.
         bound: u64,
     },
     /// A public tensor, encoded.
@@ -156,6 +167,22 @@ pub enum Op {
         /// Axis.
         axis: usize,
     },
+    /// The elements at public indices of one axis, in this order.
+    Gather {
+        /// Operand.
+        x: NodeId,
+        /// Axis.
+        axis: usize,
+        /// The indices; one may come several times.
+        indices: Vec<u32>,
+    },
+    /// x where the bit is 1, then x where it is 0, joined along the last axis; zeros elsewhere.
+    Split {
+        /// What goes to one side or the other.
+        x: NodeId,
+        /// Tensor of zeros and ones.
+        bit: NodeId,
+    },
     /// Rows become columns.
     Transpose(NodeId),
     /// \[a < b\]
@@ -213,6 +240,8 @@ pub enum Op {
     },
     /// max(x, 0)
     Relu(NodeId),
+    /// \[x ≥ 0\] for the operand x of a ReLU, which has found it out.
+    ReluBit(NodeId),
     /// min(max(x, lo), hi) for public limits.
     Clamp {
         /// Operand.
@@ -248,6 +277,42 @@ pub enum Op {
         /// Promised bound in ring units at the operand's scale.
         bound: u64,
     },
+    /// Σ k·x for public numbers, with one truncation.
+    WeightedSum {
+        /// Operands in order; they broadcast.
+        xs: Vec<NodeId>,
+        /// The number beside each, as for [`Op::Scale`].
+        ks: Vec<f64>,
+    },
+    /// What an iteration of a loop begins with: the first with the initial value, every other with what the one before
+    /// leaves ([`Op::Carried`]).
+    Carry {
+        /// Initial value, from before the loop.
+        initial: NodeId,
+        /// Largest magnitude in units of 2^−f that the value has in any iteration.
+        bound: u64,
+    },
+    /// After a loop: what its last iteration leaves for a carry.
+    Carried {
+        /// The carry.
+        carry: NodeId,
+        /// The node of the loop whose value is what an iteration leaves.
+        next: NodeId,
+    },
+    /// So many rows of a value from before the loop, others in every iteration ([`crate::Batches`]).
+    Batch {
+        /// Operand.
+        x: NodeId,
+        /// How many rows.
+        rows: usize,
+    },
+    /// After a loop: the values of one of its nodes, added up over so many iterations at a time, along a new first axis.
+    History {
+        /// The node of the loop.
+        x: NodeId,
+        /// Iterations that are added up.
+        every: usize,
+    },
 }
 
 impl Op {
@@ -257,6 +322,7 @@ impl Op {
         match self {
             Self::Input { kind: InputKind::Data, .. } => "input",
             Self::Input { kind: InputKind::Weights, .. } => "weights",
+            Self::Shared { .. } => "shared",
             Self::Constant { .. } => "constant",
             Self::Add(..) => "add",
             Self::Sub(..) => "sub",
@@ -275,6 +341,8 @@ impl Op {
             Self::Reshape { .. } => "reshape",
             Self::Slice { .. } => "slice",
             Self::Concat { .. } => "concat",
+            Self::Gather { .. } => "gather",
+            Self::Split { .. } => "split",
             Self::Transpose(_) => "transpose",
             Self::Less(..) => "less",
             Self::Greater(..) => "greater",
@@ -298,10 +366,16 @@ impl Op {
             Self::Sort { payload: Some(_), .. } => "sort_with",
             Self::Select { .. } => "select",
             Self::Relu(_) => "relu",
+            Self::ReluBit(_) => "relu_bit",
             Self::Clamp { .. } => "clamp",
             Self::Function { function, .. } => function.name(),
             Self::Divide { .. } => "divide",
             Self::AssumeRange { .. } => "assume_range",
+            Self::WeightedSum { .. } => "weighted_sum",
+            Self::Carry { .. } => "carry",
+            Self::Carried { .. } => "carried",
+            Self::Batch { .. } => "batch",
+            Self::History { .. } => "history",
         }
     }
 
@@ -309,18 +383,23 @@ impl Op {
     #[must_use]
     pub fn operands(&self) -> Vec<NodeId> {
         match self {
-            Self::Input { .. } | Self::Constant { .. } => vec![],
+            Self::Input { .. } | Self::Shared { .. } | Self::Constant { .. } => vec![],
             Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) => vec![*x],
-            Self::Abs(x) | Self::Sign(x) | Self::Extreme { x, .. } => vec![*x],
+            Self::Abs(x) | Self::Sign(x) | Self::ReluBit(x) | Self::Extreme { x, .. } => vec![*x],
             Self::Sort { keys, payload, .. } => [*keys].into_iter().chain(*payload).collect(),
             Self::Sum { x, .. }
             | Self::Mean { x, .. }
             | Self::Scale { x, .. }
             | Self::Reshape { x, .. }
             | Self::Slice { x, .. }
+            | Self::Gather { x, .. }
             | Self::Clamp { x, .. }
             | Self::Function { x, .. }
-            | Self::AssumeRange { x, .. } => vec![*x],
+            | Self::AssumeRange { x, .. }
+            | Self::Carry { initial: x, .. }
+            | Self::Batch { x, .. }
+            | Self::History { x, .. } => vec![*x],
+            Self::Carried { carry, next } => vec![*carry, *next],
             Self::Add(a, b)
             | Self::Sub(a, b)
             | Self::Mul(a, b)
@@ -334,11 +413,54 @@ impl Op {
             | Self::Minimum(a, b)
             | Self::Maximum(a, b)
             | Self::Divide { a, b, .. } => vec![*a, *b],
+            Self::Split { x, bit } => vec![*x, *bit],
             Self::Dense { x, w, b } => vec![*x, *w, *b],
             Self::Conv { x, w, bias, .. } => [*x, *w].into_iter().chain(*bias).collect(),
             Self::Unfold { x, .. } | Self::Permute { x, .. } | Self::Pad { x, .. } => vec![*x],
             Self::Select { bit, a, b } => vec![*bit, *a, *b],
-            Self::Concat { xs, .. } => xs.clone(),
+            Self::Concat { xs, .. } | Self::WeightedSum { xs, .. } => xs.clone(),
+        }
+    }
+
+    /// As [`Op::operands`], to be renumbered.
+    pub(crate) fn operands_mut(&mut self) -> Vec<&mut NodeId> {
+        match self {
+            Self::Input { .. } | Self::Shared { .. } | Self::Constant { .. } => vec![],
+            Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) => vec![x],
+            Self::Abs(x) | Self::Sign(x) | Self::ReluBit(x) | Self::Extreme { x, .. } => vec![x],
+            Self::Sort { keys, payload, .. } => [keys].into_iter().chain(payload).collect(),
+            Self::Sum { x, .. }
+            | Self::Mean { x, .. }
+            | Self::Scale { x, .. }
+            | Self::Reshape { x, .. }
+            | Self::Slice { x, .. }
+            | Self::Gather { x, .. }
+            | Self::Clamp { x, .. }
+            | Self::Function { x, .. }
+            | Self::AssumeRange { x, .. }
+            | Self::Carry { initial: x, .. }
+            | Self::Batch { x, .. }
+            | Self::History { x, .. } => vec![x],
+            Self::Carried { carry, next } => vec![carry, next],
+            Self::Add(a, b)
+            | Self::Sub(a, b)
+            | Self::Mul(a, b)
+            | Self::MatMul(a, b)
+            | Self::Less(a, b)
+            | Self::Greater(a, b)
+            | Self::LessEqual(a, b)
+            | Self::GreaterEqual(a, b)
+            | Self::Equal(a, b)
+            | Self::NotEqual(a, b)
+            | Self::Minimum(a, b)
+            | Self::Maximum(a, b)
+            | Self::Divide { a, b, .. } => vec![a, b],
+            Self::Split { x, bit } => vec![x, bit],
+            Self::Dense { x, w, b } => vec![x, w, b],
+            Self::Conv { x, w, bias, .. } => [x, w].into_iter().chain(bias).collect(),
+            Self::Unfold { x, .. } | Self::Permute { x, .. } | Self::Pad { x, .. } => vec![x],
+            Self::Select { bit, a, b } => vec![bit, a, b],
+            Self::Concat { xs, .. } | Self::WeightedSum { xs, .. } => xs.iter_mut().collect(),
         }
     }
 }

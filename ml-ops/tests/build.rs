@@ -41,7 +41,9 @@ fn facts_follow_the_operations() {
         (p.mean(x, Axis(1)).unwrap(), "[4]", 16, 10.0, false),
         (p.mean(x, Axis(0)).unwrap(), "[3]", 16, 10.0, false),
         (p.clamp(x, -1.0, 2.5).unwrap(), "[4, 3]", 16, 2.5, false),
-        (p.clamp(x, 20.0, 30.0).unwrap(), "[4, 3]", 16, 30.0, false),
+        // No element is above 10.
+        (p.clamp(x, 20.0, 30.0).unwrap(), "[4, 3]", 16, 20.0, false),
+        (p.clamp(x, -30.0, 30.0).unwrap(), "[4, 3]", 16, 10.0, false),
         (p.assume_range(x, 3.0).unwrap(), "[4, 3]", 16, 3.0, false),
         (p.transpose(x).unwrap(), "[3, 4]", 16, 10.0, false),
         (p.permute(x, &[1, 0]).unwrap(), "[3, 4]", 16, 10.0, false),
@@ -340,6 +342,41 @@ fn whole_programs_are_checked_at_the_end() {
 }
 
 #[test]
+fn functions_know_their_largest_value_and_their_range() {
+    let mut p = builder();
+    let x = input(&mut p, "x", &[3], 8.0);
+    let wide = input(&mut p, "wide", &[3], 2f64.powi(44));
+    let bound = |p: &ProgramBuilder, v| p.fact(v).unwrap().max_abs();
+    // Exact values are 0.99967, 1, 8, 2.9899 and 0.9997; the rest is the error of the fit, a unit and what powers take.
+    for (v, exact) in [
+        (p.sigmoid(x).unwrap(), 0.999_665),
+        (p.tanh(wide).unwrap(), 1.0),
+        (p.gelu(x).unwrap(), 8.0),
+        (p.softplus(x).unwrap(), 8.000_335),
+        (p.elu(x, 64.0).unwrap(), 63.978_53),
+        (p.exp_negative(wide).unwrap(), 1.0),
+    ] {
+        let got = bound(&p, v);
+        assert!((exact..exact + 64.0 * 3e-5 + 1e-3).contains(&(got + 5e-5)), "{got}, exact {exact}");
+    }
+    let message = |r: Result<Value, ProgramError>| r.unwrap_err().to_string();
+    assert_eq!(
+        message(p.gelu(wide)),
+        "node 8 (gelu): the operand may reach ±1.7592e13 at 16 fraction bits, the limit is ±33554432 (2^25); narrow an operand \
+         with assume_range or clamp, or use fewer fraction bits"
+    );
+    let narrow = p.assume_range(wide, 2f64.powi(25)).unwrap();
+    assert!(p.silu(narrow).is_ok());
+    let too_wide = input(&mut p, "too wide", &[3], 2f64.powi(45));
+    assert!(message(p.tanh(too_wide)).contains("(tanh): the operand may reach"));
+    for alpha in [0.0, -1.0, 64.5, f64::NAN, f64::INFINITY] {
+        assert!(message(p.elu(x, alpha)).contains("(elu): α is above 0, and 64 at most"), "{alpha}");
+    }
+    let five = p.number(5.0).unwrap();
+    assert!(matches!(p.gelu(five), Err(ProgramError::PublicOnly { .. })));
+}
+
+#[test]
 fn whatever_builds_is_within_the_limits_of_a_dealer() {
     let most = 1 << 21;
     let mut p = builder();
@@ -470,4 +507,39 @@ fn stages_of_all_tournaments_fit_into_a_demand() {
     let y = p.neg(x).unwrap();
     p.output("y", y, &[0]).unwrap();
     p.build().unwrap().demand().check().unwrap();
+}
+
+#[test]
+fn ranges_that_functions_do_not_have_are_refused() {
+    let mut p = builder();
+    let x = input(&mut p, "x", &[2], 100.0);
+    let known = p.number(2.0).unwrap();
+    let refused = [
+        (p.exp(x, 60.0), "node 2 (exp): its largest result is too large; name a narrower range"),
+        (p.exp(x, f64::NAN), "node 2 (exp): limits are finite numbers, and zero has no sign"),
+        (p.exp(x, -20.0), "node 2 (exp): no argument within the operand's bound is in its range"),
+        (p.log(x, ..), "node 2 (log): the least argument must be above zero"),
+        (p.log(x, 0.0..10.0), "node 2 (log): the least argument must be above zero"),
+        (p.log(x, 200.0..), "node 2 (log): the least argument must not be above the largest"),
+        (p.rsqrt(x, 5.0..=4.0), "node 2 (rsqrt): the least argument must not be above the largest"),
+        (p.reciprocal(x, -1.0..), "node 2 (reciprocal): the least argument must be above zero"),
+        (p.divide(x, x, ..), "node 2 (divide): the least argument must be above zero"),
+        (
+            p.divide(x, known, 1.0..),
+            "node 2 (divide): a divisor that everybody knows is divided by with a factor",
+        ),
+    ];
+    for (i, (result, message)) in refused.into_iter().enumerate() {
+        let error = result.expect_err(message).to_string();
+        assert!(error.contains(message), "{i}: {error}\n{message}");
+    }
+    let large = input(&mut p, "large", &[2], 1e6);
+    let error = p.divide(large, x, 1e-4..).expect_err("the quotient has no room");
+    assert!(matches!(error, ProgramError::Overflow { op: "divide", .. }), "{error}");
+    // A narrower promise, and room.
+    let small = p.assume_range(large, 100.0).unwrap();
+    let ratio = p.divide(small, x, 0.5..).unwrap();
+    assert!(p.fact(ratio).unwrap().max_abs() < 200.1);
+    let part = p.softmax(x, Axis(0)).unwrap();
+    assert!(p.fact(part).unwrap().max_abs() < 1.001);
 }

@@ -133,7 +133,7 @@ fn what_mixes_rows_has_no_windows() {
     let refused: &[(Build, &str)] = &[
         (
             |p, x, _| p.sum(x, Axis(0)),
-            "node 3 (sum): rows are computed in windows, and this works along them",
+            "node 2 (sum): rows are computed in windows, and this works along them",
         ),
         (|p, x, _| p.mean(x, Axis(0)), "this works along them"),
         (|p, x, _| p.slice(x, Axis(0), 0..9), "this works along them"),

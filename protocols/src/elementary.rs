@@ -3,13 +3,17 @@
 //! | function | between | tolerance | outside |
 //! |---|---|---|---|
 //! | eˣ | anything and `highest` | 2^−14·max(1, eˣ) | 0 below ln 2^−14 = −9.70; e^`highest` above |
+//! | eˣ, one of n terms | the same | 2^−14·max(1/n, eˣ), but a quarter unit at least | the same, 0 where that is less |
 //! | ln x | `lowest` > 0 and `highest` | 2^−14 | its value at that end, so ln `lowest` for x ≤ 0 |
 //! | 1/x | `lowest` > 0 and `highest` | 2^−14/x, but half a unit at least | its value at that end |
 //! | √x | 0 and `highest` | 2^−14·max(1, √x) | 0 below; √`highest` above |
 //! | 1/√x | `lowest` > 0 and `highest` | 2^−14/√x, but half a unit at least | its value at that end |
 //!
 //! **Error**: that of the fit is at most the tolerance, rounding on the way at most as much, and the last truncation less than
-//! one unit of the result: [`Elementary::error`]. Relative errors are where results are large, absolute ones where they are small.
+//! one unit of the result, half of one where it is exact: [`Elementary::error`]. Relative errors are where results are large, absolute ones where they are small.
+//!
+//! A sum of n powers needs each of them better than one power alone: their errors add up, and what is small adds up to what matters.
+//! With the tolerance of a term, that of the sum is 2^−13 of it where no power is above 1 and one of them is 1, as in a softmax.
 //!
 //! Where no x can lie beyond an end, by the bound of its magnitude, nothing is compared there. How many pieces a table has follows
 //! from range and tolerance: a quartic serves eˣ for about 1.3, ln x from x to 1.9·x, 1/x to 1.6·x and 1/√x to 1.8·x.
@@ -53,6 +57,8 @@ pub struct Elementary {
     pub frac: u32,
     /// Bits after the point of the result.
     pub result: u32,
+    /// How many such results are added up; of meaning for eˣ.
+    pub terms: u32,
 }
 
 impl Elementary {
@@ -72,6 +78,9 @@ impl Elementary {
     fn tolerance(&self, value: f64) -> f64 {
         let half_unit = power_of_two(-(self.result as i32) - 1);
         match self.kind {
+            Kind::Exp if self.terms > 1 => {
+                (TOLERANCE * value.max(1.0 / f64::from(self.terms))).max(half_unit / 2.0)
+            }
             Kind::Exp | Kind::Sqrt => TOLERANCE * value.max(1.0),
             Kind::Log => TOLERANCE,
             Kind::Reciprocal | Kind::Rsqrt => (TOLERANCE * value).max(half_unit),
@@ -90,7 +99,7 @@ impl Elementary {
         let bound = i64::try_from(self.bound).unwrap_or(i64::MAX);
         let from = match self.kind {
             Kind::Exp => {
-                let vanishes = (ln(TOLERANCE) * power_of_two(self.frac as i32)).ceil() as i64;
+                let vanishes = (ln(self.tolerance(0.0)) * power_of_two(self.frac as i32)).ceil() as i64;
                 vanishes.max(-bound)
             }
             Kind::Sqrt => 1,
@@ -120,7 +129,7 @@ impl Elementary {
             function: &|x| self.exact(x * unit),
             tolerance: &|value| self.tolerance(value),
             least_width: &|start| match self.kind {
-                Kind::Exp => 1 << (self.frac - 3),
+                Kind::Exp => 1 << self.frac.saturating_sub(3),
                 _ => start / 16,
             },
         };

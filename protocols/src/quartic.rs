@@ -59,6 +59,11 @@ pub fn evaluate<S: Sharing>(
     let m = square(cx, &n)?.add(&shift);
     let m = if second > 0 { divide(cx, &m, second, rounding, tree)? } else { m };
     let m2 = square(cx, &m)?;
+    // Down by the last cut is to the nearest with half a unit more; a dither is right on average as it is.
+    let outer = match rounding {
+        Rounding::Exact => outer.add_public_each(S::Ring::from_i64(table.half()), cx.holder()),
+        Rounding::Dithered => outer,
+    };
     let y = if table.is_concave() { outer.sub(&m2) } else { outer.add(&m2) };
     Ok(divide(cx, &y, last, rounding, tree)?.reshape(&shape))
 }

@@ -23,6 +23,7 @@ fn function(kind: Kind, frac: u32, lowest: f64, highest: f64, bound: f64) -> Ele
         bound: units(bound) as u64,
         frac,
         result: frac,
+        terms: 1,
     }
 }
 
@@ -34,6 +35,8 @@ fn functions() -> Vec<Elementary> {
         f(Kind::Exp, 0.0, 0.0, 32.0),
         f(Kind::Exp, 0.0, 4.0, 4.0),
         f(Kind::Exp, 0.0, 20.0, 1000.0),
+        Elementary { terms: 10, ..f(Kind::Exp, 0.0, 0.0, 32.0) },
+        Elementary { terms: 1000, ..f(Kind::Exp, 0.0, 0.0, 32.0) },
         f(Kind::Log, 1.0, 10.0, 10.0),
         f(Kind::Log, 1.0 / 4096.0, 1e4, 1e4),
         f(Kind::Log, 1.0 / 65536.0, 1e6, 1e6),
@@ -209,6 +212,8 @@ fn costs_are_those_of_the_formulas() {
     assert_eq!(near_zero.table().unwrap().thresholds(), []);
     assert_eq!(bits(&near_zero, Rounding::Dithered), (5, 5 * 64));
     let wide = functions()[0];
+    let term = Elementary { terms: 10, ..exp };
+    assert_eq!((term.table().unwrap().thresholds().len(), bits(&term, Rounding::Dithered).0), (7, 9));
     assert_eq!(wide.table().unwrap().thresholds().len(), 13);
     assert_eq!(bits(&wide, Rounding::Dithered), (9, 64 + 34 * 13 + 5 * 64));
     // Floors of 45 and 44 bits instead of truncations, four rounds each.
@@ -224,5 +229,6 @@ fn ranges_that_take_too_much_are_refused() {
     assert_eq!(table(Kind::Log, 4.0, 2.0, 8.0), Err(NoTable::Empty));
     assert_eq!(table(Kind::Exp, 0.0, 40.0, 64.0), Err(NoTable::TooLarge));
     assert_eq!(table(Kind::Reciprocal, 1.0 / 65536.0, 1e9, 1e9), Err(NoTable::TooManyPieces));
-    assert_eq!(table(Kind::Log, 1.0 / 65536.0, 1e9, 1e9), Ok(()));
+    assert_eq!(table(Kind::Log, 1.0 / 65536.0, 1e9, 1e9), Err(NoTable::TooLarge));
+    assert_eq!(table(Kind::Log, 1.0 / 65536.0, 1e7, 1e7), Ok(()));
 }

@@ -4,10 +4,11 @@ use ndarray::{ArrayD, Axis};
 
 use super::{ProgramBuilder, Value};
 use crate::error::ProgramError;
+use crate::function::Function;
 
 impl ProgramBuilder {
     /// e^xᵢ / Σ e^xⱼ along an axis, which stays, off by at most 2^−11. The largest element is subtracted first, so there is no range to
-    /// name. Rounds: four for each of ⌈log₂ n⌉ levels of the largest, then 18.
+    /// name. Rounds: four for each of ⌈log₂ n⌉ levels of the largest, then 19.
     ///
     /// # Errors
     /// An axis that does not exist; a foreign handle or a public operand, as everywhere.
@@ -18,7 +19,7 @@ impl ProgramBuilder {
     }
 
     /// ln of [`ProgramBuilder::softmax`], off by at most 2^−11: x less its largest element, less the logarithm of the sum of powers.
-    /// Rounds: four for each of ⌈log₂ n⌉ levels of the largest, then 16.
+    /// Rounds: four for each of ⌈log₂ n⌉ levels of the largest, then 17.
     ///
     /// # Errors
     /// As [`ProgramBuilder::softmax`].
@@ -79,7 +80,8 @@ impl ProgramBuilder {
         let one = self.fact_of(x).shape.with_axis(axis.0, 1);
         let largest = self.reshape(largest, one.clone())?;
         let below = self.sub(x, largest)?;
-        let powers = self.exp(below, 0.0)?;
+        let terms = self.axis_len(x, axis).try_into().unwrap_or(u32::MAX);
+        let powers = self.function(Function::Exp { highest: 0.0, terms }, below)?;
         let sum = self.sum(powers, axis)?;
         let sum = self.reshape(sum, one)?;
         Ok((below, powers, sum))

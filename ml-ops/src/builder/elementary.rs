@@ -26,7 +26,7 @@ impl ProgramBuilder {
     /// ```
     pub fn exp(&mut self, x: Value, highest: f64) -> Result<Value, ProgramError> {
         self.check("exp", &[x])?;
-        self.function(Function::Exp { highest }, x)
+        self.function(Function::Exp { highest, terms: 1 }, x)
     }
 
     /// ln x between the ends of a range that starts above zero, off by at most 2^−13 and a unit; outside, its value at the nearer

@@ -27,12 +27,12 @@ impl<S: Shareable> Masked<S> {
         Self(BTreeMap::new())
     }
 
-    /// The product of the first two of `x`; where it opens a matrix, that follows.
+    /// The product of the first two of `x`; where it opens a matrix, that follows. With what is reused comes the iteration.
     pub(super) fn product(
         &mut self,
         cx: &mut Session<S>,
         x: &[&Value<S>],
-        reuse: Option<Reuse>,
+        reuse: Option<(Reuse, u32)>,
     ) -> Result<Value<S>, ProtocolError> {
         let (a, b) = match (x[0], x[1]) {
             (Value::Public(a), Value::Public(b)) => return Ok(Value::Public(local(a, b))),
@@ -41,7 +41,7 @@ impl<S: Shareable> Masked<S> {
             (Value::Secret(a), Value::Secret(b)) => (a, b),
         };
         let batches = Batches::new(a.shape(), b.shape());
-        let Some(reuse) = reuse else {
+        let Some((reuse, iteration)) = reuse else {
             let (a, b) = (a.map_linear(|t| batches.left(t)), b.map_linear(|t| batches.right(t)));
             let product =
                 if batches.count > 1 { matmul::batch(cx, &a, &b)? } else { matmul::matmul(cx, &a, &b)? };
@@ -55,9 +55,8 @@ impl<S: Shareable> Masked<S> {
         let (a, b) = (&matrix(a), &matrix(b));
         let transposed = |s: &S| s.map_linear(|t: &Tensor<Z64>| t.permute(&[1, 0]));
         // X·Y′ = (Y′ᵀ·Xᵀ)ᵀ for a part Y′ of what is opened once.
-        let (part, other) =
-            if reuse.right { (reuse.part.transpose(), &transposed(a)) } else { (reuse.part, b) };
-        let product = if reuse.opens {
+        let (part, other) = (reuse.part_at(iteration), if reuse.right { &transposed(a) } else { b });
+        let product = if reuse.opens_at(iteration) {
             let (once, product) = mask_and_multiply(cx, &matrix(x[2].secret()), part, other)?;
             self.0.insert(reuse.root, once);
             product
@@ -65,7 +64,7 @@ impl<S: Shareable> Masked<S> {
             let once = self.0.get(&reuse.root).expect("invariant: the first product opens the matrix");
             matmul_masked(cx, &once.select(part), other)?
         };
-        if reuse.last {
+        if reuse.is_last_at(iteration) {
             self.0.remove(&reuse.root);
         }
         let product = if reuse.right { transposed(&product) } else { product };

@@ -13,9 +13,15 @@ pub(crate) struct Limits {
     pub(crate) kind: Kind,
     pub(crate) lowest: f64,
     pub(crate) highest: f64,
+    /// How many results are added up; of meaning for eˣ, else 1.
+    pub(crate) terms: u32,
 }
 
 impl Limits {
+    pub(crate) const fn new(kind: Kind, lowest: f64, highest: f64) -> Self {
+        Self { kind, lowest, highest, terms: 1 }
+    }
+
     /// What is computed for an argument with these facts, at the program's fraction bits, for a result of so many. The limits are
     /// not wrong.
     pub(crate) fn of(self, x: &Fact, frac: FracBits, result: u32) -> Elementary {
@@ -24,7 +30,7 @@ impl Limits {
         let [lowest, highest] = [self.lowest, self.highest].map(units);
         // A limit above zero is one unit at least.
         let lowest = if self.lowest > 0.0 { lowest.max(1) } else { lowest };
-        Elementary { kind: self.kind, lowest, highest, bound, frac: frac.bits(), result }
+        Elementary { kind: self.kind, lowest, highest, bound, frac: frac.bits(), result, terms: self.terms }
     }
 
     /// What is wrong with the limits, if anything is.
@@ -34,6 +40,7 @@ impl Limits {
             return Some("limits are finite numbers, and zero has no sign");
         }
         match self.kind {
+            Kind::Exp if self.terms == 0 => Some("a sum has terms"),
             Kind::Exp => None,
             Kind::Sqrt if self.highest <= 0.0 => Some("the largest argument must be above zero"),
             Kind::Sqrt => None,
@@ -52,6 +59,7 @@ impl Limits {
         };
         let highest = number(self.highest);
         match self.kind {
+            Kind::Exp if self.terms > 1 => format!(" up to {highest}, for sums of {}", self.terms),
             Kind::Exp | Kind::Sqrt => format!(" up to {highest}"),
             _ => format!(" between {} and {highest}", number(self.lowest)),
         }
@@ -62,12 +70,15 @@ impl Limits {
             e.u64(self.lowest.to_bits());
         }
         e.u64(self.highest.to_bits());
+        if self.kind == Kind::Exp {
+            e.u32(self.terms);
+        }
     }
 }
 
 /// The limits of a divisor.
 pub(crate) const fn divisor(lowest: f64, highest: f64) -> Limits {
-    Limits { kind: Kind::Reciprocal, lowest, highest }
+    Limits::new(Kind::Reciprocal, lowest, highest)
 }
 
 /// 1/b as a/b takes it: with as many bits after the point as make its last one less than half a unit of the quotient, or as many

@@ -3,8 +3,8 @@
 use mpc_core::conv::ConvShape;
 use mpc_core::windows::{Outside, Sliding};
 
+use super::range::Range;
 use super::site::Site;
-use super::truncated;
 use crate::error::ProgramError;
 use crate::fact::Fact;
 use crate::shape::Shape;
@@ -62,14 +62,13 @@ fn sum_of_products(
     shape: Shape,
     frac: u32,
 ) -> Result<Fact, ProgramError> {
-    let product = u128::from(x.bound).saturating_mul(u128::from(w.bound)).saturating_mul(terms as u128);
+    let product = Range::of(x, x.scale).product(Range::of(w, w.scale)).times(terms);
     // The sum stands at the scale of the product, or of the bias if the product is an integer.
     let scale = (x.scale + w.scale).max(bias.map_or(0, |b| b.scale));
-    let product = product.saturating_mul(1 << (scale - x.scale - w.scale));
-    let sum = product.saturating_add(bias.map_or(0, |b| b.bound_at(scale)));
-    let sum = at.within("the result before truncation", sum, scale)?;
-    let (scale, bound) = truncated(u128::from(sum), scale, frac);
-    Ok(Fact::secret(shape, scale, bound))
+    let product = product.scaled(1 << (scale - x.scale - w.scale));
+    let sum = bias.map_or(product, |b| product + Range::of(b, scale));
+    at.within("the result before truncation", sum.magnitude(), scale)?;
+    at.truncated(shape, sum, scale, frac)
 }
 
 pub(super) fn unfold(
@@ -138,7 +137,6 @@ pub(super) fn pad(
     let shape: Shape = dims.collect::<Vec<usize>>().into();
     // An integer stays one among integers.
     let scale = if value.trailing_zeros() >= frac - x.scale || value == 0 { x.scale } else { frac };
-    let padding = u128::from(value.unsigned_abs()) >> (frac - scale);
-    let bound = at.within("the result", x.bound_at(scale).max(padding), scale)?;
-    Ok(Fact { bit: x.bit && scale == 0 && padding <= 1 && value >= 0, ..Fact::secret(shape, scale, bound) })
+    let padding = i128::from(value) >> (frac - scale);
+    at.ranged("the result", shape, scale, Range::of(x, scale).or(Range { lo: padding, hi: padding }))
 }

@@ -2,7 +2,8 @@
 //!
 //! A node that truncates at its end leaves that to a ReLU, an absolute value or a clamp if this is the only use of its
 //! result, be it through nodes that only move elements, promise a range, or take the largest or smallest of some (of truncated
-//! values that is the truncated one). The values in between have the scale of the
+//! values that is the truncated one). A weighted sum truncates once for all of its operands.
+//! The values in between have the scale of the
 //! product; nothing else sees them. Where rounding is exact there is nothing to share: a floor asks another question.
 
 use mpc_core::fixed::HEADROOM_BITS;
@@ -20,7 +21,9 @@ impl Program {
         }
         let users = self.only_users();
         for node in 0..self.nodes.len() {
-            let bits = self.truncation(node as NodeId);
+            let weights = self.weights(node as NodeId, &pending);
+            let bits = weights
+                .map_or_else(|| self.truncation(node as NodeId), |w| w.scale - self.nodes[node].fact.scale);
             if bits == 0 {
                 continue;
             }
@@ -40,6 +43,15 @@ impl Program {
                         let limit = u128::from(lo.unsigned_abs().max(hi.unsigned_abs())) << bits;
                         if limit < 1 << HEADROOM_BITS {
                             path.iter().for_each(|&on| pending[on] = bits);
+                        }
+                        break;
+                    }
+                    Op::WeightedSum { .. } => {
+                        // Where this leaves too few bits to a factor, the operand is truncated before.
+                        let mut with = pending.clone();
+                        path.iter().for_each(|&on| with[on] = bits);
+                        if self.weights(user as NodeId, &with).is_some() {
+                            pending = with;
                         }
                         break;
                     }

@@ -6,13 +6,14 @@ use mpc_core::tensor::Tensor;
 
 use super::function::function;
 use super::ranks::{along, extreme, order, sorted};
-use super::{Values, input, named};
+use super::{Values, input, named, one_side};
 use crate::batch::Batches;
 use crate::exec::{InputError, convolved, pad, padding, unfold};
 use crate::factor::Factor;
-use crate::op::{NodeId, Op};
+use crate::op::Op;
 use crate::program::Program;
-use crate::walk::walk;
+use crate::repeat::At;
+use crate::walk::{beside, walk};
 
 /// Runs the program in fixed point, with truncation as floor, on everybody's inputs; the result has every output by
 /// name.
@@ -20,7 +21,7 @@ use crate::walk::walk;
 /// # Errors
 /// [`InputError`] if an input is missing, has another shape or does not fit its declared range.
 pub fn fixed(program: &Program, inputs: &Values) -> Result<Values, InputError> {
-    let outputs = walk(program, |_| None, |node, operands| evaluate(program, inputs, node, operands))?;
+    let outputs = walk(program, beside(program), |at, operands| evaluate(program, inputs, at, operands))?;
     let scales = program.outputs().iter().map(|o| program.fact(o.node).scale);
     Ok(named(program, outputs.iter().zip(scales).map(|(t, s)| decode(t, s)).collect()))
 }
@@ -32,7 +33,7 @@ fn product(a: &Tensor<Z64>, b: &Tensor<Z64>) -> Tensor<Z64> {
 fn evaluate(
     program: &Program,
     inputs: &Values,
-    node: NodeId,
+    At { node, iteration }: At,
     x: &[&Tensor<Z64>],
 ) -> Result<Tensor<Z64>, InputError> {
     let (op, fact, frac) =
@@ -57,7 +58,7 @@ fn evaluate(
     };
     let tensor = |values: Vec<Z64>| Tensor::from_vec(shape, values);
     let value = match op {
-        Op::Input { name, .. } => {
+        Op::Input { name, .. } | Op::Shared { name, .. } => {
             let value = input(inputs, name, shape)?;
             encode(value, fact.scale, fact.max_abs()).map_err(|e| InputError::encoding(name, shape, e))?
         }
@@ -112,6 +113,14 @@ fn evaluate(
                 .collect();
             Tensor::concat(*axis, &parts.iter().collect::<Vec<_>>())
         }
+        Op::Gather { axis, indices, .. } => x[0].gather(*axis, indices),
+        Op::Split { .. } => {
+            let (shape, last) = one_side(shape);
+            let stretch =
+                |t: &Tensor<Z64>| t.broadcast(&shape).expect("invariant: inference compared the shapes");
+            let (all, yes) = (stretch(x[0]), stretch(x[0]).hadamard(&stretch(x[1])));
+            Tensor::concat(last, &[&yes, &all.sub(&yes)])
+        }
         Op::Transpose(_) => x[0].permute(&[1, 0]),
         Op::Less(..) => compare(|a, b| a < b),
         Op::Greater(..) => compare(|a, b| a > b),
@@ -138,16 +147,33 @@ fn evaluate(
             bit.hadamard(&a.sub(&b)).add(&b)
         }
         Op::Relu(_) => x[0].map(|v| Z64::from_i64(v.to_i64().max(0))),
+        Op::ReluBit(_) => x[1].map(|v| Z64(u64::from(v.to_i64() >= 0))),
         Op::Clamp { lo, hi, .. } => aligned(0, frac).map(|v| Z64::from_i64(v.to_i64().max(*lo).min(*hi))),
         Op::Function { function: f, .. } => {
             function(*f, &aligned(0, frac), program.fact(ids[0]), program.frac_bits())
+        }
+        Op::AssumeRange { .. } | Op::Carried { .. } => x[0].clone(),
+        Op::WeightedSum { .. } => {
+            let weights = program.weights(node, &[]).expect("invariant: a weighted sum has factors");
+            let term = |i: usize| stretch(x[i]).scale(Z64::from_i64(weights.values[i]));
+            (1..x.len()).fold(term(0), |sum, i| sum.add(&term(i)))
+        }
+        Op::Carry { .. } if iteration == 0 => aligned(0, fact.scale),
+        Op::Carry { .. } => x[0].clone(),
+        Op::Batch { rows, .. } => {
+            let start = program.batches(node).map_or(0, |b| b.start(iteration));
+            x[0].slice(0, start, start + rows)
+        }
+        Op::History { every, .. } => {
+            let sum = |group: &[&Tensor<Z64>]| group[1..].iter().fold(group[0].clone(), |sum, v| sum.add(v));
+            let rows: Vec<Z64> = x.chunks(*every).flat_map(|g| sum(g).as_slice().to_vec()).collect();
+            tensor(rows)
         }
         Op::Divide { .. } => {
             let table = program.reciprocal(node).table().expect("invariant: inference found a table");
             let divisor = x[1].scale(Z64::power_of_two(frac - scale_of(1)));
             stretch(x[0]).hadamard(&stretch(&divisor.map(|v| Z64::from_i64(table.plain(v.to_i64())))))
         }
-        Op::AssumeRange { .. } => x[0].clone(),
     };
     Ok(floored(&value, program.truncation(node)))
 }

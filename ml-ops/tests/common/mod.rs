@@ -33,8 +33,12 @@ fn build_every_op(parties: usize) -> Result<Program, ProgramError> {
     let relu = p.relu(h)?;
     let clamped = p.clamp(h, -2.0, 2.5)?;
     let s = p.sigmoid(h)?;
-    let t = p.tanh(h)?;
-    let bent = p.add(s, t)?;
+    let mut bent = s;
+    let functions =
+        [p.tanh(h)?, p.gelu(h)?, p.silu(h)?, p.elu(h, 0.75)?, p.softplus(h)?, p.erf(h)?, p.exp_negative(h)?];
+    for function in functions {
+        bent = p.add(bent, function)?;
+    }
     let curves = [
         p.exp(h, 2.0)?,
         p.log(h, 0.5..)?,
@@ -70,6 +74,9 @@ fn build_every_op(parties: usize) -> Result<Program, ProgramError> {
     let rows = [same, other, sign, hot, cold, sorted, top, keys, beside];
     let ranks = p.concat(&rows, Axis(0))?;
     let ends = p.concat(&[least, best, last, first], Axis(0))?;
+    let picked = p.gather(x, Axis(1), &[1, 0, 1])?;
+    let sides = p.split(picked, less)?;
+    p.output("sides", sides, &[0])?;
     let image = p.reshape(top, [1, 1, 2, 3])?;
     let kernel = p.reshape(w, [2, 1, 1, 3])?;
     let same = Sliding { padding: [[0, 0], [1, 1]], ..Sliding::by(1) };

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 
 use ml_ops::models::lenet::{Pooling, lenet};
+use ml_ops::models::regression::{LABELS, Regression, Target};
 use ml_ops::models::scorecard::{Member, scorecard};
 use ml_ops::models::{self, Roles};
 use ml_ops::reference;
-use ml_ops::{Axis, Owner, Program, ProgramError};
+use ml_ops::training::Training;
+use ml_ops::{Owner, Program, ProgramError};
 use mpc_core::fixed::FracBits;
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Axis};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
 
+use super::forest;
 use crate::config::Offline;
 
 /// Inputs or outputs by name.
@@ -36,8 +39,12 @@ pub enum Workload {
     Softmax,
     /// Logistic regression with secret weights, over columns of all parties.
     LrInfer,
+    /// Fitting a logistic regression to columns of all parties: 10 epochs in batches of 128.
+    LrTrain,
     /// A 784-128-128-10 network with ReLU and secret weights.
     Mlp,
+    /// A hundred boosted trees of depth 5 that party 0 keeps, on rows of party 1.
+    Tree,
     /// LeNet with secret weights: two convolutions with max-pooling and ReLU, 800-500-10.
     Lenet,
     /// No computation: multiplication triples alone.
@@ -55,7 +62,7 @@ pub struct Task {
     pub workload: Workload,
     /// Elements, side of the matrices, rows or batch.
     pub n: usize,
-    /// Columns in all (logistic regression).
+    /// Columns in all (logistic regressions, trees).
     pub columns: usize,
     /// Products without truncation: the plain ring.
     pub raw: bool,
@@ -69,6 +76,9 @@ pub struct Task {
 const MAX: f64 = 8.0;
 /// Numbers in a row of a softmax.
 const CLASSES: usize = 10;
+/// Of a training.
+const EPOCHS: u32 = 10;
+const BATCH: usize = 128;
 
 impl Workload {
     /// Whether a program is computed.
@@ -86,12 +96,20 @@ impl Workload {
             Self::Matmul => 256,
             Self::LrInfer => 10_000,
             Self::Softmax => 1_000,
+            Self::LrTrain => 1_000,
             Self::Mlp => 128,
+            Self::Tree => 1_000,
             Self::Lenet => 1,
             Self::Link => 8 << 20,
             Self::Triples => 1_000_000,
             Self::Cots => 20_000_000,
         }
+    }
+
+    /// The number of columns where none is given.
+    #[must_use]
+    pub const fn default_columns(self) -> usize {
+        if matches!(self, Self::Tree) { 30 } else { 32 }
     }
 
     /// As on the command line.
@@ -105,7 +123,9 @@ impl Workload {
             Self::Sigmoid => "sigmoid",
             Self::Softmax => "softmax",
             Self::LrInfer => "lr-infer",
+            Self::LrTrain => "lr-train",
             Self::Mlp => "mlp",
+            Self::Tree => "tree",
             Self::Lenet => "lenet",
             Self::Link => "link",
             Self::Triples => "triples",
@@ -122,7 +142,11 @@ impl Task {
         match self.workload {
             Workload::Matmul => format!("{n}x{n}x{n}"),
             Workload::LrInfer => format!("{n}x{}", self.columns),
+            Workload::Tree => {
+                format!("{n}x{}, {} trees of depth {}", self.columns, forest::TREES, forest::DEPTH)
+            }
             Workload::Softmax => format!("{n}x{CLASSES}"),
+            Workload::LrTrain => format!("{n}x{}, {EPOCHS} epochs, batch {BATCH}", self.columns),
             Workload::Link => format!("{n} bytes"),
             Workload::Mlp => format!("{}, batch {n}", models::mlp::DIGITS.map(|l| l.to_string()).join("-")),
             Workload::Lenet => format!("1-20-50-500-10, batch {n}"),
@@ -145,12 +169,18 @@ impl Task {
         let names = self.names();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let n = self.n;
-        if self.workload == Workload::LrInfer {
+        if matches!(self.workload, Workload::LrInfer | Workload::LrTrain) {
             let share = |i: usize| self.columns / self.parties + usize::from(i < self.columns % self.parties);
             let members: Vec<Member<'_>> = (0..self.parties)
                 .map(|i| Member { name: names[i], columns: share(i), max_abs: MAX })
                 .collect();
-            return scorecard("lr-infer", FracBits::DEFAULT, &members, n, 1.0);
+            return match self.workload {
+                Workload::LrTrain => regression(&members, n).program(),
+                _ => scorecard("lr-infer", FracBits::DEFAULT, &members, n, 1.0),
+            };
+        }
+        if self.workload == Workload::Tree {
+            return forest::program(&names, [n, self.columns]).map(|(program, _)| program);
         }
         if let Workload::Lenet | Workload::Mlp = self.workload {
             let roles = Roles {
@@ -197,7 +227,9 @@ impl Task {
             }
             // The parties agree on some program, though they run none.
             Workload::Link | Workload::Triples | Workload::Cots => p.input("x", Owner(0), [1], MAX)?,
-            Workload::Mlp | Workload::Lenet | Workload::LrInfer => unreachable!("returned above"),
+            Workload::Mlp | Workload::Lenet | Workload::LrInfer | Workload::LrTrain | Workload::Tree => {
+                unreachable!("returned above")
+            }
         };
         p.output("result", result, &[0])?;
         p.build()
@@ -207,6 +239,9 @@ impl Task {
     #[must_use]
     pub fn inputs(&self, program: &Program, seed: [u8; 32]) -> Values {
         let mut random = ChaCha20Rng::from_seed(seed);
+        if self.workload == Workload::Tree {
+            return forest::inputs([self.n, self.columns], &mut random);
+        }
         let mut values = Values::new();
         for input in program.inputs() {
             // Where many terms are added up, they stay small, so that results have something to say.
@@ -218,14 +253,29 @@ impl Task {
                     (3.0 / (channels * height * width) as f64).sqrt()
                 }
                 (Workload::LrInfer, _) if !input.name.ends_with("features") => 0.5,
-                (Workload::LrInfer, _) => 1.0,
+                (Workload::LrInfer | Workload::LrTrain, _) => 1.0,
                 _ => input.max_abs,
             };
             let value =
                 ArrayD::from_shape_simple_fn(input.shape.dims(), || random.random_range(-limit..limit));
             values.insert(input.name.to_owned(), value);
         }
+        if let Some(labels) = values.remove(LABELS) {
+            values.insert(LABELS.to_owned(), self.classes(&values, &labels));
+        }
         values
+    }
+
+    /// Labels that a model explains but for some noise.
+    fn classes(&self, features: &Values, noise: &ArrayD<f64>) -> ArrayD<f64> {
+        let mut score = noise * 2.0;
+        for columns in features.values() {
+            for (at, column) in columns.axis_iter(Axis(1)).enumerate() {
+                let sign = if at % 2 == 0 { 1.0 } else { -1.0 };
+                score = score + column.insert_axis(Axis(1)).into_dyn().to_owned() * sign;
+            }
+        }
+        score.mapv(|s| f64::from(u8::from(s > 0.0)))
     }
 
     /// The plaintext result of party 0's output, in floating point.
@@ -234,6 +284,20 @@ impl Task {
     /// If an input does not fit.
     pub fn expected(&self, program: &Program, inputs: &Values) -> Result<Values, ml_ops::InputError> {
         reference::float(program, inputs)
+    }
+}
+
+fn regression<'a>(members: &'a [Member<'a>], rows: usize) -> Regression<'a> {
+    Regression {
+        name: "lr-train",
+        frac: FracBits::DEFAULT,
+        members,
+        rows,
+        labels: 0,
+        target: Target::Class { weights: [1.0, 1.0] },
+        training: Training::sgd(EPOCHS, BATCH, 0.5),
+        max_weight: 16.0,
+        recipients: &[0],
     }
 }
 

@@ -12,6 +12,9 @@
 //!
 //! Where a factor is uniform, it is taken from the choices of the COTs, which costs nothing.
 //!
+//! Items are cut into **chunks** of so many COTs, which are made, used and forgotten before the next are made: memory is that of a
+//! chunk, and rounds are those of all chunks ([`CotExtension::chunk_cots`](super::CotExtension::chunk_cots)).
+//!
 //! **Security**: semi-honest, against n − 1 colluding parties, without anybody else: that of the extension, plus, for every
 //! message here, that it is padded by hashes of COTs or by their choices. Each module says which. Every COT is used for one
 //! factor, every pad once, so all messages of a party are uniform and independent to the others and simulated as such.
@@ -80,12 +83,21 @@ pub struct OtPrep<R: Ring> {
 }
 
 impl<R: Ring> OtPrep<R> {
-    /// A source that makes COTs with `extension` on `lane`. `seed` is this party's alone and of this session. Requests must
-    /// follow `demand`; without one anything may be asked for, by all parties alike.
+    /// A source that makes COTs with `extension` on `lane`, `chunk_cots` at a time. `seed` is this party's alone and of this
+    /// session. Requests must follow `demand`; without one anything may be asked for, by all parties alike.
+    ///
+    /// # Panics
+    /// If `chunk_cots` is not a positive multiple of 64.
     #[must_use]
-    pub fn new(lane: OtLane, extension: Box<dyn Extension>, seed: Seed, demand: Option<Demand>) -> Self {
+    pub fn new(
+        lane: OtLane,
+        extension: Box<dyn Extension>,
+        chunk_cots: usize,
+        seed: Seed,
+        demand: Option<Demand>,
+    ) -> Self {
         let (ledger, ahead) = (Ledger::new(demand), VecDeque::new());
-        Self { engine: Engine::new(lane, extension), seed, ledger, ahead, masks: HashMap::new() }
+        Self { engine: Engine::new(lane, extension, chunk_cots), seed, ledger, ahead, masks: HashMap::new() }
     }
 
     /// Everything asked for so far, in order.

@@ -83,7 +83,8 @@ impl Table {
             pieces: middle.collect(),
             concave: fitted[0].concave,
             cuts: steps.cuts(result),
-            bound: ((y * 1.001 + steps.rounding(&fitted)) * power_of_two(result as i32)).ceil() as u64 + 2,
+            bound: ((y * 1.000_001 + steps.rounding(&fitted)) * power_of_two(result as i32)).ceil() as u64
+                + 2,
         };
         if let Ends::Is(v) = below {
             table.thresholds.insert(0, from);
@@ -120,7 +121,12 @@ impl Table {
         self.bound
     }
 
-    /// What the protocol computes where truncations round down: the plain counterpart, on the same integers.
+    /// Half a unit of the result before its cut: added, a cut that rounds down rounds to the nearest.
+    pub(crate) const fn half(&self) -> i64 {
+        1 << (self.cuts[2] - 1)
+    }
+
+    /// What the protocol computes where truncations are exact: the plain counterpart, on the same integers.
     #[must_use]
     pub fn plain(&self, x: i64) -> i64 {
         let piece = self.pieces[self.thresholds.partition_point(|&t| t <= x)];
@@ -128,7 +134,7 @@ impl Table {
         let [first, second, last] = self.cuts;
         let n = line(piece.inner) >> first;
         let m = n.wrapping_mul(n).wrapping_add(piece.shift) >> second;
-        let (m2, outer) = (m.wrapping_mul(m), line(piece.outer));
+        let (m2, outer) = (m.wrapping_mul(m), line(piece.outer).wrapping_add(self.half()));
         (if self.concave { outer.wrapping_sub(m2) } else { outer.wrapping_add(m2) }) >> last
     }
 

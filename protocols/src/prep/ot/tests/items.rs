@@ -5,16 +5,16 @@ use mpc_core::ring::{Ring, Z8, Z64};
 use mpc_core::tensor::Tensor;
 use mpc_core::windows::Sliding;
 
-use super::{open, shares};
+use super::{CHUNK, SMALL_CHUNKS, open, shares};
 use crate::correlation::part_of;
 use crate::prep::item::Holding;
 use crate::prep::relation::{Value, derive};
-use crate::prep::{Comparison, Item, MaskPart, Question};
+use crate::prep::{Comparison, CotExtension, Item, MaskPart, Question};
 use crate::tree::TreeChoice;
 
 /// Opens the items and checks what is derived in them.
 pub(super) fn check<R: Ring>(n: usize, seed: u8, items: &[Item]) {
-    check_shares(n, items, &shares::<R>(n, seed, items));
+    check_shares(n, items, &shares::<R>(n, seed, CHUNK, items));
 }
 
 /// The same for the shares of all parties.
@@ -162,11 +162,25 @@ fn a_hundred_thousand_of_every_kind() {
 
 #[test]
 fn chunks_of_all_kinds_join() {
-    // More than the COTs that are made at a time, and not a multiple of them.
+    let matmul = |m, n| Item::Matmul { m, k: 3, n };
+    let items =
+        [kinds(100), comparisons(70, TreeChoice::DEFAULT, 3), vec![matmul(2, 20), matmul(20, 2)]].concat();
+    for (n, chunk) in [2, 3].into_iter().flat_map(|n| SMALL_CHUNKS.map(|chunk| (n, chunk))).chain([(5, 64)]) {
+        check_shares(n, &items, &shares::<Z64>(n, 9, chunk, &items));
+        check_shares(n, &items, &shares::<Z8>(n, 10, chunk, &items));
+    }
+    // More than the COTs that are made at a time where links are fast, and not a multiple of them.
     let (sign, len) = (Comparison::in_ring(Question::Sign, 140_001, TreeChoice::DEFAULT), 140_001);
     let bundle = Item::Comparison(Comparison { product: true, ..sign });
     check::<Z8>(2, 9, &[Item::DaBits { len }, bundle]);
-    let sign = Comparison { len: 50_000, ..sign };
-    let bundle = Item::Comparison(Comparison { thresholds: 3, truncation: 3, ..sign });
-    check::<Z8>(3, 10, &[bundle, Item::Triple { len: 40_000 }, Item::Square { len: 40_000 }]);
+}
+
+/// A batch of more COTs than have one key for their pads.
+#[test]
+fn large_chunks_have_their_relations() {
+    let chunk = CotExtension::Ferret.chunk_cots();
+    let len = chunk / 64 + 5;
+    let sign = Comparison::in_ring(Question::Sign, len, TreeChoice::DEFAULT);
+    let items = [Item::Triple { len }, Item::Truncation { len, bits: 16 }, Item::Comparison(sign)];
+    check_shares(2, &items, &shares::<Z64>(2, 13, chunk, &items));
 }

@@ -16,7 +16,9 @@ use crate::shape::Shape;
 mod composed;
 mod elementary;
 mod function;
+mod gather;
 mod order;
+mod repeat;
 
 /// Most that rounding may change a constant by, relative to it.
 const MAX_ROUNDING: f64 = 1.0 / 16.0;
@@ -127,7 +129,36 @@ impl ProgramBuilder {
         shape: impl Into<Shape>,
         max_abs: f64,
     ) -> Result<Value, ProgramError> {
-        self.owned(name, owner, InputKind::Data, shape.into(), max_abs)
+        self.owned(name, owner, InputKind::Data, (shape.into(), max_abs), false)
+    }
+
+    /// As [`ProgramBuilder::input`], of integers: codes, counts, zeros and ones. The owner's encoder refuses fractions. They
+    /// have scale 0, so products with them need no truncation.
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::input`].
+    pub fn integers(
+        &mut self,
+        name: &str,
+        owner: Owner,
+        shape: impl Into<Shape>,
+        max_abs: f64,
+    ) -> Result<Value, ProgramError> {
+        self.owned(name, owner, InputKind::Data, (shape.into(), max_abs), true)
+    }
+
+    /// As [`ProgramBuilder::weights`], of integers, as [`ProgramBuilder::integers`].
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::input`].
+    pub fn integer_weights(
+        &mut self,
+        name: &str,
+        owner: Owner,
+        shape: impl Into<Shape>,
+        max_abs: f64,
+    ) -> Result<Value, ProgramError> {
+        self.owned(name, owner, InputKind::Weights, (shape.into(), max_abs), true)
     }
 
     /// A value that one party brings: the parameters of its model, committed in the log as weights.
@@ -141,7 +172,7 @@ impl ProgramBuilder {
         shape: impl Into<Shape>,
         max_abs: f64,
     ) -> Result<Value, ProgramError> {
-        self.owned(name, owner, InputKind::Weights, shape.into(), max_abs)
+        self.owned(name, owner, InputKind::Weights, (shape.into(), max_abs), false)
     }
 
     /// A public tensor. If every value is an integer it is kept as such: products with it need no truncation.
@@ -295,6 +326,19 @@ impl ProgramBuilder {
         self.push("scale", &[x], |v| Op::Scale { x: v[0], k })
     }
 
+    /// Σ k · x for public numbers, broadcasting, with one truncation at the end; integers alone are exact and local. Where an operand
+    /// is the result of an operation that truncates and is used for nothing else, that truncation is left to the sum too.
+    ///
+    /// # Errors
+    /// No terms; shapes that do not fit; a factor that is not finite or makes its term vanish; operands whose bounds leave too few
+    /// bits for a factor.
+    pub fn weighted_sum(&mut self, terms: &[(Value, f64)]) -> Result<Value, ProgramError> {
+        let xs: Vec<Value> = terms.iter().map(|t| t.0).collect();
+        // Zero has one encoding.
+        let ks = terms.iter().map(|&(_, k)| if k == 0.0 { 0.0 } else { k }).collect();
+        self.push("weighted_sum", &xs, |v| Op::WeightedSum { xs: v.to_vec(), ks })
+    }
+
     /// The same elements, in row-major order, under another shape. Local.
     ///
     /// # Errors
@@ -376,11 +420,23 @@ impl ProgramBuilder {
         name: &str,
         owner: Owner,
         kind: InputKind,
-        shape: Shape,
-        max_abs: f64,
+        (shape, max_abs): (Shape, f64),
+        integer: bool,
     ) -> Result<Value, ProgramError> {
-        let bound = bound_units("input", max_abs, self.program.frac.bits())?;
-        self.push("input", &[], |_| Op::Input { name: name.to_owned(), owner: owner.0, kind, shape, bound })
+        let bound = bound_units("input", max_abs, if integer { 0 } else { self.program.frac.bits() })?;
+        self.push("input", &[], |_| Op::Input {
+            name: name.to_owned(),
+            owner: owner.0,
+            kind,
+            shape,
+            bound,
+            integer,
+        })
+    }
+
+    /// Fraction bits of the program.
+    pub(crate) const fn frac_bits(&self) -> u32 {
+        self.program.frac.bits()
     }
 
     fn fact_of(&self, x: Value) -> &Fact {

@@ -5,7 +5,7 @@
 //!
 //! Layout, little endian: magic, `u16` version, name, `u8` fraction bits, `u8` rounding, the shape of trees (`u8` 0 with block
 //! and fan-in, or 1 with a link's round trip in µs as `u32` and bytes per second as `u64`), `u32` rows of a window or 0, `u8` number of parties and
-//! their names, `u32` number of nodes, each an opcode and its fields (`op`), `u32` number of outputs, each a name, a node and a
+//! their names, `u32` number of loops, each its first node, the node after its last and its iterations as `u32`, `u32` number of nodes, each an opcode and its fields (`op`), `u32` number of outputs, each a name, a node and a
 //! recipient bit mask.
 
 use mpc_core::fixed::FracBits;
@@ -15,6 +15,7 @@ use protocols::tree::{Link, TreeChoice};
 
 use crate::error::ProgramError;
 use crate::program::{MAX_NAME_BYTES, MAX_NODES, Program};
+use crate::repeat::Repeat;
 use crate::settings::{Rounding, Settings, Trees};
 
 mod op;
@@ -40,6 +41,10 @@ impl Program {
         encode_settings(&mut e, self.settings);
         e.u8(self.parties.len() as u8);
         self.parties.iter().for_each(|p| e.str(p));
+        e.u32(self.loops.len() as u32);
+        for l in &self.loops {
+            [l.first, l.end, l.times].into_iter().for_each(|n| e.u32(n));
+        }
         e.u32(self.nodes.len() as u32);
         self.nodes.iter().for_each(|n| encode_op(&mut e, &n.op));
         e.u32(self.outputs.len() as u32);
@@ -80,6 +85,14 @@ impl Program {
             (0..parties).map(|_| Ok(d.str(MAX_NAME_BYTES)?.to_owned())).collect::<Result<_, WireError>>()?;
         let mut program = Self::empty(name, frac, parties);
         program.settings = settings;
+        for _ in 0..count(&mut d)? {
+            let after = program.loops.last().map_or(0, |l| l.end);
+            let l = Repeat::new(d.u32()?, d.u32()?, d.u32()?);
+            if !(after <= l.first && l.first < l.end && l.times > 0) {
+                return Err(WireError::Invalid("loop").into());
+            }
+            program.loops.push(l);
+        }
         for _ in 0..count(&mut d)? {
             let op = decode_op(&mut d)?;
             program.push(op)?;

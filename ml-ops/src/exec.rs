@@ -30,6 +30,8 @@ pub use inputs::{EncodedInputs, InputError, Place, RowSource, encode_inputs};
 
 use crate::op::NodeId;
 use crate::program::Program;
+use crate::reference::RangeError;
+use crate::repeat::{At, Repeat};
 use crate::walk::walk;
 use product::Masked;
 use step::Value;
@@ -66,6 +68,9 @@ pub enum RunError {
     /// An own input is not as the program declares it.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// A promise of a range does not hold, where the inputs of all parties are known.
+    #[error(transparent)]
+    Range(#[from] RangeError),
     /// The session is for another number of parties.
     #[error("the program is for {expected} parties, the session has {got}")]
     Parties {
@@ -111,6 +116,25 @@ pub struct Progress<'a> {
     pub rounds: u64,
     /// Bytes that this party has sent so far.
     pub sent_bytes: u64,
+    /// Where in a loop the step is.
+    pub iteration: Option<Iteration>,
+}
+
+/// An iteration of a loop, counted from 0.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Iteration {
+    /// Its number.
+    pub number: u32,
+    /// Iterations of the loop.
+    pub of: u32,
+    /// How many go through all batches once.
+    pub per_epoch: u32,
+}
+
+impl Iteration {
+    fn of(program: &Program, l: &Repeat, number: u32) -> Self {
+        Self { number, of: l.times, per_epoch: program.iterations_per_epoch(l) }
+    }
 }
 
 /// What one step took in all windows together, as the session counted it.
@@ -190,7 +214,8 @@ pub fn run_windows<S: Shareable>(
     }
     let windows = program.windows();
     let nodes = program.nodes().len();
-    let total = windows.iter().map(|(_, count)| count).sum::<usize>() * nodes + 2;
+    let total = windows.iter().map(|(window, count)| count * window.steps()).sum::<usize>() + 2;
+    let mut done = 0;
     let nothing = |id| StepCost { id, rounds: 0, sent_bytes: 0, prep_bytes: 0 };
     let mut measured: Vec<StepCost> = (0..nodes).map(|id| nothing(id as u32)).collect();
     let mut seen = Counters::of(cx);
@@ -199,7 +224,8 @@ pub fn run_windows<S: Shareable>(
     let (mut iteration, mut first_row) = (0, 0);
     for (window, count) in windows {
         let lowered = window.lowered();
-        let items = lowered.iter().map(|node| node.cost.items.len()).sum();
+        let of_place = |at: At| lowered[at.node as usize].cost_at(at.iteration).items.len();
+        let items = window.places().map(of_place).sum();
         let opens = |node: NodeId| lowered[node as usize].opens();
         for _ in 0..count {
             let rows =
@@ -214,20 +240,26 @@ pub fn run_windows<S: Shareable>(
             // What was made ahead is of no step.
             let _made = seen.advance(cx, node::START);
             let mut masked = Masked::none();
-            let values = walk(window, opens, |node, operands: &[&Value<S>]| {
-                let at = node as usize;
+            let first = iteration;
+            let values = walk(window, opens, |at, operands: &[&Value<S>]| {
+                let (node, i) = (at.node, at.node as usize);
+                // A program has windows or loops.
                 let value = cx
-                    .enter(node, iteration)
+                    .enter(node, first + at.iteration)
                     .and_then(|()| {
                         let kept = step::Kept { inputs: &mut own, masked: &mut masked };
-                        step::evaluate(cx, window, node, &lowered[at], operands, kept)
+                        step::evaluate(cx, window, at, &lowered[i], operands, kept)
                     })
-                    .map_err(|source| RunError::Protocol { node, op: name(at), source })?;
-                measured[at].add(&seen.advance(cx, node));
-                let done = iteration as usize * nodes + at + 1;
-                let next = if done == total - 2 { "confirm" } else { name((at + 1) % nodes) };
+                    .map_err(|source| RunError::Protocol { node, op: name(i), source })?;
+                measured[i].add(&seen.advance(cx, node));
+                done += 1;
+                let body = window.loop_of(node);
+                let again = body.filter(|l| l.end == node + 1 && at.iteration + 1 < l.times);
+                let next = again.map_or(i + 1, |l| l.first as usize);
+                let next = if done == total - 2 { "confirm" } else { name(next % nodes) };
+                let iteration = body.map(|l| Iteration::of(window, l, at.iteration));
                 let (rounds, sent_bytes) = (cx.rounds(), cx.sent_bytes());
-                progress(Progress { done, total, op: name(at), next, rounds, sent_bytes });
+                progress(Progress { done, total, op: name(i), next, rounds, sent_bytes, iteration });
                 Ok::<_, RunError>(value)
             })?;
             for (all, value) in collected.iter_mut().zip(&values) {
@@ -257,7 +289,8 @@ pub fn run_windows<S: Shareable>(
         ..both
     });
     let (rounds, sent_bytes) = (cx.rounds(), cx.sent_bytes());
-    progress(Progress { done: total, total, op: "output", next: "output", rounds, sent_bytes });
+    let iteration = None;
+    progress(Progress { done: total, total, op: "output", next: "output", rounds, sent_bytes, iteration });
 
     let outputs = program
         .outputs()

@@ -9,8 +9,10 @@ use mpc_core::ring::Ring;
 
 use crate::error::ProgramError;
 use crate::fact::{Fact, Visibility};
+use crate::factor::{Term, Weights};
 use crate::function::divisor;
 use crate::op::{NodeId, Op, Winner};
+use crate::shape::Shape;
 
 mod function;
 mod site;
@@ -37,20 +39,24 @@ pub(crate) struct Context {
     pub(crate) node: NodeId,
     /// Whether a window of rows is computed at a time: then a node has no more elements than in one of them.
     pub(crate) windowed: bool,
+    /// Iterations of the loop that the first operand is in; 1 outside of loops.
+    pub(crate) times: u32,
 }
 
 /// Facts of `op` from those of its operands, which are in the order of [`Op::operands`].
 pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, ProgramError> {
     let at = Site { node: cx.node, op: op.name() };
-    if !operands.is_empty() && operands.iter().all(|f| !f.is_secret()) {
+    let may_be_public = matches!(op, Op::Carry { .. } | Op::Batch { .. });
+    if !operands.is_empty() && !may_be_public && operands.iter().all(|f| !f.is_secret()) {
         return Err(ProgramError::PublicOnly { node: at.node, op: at.op });
     }
     let fact = match (op, operands) {
-        (Op::Input { owner, shape, bound, .. }, []) => {
+        (Op::Input { owner, shape, bound, integer, .. }, []) => {
             if *owner >= cx.parties {
                 return Err(ProgramError::NoSuchParty { what: "input", got: *owner, parties: cx.parties });
             }
-            Fact::secret(shape.clone(), cx.frac, at.within("the input", u128::from(*bound), cx.frac)?)
+            let scale = if *integer { 0 } else { cx.frac };
+            Fact::secret(shape.clone(), scale, at.within("the input", u128::from(*bound), scale)?)
         }
         (Op::Constant { scale, values }, []) => {
             if *scale != 0 && *scale != cx.frac {
@@ -115,6 +121,24 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             }
             Fact { shape: x.shape.with_axis(*axis, end - start), ..(*x).clone() }
         }
+        (Op::Gather { axis, indices, .. }, [x]) => {
+            let len = at.axis_len(x, *axis)?;
+            if let Some(&index) = indices.iter().find(|&&i| i as usize >= len) {
+                return Err(ProgramError::NoSuchIndex { node: at.node, index, len });
+            }
+            Fact { shape: x.shape.with_axis(*axis, indices.len()), ..(*x).clone() }
+        }
+        (Op::Split { .. }, [x, bit]) => {
+            if !bit.bit {
+                return Err(ProgramError::NotABit { node: at.node, op: at.op, max_abs: bit.max_abs() });
+            }
+            let shape = at.broadcast(x, bit)?;
+            let Some(axis) = shape.rank().checked_sub(1) else {
+                return Err(at.shapes(x, &bit.shape, "a single number has no axis to join along"));
+            };
+            let both = shape.with_axis(axis, shape.dims()[axis].saturating_mul(2));
+            Fact { shape: both, visibility: Visibility::Secret, ..(*x).clone() }
+        }
         (Op::Concat { axis, .. }, [first, rest @ ..]) => concat(at, first, rest, *axis)?,
         (Op::Transpose(_), [x]) => {
             let &[m, n] = x.shape.dims() else {
@@ -169,7 +193,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
         }
         (Op::Select { .. }, [bit, a, b]) => {
             if !bit.bit {
-                return Err(ProgramError::NotABit { node: at.node, max_abs: bit.max_abs() });
+                return Err(ProgramError::NotABit { node: at.node, op: at.op, max_abs: bit.max_abs() });
             }
             let values = at.broadcast(a, b)?;
             let shape = bit.shape.broadcast(&values);
@@ -200,6 +224,47 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             }
             Fact { bound: x.bound.min(*bound), ..(*x).clone() }
         }
+        (Op::WeightedSum { ks, .. }, [_, ..]) => weighted_sum(at, operands, ks, cx.frac)?,
+        (Op::Carry { bound, .. }, [x]) => {
+            let bound = at.within("the carried value", u128::from(*bound), cx.frac)?;
+            if x.bound_at(cx.frac) > u128::from(bound) {
+                return Err(at.parameter("the initial value is within the declared range"));
+            }
+            Fact::secret(x.shape.clone(), cx.frac, bound)
+        }
+        (Op::Carried { .. }, [carry, next]) => {
+            if next.shape != carry.shape {
+                return Err(at.shapes(carry, &next.shape, "the next value has the shape of the initial one"));
+            }
+            if !next.is_secret() || next.scale != carry.scale {
+                return Err(at.parameter("the next value is secret and no integer"));
+            }
+            (*carry).clone()
+        }
+        (Op::Batch { rows, .. }, [x]) => {
+            let len = at.axis_len(x, 0)?;
+            if !(1..=len).contains(rows) {
+                return Err(at.parameter("a batch has at least one row, and at most all of them"));
+            }
+            Fact { shape: x.shape.with_axis(0, *rows), ..(*x).clone() }
+        }
+        (Op::History { every, .. }, [x]) => {
+            let times = cx.times as usize;
+            if *every == 0 || times % every != 0 {
+                return Err(
+                    at.parameter("a history adds up so many iterations as the loop has several times")
+                );
+            }
+            let shape: Shape = [&[times / every], x.shape.dims()].concat().into();
+            if times.saturating_mul(x.shape.elements()) > Shape::MAX_ELEMENTS {
+                return Err(at.parameter("the values of all iterations have at most 2^27 elements"));
+            }
+            let sum = u128::from(x.bound) * *every as u128;
+            Fact {
+                bit: x.bit && *every == 1,
+                ..Fact::secret(shape, x.scale, at.within("the sum", sum, x.scale)?)
+            }
+        }
         (Op::Input { .. } | Op::Constant { .. }, _)
         | (Op::Neg(_) | Op::Square(_) | Op::Transpose(_) | Op::Relu(_) | Op::Function { .. }, _)
         | (Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. }, _)
@@ -208,6 +273,8 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             | Op::Divide { .. }
             | Op::AssumeRange { .. }
             | Op::Concat { .. }
+            | Op::Gather { .. }
+            | Op::Split { .. }
             | Op::Select { .. }
             | Op::Dense { .. },
             _,
@@ -215,7 +282,9 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
         | (Op::Add(..) | Op::Sub(..) | Op::Mul(..) | Op::MatMul(..), _)
         | (Op::Less(..) | Op::Greater(..) | Op::LessEqual(..) | Op::GreaterEqual(..), _)
         | (Op::Equal(..) | Op::NotEqual(..) | Op::Minimum(..) | Op::Maximum(..), _)
-        | (Op::Abs(_) | Op::Sign(_) | Op::Extreme { .. } | Op::Sort { .. }, _) => {
+        | (Op::Abs(_) | Op::Sign(_) | Op::Extreme { .. } | Op::Sort { .. }, _)
+        | (Op::WeightedSum { .. } | Op::Carry { .. } | Op::Carried { .. }, _)
+        | (Op::Batch { .. } | Op::History { .. }, _) => {
             return Err(at.parameter("the operation needs at least one operand"));
         }
     };
@@ -280,6 +349,34 @@ fn concat(at: Site, first: &Fact, rest: &[&Fact], axis: usize) -> Result<Fact, P
         fact.bit &= x.bit;
     }
     Ok(Fact { shape: first.shape.with_axis(axis, len), visibility: Visibility::Secret, ..fact })
+}
+
+/// Every number is encoded as for [`Op::Scale`], the terms stand at one scale, and the sum is truncated once.
+fn weighted_sum(at: Site, xs: &[&Fact], ks: &[f64], frac: u32) -> Result<Fact, ProgramError> {
+    if ks.len() != xs.len() {
+        return Err(at.parameter("there is a number for every operand"));
+    }
+    let mut shape = xs[0].shape.clone();
+    for x in &xs[1..] {
+        let joined = shape.broadcast(&x.shape);
+        shape = joined.ok_or_else(|| at.shapes(x, &shape, "axes must be equal or 1, aligned at the end"))?;
+    }
+    if ks.iter().any(|k| !k.is_finite() || (*k == 0.0 && k.is_sign_negative())) {
+        return Err(at.parameter("every factor is a finite number, and zero has no sign"));
+    }
+    let terms: Vec<Term> = xs.iter().zip(ks).map(|(x, &k)| Term::of(x, k)).collect();
+    let Some(weights) = Weights::encode(&terms, frac) else {
+        return Err(ProgramError::WeightedSum {
+            node: at.node,
+            bound: xs.iter().map(|x| x.max_abs()).fold(0.0, f64::max),
+            frac,
+        });
+    };
+    let bound = at.within("the sum before truncation", weights.bound(&terms), weights.scale)?;
+    let (scale, bound) = truncated(bound.into(), weights.scale, frac);
+    // Fused with truncations before it, the factors have other encodings.
+    let slack = if weights.scale > frac { 2 + (bound >> frac) } else { 0 };
+    Ok(Fact::secret(shape, scale, at.within("the result", u128::from(bound + slack), scale)?))
 }
 
 /// Scale and bound after the truncation that brings a value back to the program's fraction bits.

@@ -12,6 +12,7 @@
 //! | `settings` | how a program's truncations round, the shape of its comparisons, its window |
 //! | `codec`, `text` | canonical bytes and readable text |
 //! | `lower`, `plan`, `estimate` | protocol steps of every node, their exact cost, memory and time |
+//! | `repeat` | loops with mini-batches |
 //! | `window` | running a program a window of rows at a time |
 //! | `exec`, `local`, `walk` | running a program on shares |
 //! | [`reference`](mod@reference) | floating point and exact fixed point, as oracles |
@@ -33,6 +34,7 @@ mod op;
 mod plan;
 mod program;
 pub mod reference;
+mod repeat;
 mod settings;
 mod shape;
 mod text;
@@ -43,8 +45,8 @@ pub use builder::{Owner, ProgramBuilder, Value};
 pub use error::ProgramError;
 pub use estimate::{Estimate, Estimates};
 pub use exec::{
-    Ahead, EncodedInputs, Execution, InputError, Place, Progress, RowSource, RunError, Shareable, StepCost,
-    encode_inputs, run, run_encoded, run_windows,
+    Ahead, EncodedInputs, Execution, InputError, Iteration, Place, Progress, RowSource, RunError, Shareable,
+    StepCost, encode_inputs, run, run_encoded, run_windows,
 };
 pub use fact::{Fact, Visibility};
 pub use function::Function;
@@ -55,5 +57,6 @@ pub use op::{Direction, Extreme, InputKind, NodeId, Op, Winner};
 pub use plan::{Correlation, Plan, PlanMismatch, PlannedOp};
 pub use program::{InputSpec, MAX_NAME_BYTES, MAX_NODES, Node, Output, Program};
 pub use protocols::tree::{Link, TreeChoice};
+pub use repeat::{Batches, Repeat};
 pub use settings::{Rounding, Trees};
 pub use shape::Shape;

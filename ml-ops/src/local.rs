@@ -8,13 +8,16 @@ use ndarray::ArrayD;
 use protocols::trial;
 
 use crate::exec::{Execution, InputError, RunError, encode_inputs, run_encoded};
+use crate::op::Op;
 use crate::program::Program;
+use crate::reference::{RangeError, check_ranges};
 
 /// Runs the real protocols with one thread per party, channels in memory and a dealer in the process, and returns what
 /// every party gets, in party order. `inputs` has the inputs of all parties. `seed` determines all randomness: take a
 /// fresh one where it matters.
 ///
-/// Whoever calls this sees everything, so it protects nothing.
+/// Whoever calls this sees everything, so it protects nothing; and it finds promises of ranges that the inputs break
+/// ([`check_ranges`]), which a secure run cannot.
 ///
 /// # Errors
 /// [`RunError`], as [`crate::run`].
@@ -27,6 +30,12 @@ pub fn run_local(
     if let Some(name) = inputs.keys().find(|&name| program.inputs().all(|i| i.name != name)) {
         let known: Vec<_> = program.inputs().map(|i| format!("\"{}\"", i.name)).collect();
         return Err(InputError::NoSuchInput { name: name.clone(), known: known.join(", ") }.into());
+    }
+    if program.nodes().iter().any(|n| matches!(n.op, Op::AssumeRange { .. })) {
+        check_ranges(program, inputs).map_err(|e| match e {
+            RangeError::Input(e) => RunError::Input(e),
+            broken @ RangeError::Broken { .. } => RunError::Range(broken),
+        })?;
     }
     let encode = |me: PartyId| {
         let names: Vec<_> = program.inputs().filter(|i| i.owner == me).map(|i| i.name).collect();

@@ -2,17 +2,18 @@
 //! steps; a test holds the two together.
 //!
 //! A truncation at the end of a node is left to the only user of its result where that is a ReLU, an absolute value or a
-//! clamp, which does it on its own opening (`fuse`). A matrix that is a factor of several products is opened once for all of
-//! them where that is less (`factor_reuse`).
+//! clamp, which does it on its own opening, or a weighted sum, which does it with its own (`fuse`). A matrix that is a factor of
+//! several products is opened once for all of them where that is less (`factor_reuse`), also for those of all iterations of a loop.
 
 use std::collections::BTreeMap;
 
 use protocols::cost::Cost;
 use protocols::elementary::Elementary;
 use protocols::order::Relation;
+use protocols::prep::Item;
 use protocols::tree::TreeChoice;
 
-use crate::factor::{Factor, encode_factor};
+use crate::factor::{Factor, Term, Weights, encode_factor};
 use crate::function::{Function, Method, divisor, layout, reciprocal};
 use crate::op::{NodeId, Op};
 use crate::plan::Planned;
@@ -34,13 +35,30 @@ pub(crate) struct Lowered {
     pub(crate) fused: u32,
     /// Bits that the node truncates at its end.
     pub(crate) last: u32,
+    /// The factors of a weighted sum.
+    pub(crate) weights: Option<Weights>,
     /// Which matrix that is opened once is a factor.
     pub(crate) reuse: Option<Reuse>,
-    /// What the steps cost.
-    pub(crate) cost: Cost,
+    /// What the steps cost. Items that name masks, and the parts of them, are those of [`Program::items`].
+    cost: Cost,
+    /// What they cost in later iterations, if that is less.
+    later: Option<Cost>,
 }
 
 impl Lowered {
+    /// What the steps cost in an iteration.
+    pub(crate) fn cost_at(&self, iteration: u32) -> &Cost {
+        self.later.as_ref().filter(|_| iteration > 0).unwrap_or(&self.cost)
+    }
+
+    /// What the steps cost in so many iterations.
+    pub(crate) fn cost_of(&self, times: u32) -> Cost {
+        match &self.later {
+            None => self.cost.times(times as usize),
+            Some(later) => self.cost.clone().then(later.times(times as usize - 1)),
+        }
+    }
+
     /// The node whose whole value this one needs beside its operands, to open it.
     pub(crate) fn opens(&self) -> Option<NodeId> {
         self.reuse.filter(|r| r.opens).map(|r| r.root)
@@ -67,40 +85,58 @@ struct Whole {
     /// For every node, the bits that its value still has to lose.
     pending: Vec<u32>,
     reuse: BTreeMap<NodeId, Reuse>,
-    /// Items of correlated randomness so far.
-    items: u32,
-    /// Which of them is the mask of a matrix that is opened once.
-    masks: BTreeMap<NodeId, u32>,
 }
 
 impl Program {
     /// How all nodes are computed, in order.
     pub(crate) fn lowered(&self) -> Vec<Lowered> {
-        let mut whole = Whole {
-            pending: self.pending_truncations(),
-            reuse: self.reused_factors(),
-            items: 0,
-            masks: BTreeMap::new(),
-        };
-        (0..self.nodes.len()).map(|node| self.lower(node as NodeId, &mut whole)).collect()
+        let whole = Whole { pending: self.pending_truncations(), reuse: self.reused_factors() };
+        (0..self.nodes.len()).map(|node| self.lower(node as NodeId, &whole)).collect()
+    }
+
+    /// The items of correlated randomness that a run consumes, in order, where `earlier` others precede them.
+    pub(crate) fn items(&self, lowered: &[Lowered], earlier: u32) -> Vec<Item> {
+        let mut items: Vec<Item> = vec![];
+        let mut masks = BTreeMap::new();
+        for at in self.places() {
+            let node = &lowered[at.node as usize];
+            for &item in &node.cost_at(at.iteration).items {
+                let next = earlier + items.len() as u32;
+                items.push(match (item, node.reuse) {
+                    (Item::Mask { .. }, Some(reuse)) => {
+                        masks.insert(reuse.root, next);
+                        item
+                    }
+                    (Item::GivenMatmul { n, part }, Some(reuse)) => {
+                        let part = reuse.part_at(at.iteration).of(masks[&reuse.root], part.width);
+                        Item::GivenMatmul { part, n }
+                    }
+                    _ => item,
+                });
+            }
+        }
+        items
     }
 
     /// How one node is computed.
-    fn lower(&self, node: NodeId, whole: &mut Whole) -> Lowered {
+    fn lower(&self, node: NodeId, whole: &Whole) -> Lowered {
         let op = &self.nodes[node as usize].op;
         let len = self.fact(node).shape.elements();
         let secret = |x: NodeId| self.fact(x).is_secret();
         let dims = |x: NodeId| self.fact(x).shape.dims();
         let holds = |relation| Some(Step::Holds { len, relation });
+        let reuse = whole.reuse.get(&node).copied();
         let fused = match *op {
             Op::Relu(x) | Op::Abs(x) | Op::Clamp { x, .. } => whole.pending[x as usize],
             _ => 0,
         };
         let step = match *op {
             Op::Mul(a, b) => (secret(a) && secret(b)).then_some(Step::Mul { len }),
+            // One product says both sides.
+            Op::Split { x, bit } => (secret(x) && secret(bit)).then_some(Step::Mul { len: len / 2 }),
             Op::Square(_) => Some(Step::Square { len }),
             Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. } => {
-                (secret(a) && secret(b)).then(|| self.matmul_step(node, [a, b], whole))
+                (secret(a) && secret(b)).then(|| self.matmul_step([a, b], reuse, 0))
             }
             Op::Select { bit, a, b } => {
                 (secret(bit) && (secret(a) || secret(b))).then_some(Step::Mul { len })
@@ -134,7 +170,9 @@ impl Program {
             Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. } => {
                 None
             }
-            Op::Concat { .. } | Op::Transpose(_) | Op::AssumeRange { .. } => None,
+            Op::Concat { .. } | Op::Transpose(_) | Op::AssumeRange { .. } | Op::WeightedSum { .. } => None,
+            Op::Carry { .. } | Op::Carried { .. } | Op::Batch { .. } | Op::History { .. } => None,
+            Op::Gather { .. } => None,
         };
         let truncate = |bits: u32| (bits > 0).then_some(Step::Truncate { len, bits });
         let product = match *op {
@@ -142,15 +180,30 @@ impl Program {
             _ => None,
         };
         // Before a product with a public factor, which is local, and at the end unless that is left to the user.
-        let last = if whole.pending[node as usize] > 0 { 0 } else { self.truncation(node) };
-        let steps =
-            truncate(self.factor(node).first).into_iter().chain(step).chain(product).chain(truncate(last));
-        let steps: Vec<_> = steps.map(|step| (step, self.tree_of(step))).collect();
+        let weights = self.weights(node, &whole.pending);
+        let bits =
+            weights.as_ref().map_or_else(|| self.truncation(node), |w| w.scale - self.fact(node).scale);
+        let last = if whole.pending[node as usize] > 0 { 0 } else { bits };
+        let all = |step: Option<Step>| -> Vec<_> {
+            let first = truncate(self.factor(node).first).into_iter();
+            let steps = first.chain(step).chain(product).chain(truncate(last));
+            steps.map(|step| (step, self.tree_of(step))).collect()
+        };
+        let steps = all(step);
+        let cost = self.cost_of_steps(&steps);
+        let later = match (op, reuse.filter(|r| r.opens && !r.opens_at(1))) {
+            (&(Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. }), Some(_)) => {
+                Some(self.cost_of_steps(&all(Some(self.matmul_step([a, b], reuse, 1)))))
+            }
+            _ => None,
+        };
+        Lowered { steps, fused, last, weights, reuse, cost, later }
+    }
+
+    fn cost_of_steps(&self, steps: &[(Step, Option<TreeChoice>)]) -> Cost {
         let costs =
             steps.iter().map(|&(step, tree)| self.step_cost(step, tree.unwrap_or(TreeChoice::DEFAULT)));
-        let cost = costs.fold(Cost::none(self.parties.len()), Cost::then);
-        whole.items += cost.items.len() as u32;
-        Lowered { steps, fused, last, reuse: whole.reuse.get(&node).copied(), cost }
+        costs.fold(Cost::none(self.parties.len()), Cost::then)
     }
 
     /// The shape of a step's trees, if it has any.
@@ -187,23 +240,19 @@ impl Program {
         }
     }
 
-    fn matmul_step(&self, node: NodeId, [a, b]: [NodeId; 2], whole: &mut Whole) -> Step {
+    fn matmul_step(&self, [a, b]: [NodeId; 2], reuse: Option<Reuse>, iteration: u32) -> Step {
         let matrix = |x: NodeId| match *self.fact(x).shape.dims() {
             [rows, columns] => [rows, columns],
             _ => unreachable!("inference accepts products of matrices only"),
         };
         let ([m, k], [_, n]) = (matrix(a), matrix(b));
-        let Some(&Reuse { root, part, right, opens, .. }) = whole.reuse.get(&node) else {
-            return Step::Matmul { m, k, n };
-        };
-        let (part, n) = if right { (part.transpose(), m) } else { (part, n) };
-        let (shape, next) = (matrix(root), whole.items);
-        // The mask is the first item of the product that opens it.
-        let mask = *whole.masks.entry(root).or_insert(next);
-        if opens {
-            Step::MatmulMasking { shape, mask, part, n }
+        let Some(reuse) = reuse else { return Step::Matmul { m, k, n } };
+        let (part, n) = (reuse.part_at(iteration), if reuse.right { m } else { n });
+        let shape = matrix(reuse.root);
+        if reuse.opens_at(iteration) {
+            Step::MatmulMasking { shape, part, n }
         } else {
-            Step::MatmulMasked { part: part.of(mask, shape[1]), n }
+            Step::MatmulMasked { part: part.of(0, shape[1]), n }
         }
     }
 
@@ -219,6 +268,7 @@ impl Program {
                 let factor = self.factor(node);
                 scale(x) + factor.bits - factor.first
             }
+            Op::WeightedSum { .. } => self.weights(node, &[]).map_or(scale(node), |w| w.scale),
             _ => return 0,
         };
         product - scale(node)
@@ -239,13 +289,23 @@ impl Program {
             .expect("invariant: inference accepted this factor")
     }
 
-    /// For every node, the last node that uses it; outputs are used at the end. `also` says what a node uses beside its
-    /// operands.
+    /// The encoded factors of a weighted sum, given the bits that its operands still have to lose; none for any other node.
+    pub(crate) fn weights(&self, node: NodeId, pending: &[u32]) -> Option<Weights> {
+        let Op::WeightedSum { xs, ks } = &self.nodes[node as usize].op else { return None };
+        let bits = |x: NodeId| pending.get(x as usize).copied().unwrap_or(0);
+        let term = |(&x, &k): (&NodeId, &f64)| Term::of(self.fact(x), k).not_truncated(bits(x));
+        Weights::encode(&xs.iter().zip(ks).map(term).collect::<Vec<_>>(), self.frac.bits())
+    }
+
+    /// For every node, the last node that uses it; outputs are used at the end, and what a loop uses is used until the loop
+    /// ends. `also` says what a node uses beside its operands.
     pub(crate) fn last_uses(&self, also: impl Fn(NodeId) -> Option<NodeId>) -> Vec<usize> {
         let mut last: Vec<usize> = (0..self.nodes.len()).collect();
         for (user, node) in self.nodes.iter().enumerate() {
+            let body = self.loop_of(user as NodeId);
             for x in node.op.operands().into_iter().chain(also(user as NodeId)) {
-                last[x as usize] = user;
+                let from_outside = body.filter(|l| !l.contains(x));
+                last[x as usize] = from_outside.map_or(user, |l| l.end as usize - 1);
             }
         }
         for o in &self.outputs {

@@ -1,3 +1,4 @@
 //! Ready-made programs.
 
 pub mod scorecard;
+pub mod trees;

@@ -36,8 +36,10 @@ pub enum Op {
         kind: InputKind,
         /// Lengths of the axes.
         shape: Shape,
-        /// Largest magnitude in units of 2^−f; the owner's encoder refuses more.
+        /// Largest magnitude in units of 2^−f, or of 1 for integers; the owner's encoder refuses more.
         bound: u64,
+        /// Whether the values are integers, which are kept as such: products with them need no truncation.
+        integer: bool,
     },
     /// A public tensor, encoded.
     Constant {
@@ -112,6 +114,22 @@ pub enum Op {
         xs: Vec<NodeId>,
         /// Axis.
         axis: usize,
+    },
+    /// The elements at public indices of one axis, in this order.
+    Gather {
+        /// Operand.
+        x: NodeId,
+        /// Axis.
+        axis: usize,
+        /// The indices; one may come several times.
+        indices: Vec<u32>,
+    },
+    /// x where the bit is 1, then x where it is 0, joined along the last axis; zeros elsewhere.
+    Split {
+        /// What goes to one side or the other.
+        x: NodeId,
+        /// Tensor of zeros and ones.
+        bit: NodeId,
     },
     /// Rows become columns.
     Transpose(NodeId),
@@ -205,6 +223,42 @@ pub enum Op {
         /// Promised bound in ring units at the operand's scale.
         bound: u64,
     },
+    /// Σ k·x for public numbers, with one truncation.
+    WeightedSum {
+        /// Operands in order; they broadcast.
+        xs: Vec<NodeId>,
+        /// The number beside each, as for [`Op::Scale`].
+        ks: Vec<f64>,
+    },
+    /// What an iteration of a loop begins with: the first with the initial value, every other with what the one before
+    /// leaves ([`Op::Carried`]).
+    Carry {
+        /// Initial value, from before the loop.
+        initial: NodeId,
+        /// Largest magnitude in units of 2^−f that the value has in any iteration.
+        bound: u64,
+    },
+    /// After a loop: what its last iteration leaves for a carry.
+    Carried {
+        /// The carry.
+        carry: NodeId,
+        /// The node of the loop whose value is what an iteration leaves.
+        next: NodeId,
+    },
+    /// So many rows of a value from before the loop, others in every iteration ([`crate::Batches`]).
+    Batch {
+        /// Operand.
+        x: NodeId,
+        /// How many rows.
+        rows: usize,
+    },
+    /// After a loop: the values of one of its nodes, added up over so many iterations at a time, along a new first axis.
+    History {
+        /// The node of the loop.
+        x: NodeId,
+        /// Iterations that are added up.
+        every: usize,
+    },
 }
 
 impl Op {
@@ -228,6 +282,8 @@ impl Op {
             Self::Reshape { .. } => "reshape",
             Self::Slice { .. } => "slice",
             Self::Concat { .. } => "concat",
+            Self::Gather { .. } => "gather",
+            Self::Split { .. } => "split",
             Self::Transpose(_) => "transpose",
             Self::Less(..) => "less",
             Self::Greater(..) => "greater",
@@ -255,6 +311,11 @@ impl Op {
             Self::Function { function, .. } => function.name(),
             Self::Divide { .. } => "divide",
             Self::AssumeRange { .. } => "assume_range",
+            Self::WeightedSum { .. } => "weighted_sum",
+            Self::Carry { .. } => "carry",
+            Self::Carried { .. } => "carried",
+            Self::Batch { .. } => "batch",
+            Self::History { .. } => "history",
         }
     }
 
@@ -271,9 +332,14 @@ impl Op {
             | Self::Scale { x, .. }
             | Self::Reshape { x, .. }
             | Self::Slice { x, .. }
+            | Self::Gather { x, .. }
             | Self::Clamp { x, .. }
             | Self::Function { x, .. }
-            | Self::AssumeRange { x, .. } => vec![*x],
+            | Self::AssumeRange { x, .. }
+            | Self::Carry { initial: x, .. }
+            | Self::Batch { x, .. }
+            | Self::History { x, .. } => vec![*x],
+            Self::Carried { carry, next } => vec![*carry, *next],
             Self::Add(a, b)
             | Self::Sub(a, b)
             | Self::Mul(a, b)
@@ -287,9 +353,10 @@ impl Op {
             | Self::Minimum(a, b)
             | Self::Maximum(a, b)
             | Self::Divide { a, b, .. } => vec![*a, *b],
+            Self::Split { x, bit } => vec![*x, *bit],
             Self::Dense { x, w, b } => vec![*x, *w, *b],
             Self::Select { bit, a, b } => vec![*bit, *a, *b],
-            Self::Concat { xs, .. } => xs.clone(),
+            Self::Concat { xs, .. } | Self::WeightedSum { xs, .. } => xs.clone(),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::fact::Fact;
 use crate::infer::{Context, infer};
 use crate::lower::Lowered;
 use crate::op::{InputKind, NodeId, Op};
+use crate::repeat::Repeat;
 use crate::settings::{Rounding, Settings, Trees};
 use crate::shape::Shape;
 use crate::window::Windows;
@@ -77,6 +78,8 @@ pub struct Program {
     pub(crate) parties: Vec<String>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) outputs: Vec<Output>,
+    /// Ranges of nodes that are computed several times, in order.
+    pub(crate) loops: Vec<Repeat>,
     /// What bounds the work of laying out sorts and extremes.
     ranked: Ranked,
     /// Rows of the data, in a program with a window.
@@ -211,6 +214,7 @@ impl Program {
             parties,
             nodes: vec![],
             outputs: vec![],
+            loops: vec![],
             ranked: Ranked { comparators: 0, stages: 0 },
             rows: None,
             row_wise: vec![],
@@ -237,10 +241,13 @@ impl Program {
                 None => Err(ProgramError::NoSuchNode { node, op: op.name(), operand }),
             })
             .collect::<Result<Vec<_>, _>>()?;
+        self.check_place(&op)?;
         let windowed = self.settings.window_rows.is_some();
-        let cx = Context { frac: self.frac.bits(), parties: self.party_limit(), node, windowed };
+        let times = op.operands().first().map_or(1, |&x| self.times(x));
+        let cx = Context { frac: self.frac.bits(), parties: self.party_limit(), node, windowed, times };
         let fact = infer(&op, &operands, cx)?;
-        self.ranked = self.ranked.with(&op, &operands, node)?;
+        self.ranked = self.ranked.with(&op, &operands, node, self.times(node))?;
+        self.note_carried(&op);
         self.nodes.push(Node { op, fact });
         Ok(node)
     }
@@ -256,6 +263,10 @@ impl Program {
         };
         if !value.fact.is_secret() {
             return Err(ProgramError::PublicOutput { name: name.into() });
+        }
+        if self.loop_of(node).is_some() {
+            let what = "an output is a value outside of loops: what the last iteration leaves, or a history";
+            return Err(ProgramError::Parameter { node, op: value.op.name(), what });
         }
         if let Some(&got) = to.iter().find(|&&p| p >= parties) {
             return Err(ProgramError::NoSuchParty { what: "output", got, parties });
@@ -284,8 +295,9 @@ impl Program {
         if self.outputs.is_empty() {
             return Err(ProgramError::NoOutput { name: self.name });
         }
+        self.check_loops()?;
         let cut = self.cut()?;
-        let too_large = |l: &Lowered| l.cost.items.iter().any(|item| !item.is_sane());
+        let too_large = |l: &Lowered| l.cost_at(0).items.iter().any(|item| !item.is_sane());
         let refused = |node: usize, what| {
             let (node, op) = (node as NodeId, cut.nodes[node].op.name());
             Err(ProgramError::Parameter { node, op, what })
@@ -300,13 +312,15 @@ impl Program {
                      of rows at a time, or take narrower trees",
                 );
             }
-            let of_one: usize = lowered.iter().map(|l| l.cost.items.len()).sum();
+            let of_one: usize =
+                window.places().map(|at| lowered[at.node as usize].cost_at(at.iteration).items.len()).sum();
             items = items.saturating_add(of_one.saturating_mul(count));
         }
         if items > MAX_ITEMS {
             return refused(
                 0,
-                "all windows together take at most 2^20 items of correlated randomness; take longer ones",
+                "all windows, or iterations, together take at most 2^20 items of correlated randomness; take longer \
+                 windows, or fewer iterations",
             );
         }
         Ok(cut)
@@ -324,15 +338,15 @@ struct Ranked {
 
 impl Ranked {
     /// With one more operation.
-    fn with(mut self, op: &Op, operands: &[&Fact], node: NodeId) -> Result<Self, ProgramError> {
+    fn with(mut self, op: &Op, operands: &[&Fact], node: NodeId, times: u32) -> Result<Self, ProgramError> {
         let (Op::Sort { axis, .. } | Op::Extreme { axis, .. }) = op else { return Ok(self) };
         let n = operands.first().map_or(1, |x| x.shape.dims()[*axis] as u64);
         let levels = u64::from(n.next_power_of_two().ilog2());
         if let Op::Sort { .. } = op {
             self.comparators += n * levels * (levels + 1) / 4;
-            self.stages += levels * (levels + 1) / 2;
+            self.stages += u64::from(times) * levels * (levels + 1) / 2;
         } else {
-            self.stages += levels;
+            self.stages += u64::from(times) * levels;
         }
         let refused = |what| Err(ProgramError::Parameter { node, op: op.name(), what });
         if self.comparators > MAX_COMPARATORS {

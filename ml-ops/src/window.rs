@@ -54,6 +54,11 @@ impl Program {
     /// Finds the rows of a program that has a window, and the programs of its windows.
     pub(crate) fn cut(mut self) -> Result<Self, ProgramError> {
         let Some(window) = self.settings.window_rows.map(|rows| rows as usize) else { return Ok(self) };
+        if let Some(l) = self.loops.first() {
+            return Err(
+                self.not_row_wise(l.first, "a program with a loop has no window: its batches are that")
+            );
+        }
         let first = (0..).zip(&self.nodes).find(|(_, n)| is_data(&n.op));
         let Some((node, rows)) = first.map(|(i, n)| (i, n.fact.shape.dims().first().copied())) else {
             return Err(self.not_row_wise(0, "a program with a window has data in rows"));
@@ -106,11 +111,13 @@ impl Program {
             Op::Transpose(_) => "this turns them into columns",
             Op::Reshape { shape, .. } => return in_front(shape, "they stay along the first axis"),
             Op::Concat { xs, .. } if !xs.iter().all(|&x| has(x)) => "this joins data to what has no rows",
+            Op::Split { .. } if n.fact.shape.rank() == 1 => "the two sides are joined along them",
             // With a payload, both are joined along a new first axis.
             Op::Sort { payload: Some(_), .. } => "the result of this has them along another axis",
             Op::Sum { axis, .. }
             | Op::Mean { axis, .. }
             | Op::Slice { axis, .. }
+            | Op::Gather { axis, .. }
             | Op::Extreme { axis, .. }
             | Op::Concat { axis, .. }
             | Op::Sort { axis, .. } => {

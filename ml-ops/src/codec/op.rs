@@ -46,6 +46,15 @@ mod code {
     pub(super) const SORT_WITH: u8 = 34;
     pub(super) const FUNCTION: u8 = 40;
     pub(super) const DIVIDE: u8 = 45;
+    pub(super) const CARRY: u8 = 70;
+    pub(super) const CARRIED: u8 = 71;
+    pub(super) const BATCH: u8 = 72;
+    pub(super) const HISTORY: u8 = 73;
+    pub(super) const WEIGHTED_SUM: u8 = 74;
+    pub(super) const GATHER: u8 = 85;
+    pub(super) const SPLIT: u8 = 86;
+    pub(super) const INTEGER_INPUT: u8 = 87;
+    pub(super) const INTEGER_WEIGHTS: u8 = 88;
 }
 
 fn encode_shape(e: &mut Encoder, shape: &[usize]) {
@@ -74,8 +83,14 @@ pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
         operands.iter().for_each(|&x| e.u32(x));
     };
     match op {
-        Op::Input { name, owner, kind, shape, bound } => {
-            with(if *kind == InputKind::Data { code::INPUT } else { code::WEIGHTS }, &[]);
+        Op::Input { name, owner, kind, shape, bound, integer } => {
+            let code = match (kind, integer) {
+                (InputKind::Data, false) => code::INPUT,
+                (InputKind::Weights, false) => code::WEIGHTS,
+                (InputKind::Data, true) => code::INTEGER_INPUT,
+                (InputKind::Weights, true) => code::INTEGER_WEIGHTS,
+            };
+            with(code, &[]);
             e.str(name);
             e.u8(*owner as u8);
             encode_shape(e, shape.dims());
@@ -122,6 +137,13 @@ pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
             e.u32(xs.len() as u32);
             xs.iter().for_each(|&x| e.u32(x));
         }
+        Op::Gather { x, axis, indices } => {
+            with(code::GATHER, &[*x]);
+            e.u8(*axis as u8);
+            e.u32(indices.len() as u32);
+            indices.iter().for_each(|&i| e.u32(i));
+        }
+        Op::Split { x, bit } => with(code::SPLIT, &[*x, *bit]),
         Op::Transpose(x) => with(code::TRANSPOSE, &[*x]),
         Op::Less(a, b) => with(code::LESS, &[*a, *b]),
         Op::Greater(a, b) => with(code::GREATER, &[*a, *b]),
@@ -172,17 +194,42 @@ pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
             e.u64(lowest.to_bits());
             e.u64(highest.to_bits());
         }
+        Op::Carry { initial, bound } => {
+            with(code::CARRY, &[*initial]);
+            e.u64(*bound);
+        }
+        Op::Carried { carry, next } => with(code::CARRIED, &[*carry, *next]),
+        Op::Batch { x, rows } => {
+            with(code::BATCH, &[*x]);
+            e.u32(*rows as u32);
+        }
+        Op::History { x, every } => {
+            with(code::HISTORY, &[*x]);
+            e.u32(*every as u32);
+        }
+        Op::WeightedSum { xs, ks } => {
+            with(code::WEIGHTED_SUM, &[]);
+            e.u32(xs.len() as u32);
+            for (x, k) in xs.iter().zip(ks) {
+                e.u32(*x);
+                e.u64(k.to_bits());
+            }
+        }
     }
 }
 
 pub(super) fn decode_op(d: &mut Decoder<'_>) -> Result<Op, WireError> {
     Ok(match d.u8()? {
-        opcode @ (code::INPUT | code::WEIGHTS) => Op::Input {
+        opcode @ (code::INPUT | code::WEIGHTS | code::INTEGER_INPUT | code::INTEGER_WEIGHTS) => Op::Input {
             name: d.str(MAX_NAME_BYTES)?.to_owned(),
             owner: usize::from(d.u8()?),
-            kind: if opcode == code::INPUT { InputKind::Data } else { InputKind::Weights },
+            kind: match opcode {
+                code::INPUT | code::INTEGER_INPUT => InputKind::Data,
+                _ => InputKind::Weights,
+            },
             shape: decode_shape(d)?,
             bound: d.u64()?,
+            integer: matches!(opcode, code::INTEGER_INPUT | code::INTEGER_WEIGHTS),
         },
         code::CONSTANT => {
             let (scale, shape) = (u32::from(d.u8()?), decode_shape(d)?);
@@ -215,6 +262,14 @@ pub(super) fn decode_op(d: &mut Decoder<'_>) -> Result<Op, WireError> {
             }
             Op::Concat { xs: (0..n).map(|_| d.u32()).collect::<Result<_, _>>()?, axis }
         }
+        code::GATHER => {
+            let (x, axis, n) = (d.u32()?, decode_axis(d)?, d.u32()? as usize);
+            if d.remaining() / 4 < n {
+                return Err(WireError::Truncated { wanted: n.saturating_mul(4), left: d.remaining() });
+            }
+            Op::Gather { x, axis, indices: (0..n).map(|_| d.u32()).collect::<Result<_, _>>()? }
+        }
+        code::SPLIT => Op::Split { x: d.u32()?, bit: d.u32()? },
         code::TRANSPOSE => Op::Transpose(d.u32()?),
         code::LESS => Op::Less(d.u32()?, d.u32()?),
         code::GREATER => Op::Greater(d.u32()?, d.u32()?),
@@ -263,6 +318,19 @@ pub(super) fn decode_op(d: &mut Decoder<'_>) -> Result<Op, WireError> {
             highest: f64::from_bits(d.u64()?),
         },
         code::FUNCTION => Op::Function { x: d.u32()?, function: Function::decode(d)? },
+        code::CARRY => Op::Carry { initial: d.u32()?, bound: d.u64()? },
+        code::CARRIED => Op::Carried { carry: d.u32()?, next: d.u32()? },
+        code::BATCH => Op::Batch { x: d.u32()?, rows: d.u32()? as usize },
+        code::HISTORY => Op::History { x: d.u32()?, every: d.u32()? as usize },
+        code::WEIGHTED_SUM => {
+            let n = d.u32()? as usize;
+            if d.remaining() / 12 < n {
+                return Err(WireError::Truncated { wanted: n.saturating_mul(12), left: d.remaining() });
+            }
+            let terms = (0..n).map(|_| Ok((d.u32()?, f64::from_bits(d.u64()?))));
+            let (xs, ks) = terms.collect::<Result<Vec<_>, WireError>>()?.into_iter().unzip();
+            Op::WeightedSum { xs, ks }
+        }
         _ => return Err(WireError::Invalid("operation code")),
     })
 }

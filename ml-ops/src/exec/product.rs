@@ -25,12 +25,12 @@ impl<S: Shareable> Masked<S> {
         Self(BTreeMap::new())
     }
 
-    /// The product of the first two of `x`; where it opens a matrix, that follows.
+    /// The product of the first two of `x`; where it opens a matrix, that follows. With what is reused comes the iteration.
     pub(super) fn product(
         &mut self,
         cx: &mut Session<S>,
         x: &[&Value<S>],
-        reuse: Option<Reuse>,
+        reuse: Option<(Reuse, u32)>,
     ) -> Result<Value<S>, ProtocolError> {
         let (a, b) = match (x[0], x[1]) {
             (Value::Public(a), Value::Public(b)) => return Ok(Value::Public(a.matmul(b))),
@@ -42,12 +42,11 @@ impl<S: Shareable> Masked<S> {
             }
             (Value::Secret(a), Value::Secret(b)) => (a, b),
         };
-        let Some(reuse) = reuse else { return matmul::matmul(cx, a, b).map(Value::Secret) };
+        let Some((reuse, iteration)) = reuse else { return matmul::matmul(cx, a, b).map(Value::Secret) };
         let transposed = |s: &S| s.map_linear(|t: &Tensor<Z64>| t.permute(&[1, 0]));
         // X·Y′ = (Y′ᵀ·Xᵀ)ᵀ for a part Y′ of what is opened once.
-        let (part, other) =
-            if reuse.right { (reuse.part.transpose(), &transposed(a)) } else { (reuse.part, b) };
-        let product = if reuse.opens {
+        let (part, other) = (reuse.part_at(iteration), if reuse.right { &transposed(a) } else { b });
+        let product = if reuse.opens_at(iteration) {
             let (once, product) = mask_and_multiply(cx, x[2].secret(), part, other)?;
             self.0.insert(reuse.root, once);
             product
@@ -55,7 +54,7 @@ impl<S: Shareable> Masked<S> {
             let once = self.0.get(&reuse.root).expect("invariant: the first product opens the matrix");
             matmul_masked(cx, &once.select(part), other)?
         };
-        if reuse.last {
+        if reuse.is_last_at(iteration) {
             self.0.remove(&reuse.root);
         }
         Ok(Value::Secret(if reuse.right { transposed(&product) } else { product }))

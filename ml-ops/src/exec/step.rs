@@ -17,6 +17,7 @@ use super::product::Masked;
 use crate::lower::Lowered;
 use crate::op::{Extreme, NodeId, Op};
 use crate::program::Program;
+use crate::repeat::At;
 use crate::settings::Rounding;
 
 /// A node's value at one party.
@@ -128,15 +129,17 @@ pub(super) struct Kept<'a, S: Shareable> {
 
 mpc_core::secret_types!(serde::Serialize; Kept<'static, mpc_core::share::Additive<Z64>>);
 
-/// The value of `node` from those of its operands, and of what it opens.
+/// The value of a node from those of its operands, and of what it opens.
 pub(super) fn evaluate<S: Shareable>(
     cx: &mut Session<S>,
     program: &Program,
-    node: NodeId,
+    at: At,
     lowered: &Lowered,
     x: &[&Value<S>],
     kept: Kept<'_, S>,
 ) -> Result<Value<S>, ProtocolError> {
+    let At { node, iteration } = at;
+    let reuse = lowered.reuse.map(|reuse| (reuse, iteration));
     let (op, fact, frac) = (&program.nodes()[node as usize].op, program.fact(node), program.frac_bits());
     let (shape, holder) = (fact.shape.dims(), cx.holder());
     let ids = op.operands();
@@ -181,13 +184,13 @@ pub(super) fn evaluate<S: Shareable>(
         Op::Neg(_) => x[0].neg(),
         Op::Mul(..) => stretch(x[0]).mul(stretch(x[1]), cx)?,
         Op::Square(_) => Value::Secret(mul::square(cx, x[0].secret())?),
-        Op::MatMul(..) => kept.masked.product(cx, x, lowered.reuse)?,
+        Op::MatMul(..) => kept.masked.product(cx, x, reuse)?,
         Op::Dense { .. } => {
             let product = scale_of(0) + scale_of(1);
             let scale = product.max(scale_of(2));
             // The bias is not among what a product takes.
             let factors: Vec<&Value<S>> = x[..2].iter().chain(x.get(3)).copied().collect();
-            let xw = kept.masked.product(cx, &factors, lowered.reuse)?;
+            let xw = kept.masked.product(cx, &factors, reuse)?;
             let xw =
                 if scale > product { xw.map(|t| t.scale(Z64::power_of_two(scale - product))) } else { xw };
             xw.add(aligned(2, scale), holder)
@@ -200,6 +203,18 @@ pub(super) fn evaluate<S: Shareable>(
         Op::Concat { axis, .. } => {
             let parts: Vec<S> = (0..x.len()).map(|i| lift(i, fact.scale).share(holder)).collect();
             Value::Secret(S::combine(&parts.iter().collect::<Vec<_>>(), |p| Tensor::concat(*axis, p)))
+        }
+        Op::Gather { axis, indices, .. } => x[0].map(|t| t.gather(*axis, indices)),
+        Op::Split { .. } => {
+            let mut one = shape.to_vec();
+            let last = one.len() - 1;
+            one[last] /= 2;
+            let stretch = |v: &Value<S>| {
+                v.map(|t| t.broadcast(&one).expect("invariant: inference compared the shapes"))
+            };
+            let (all, bit) = (stretch(x[0]), stretch(x[1]));
+            let (yes, all) = (all.clone().mul(bit, cx)?.share(holder), all.share(holder));
+            Value::Secret(S::combine(&[&all, &yes], |p| Tensor::concat(last, &[p[1], &p[0].sub(p[1])])))
         }
         Op::Transpose(_) => x[0].map(|t| t.permute(&[1, 0])),
         Op::Less(..) => relation(cx, Relation::Less)?,
@@ -251,7 +266,28 @@ pub(super) fn evaluate<S: Shareable>(
             let part = quartic::evaluate(cx, divisor.secret(), &table, rounding, tree)?;
             stretch(x[0]).mul(stretch(&Value::Secret(part)), cx)?
         }
-        Op::AssumeRange { .. } => x[0].clone(),
+        Op::AssumeRange { .. } | Op::Carried { .. } => x[0].clone(),
+        Op::WeightedSum { .. } => {
+            let weights = lowered.weights.as_ref().expect("invariant: a weighted sum has factors");
+            let term = |i: usize| stretch(&x[i].map(|t| t.scale(Z64::from_i64(weights.values[i]))));
+            (1..x.len()).fold(term(0), |sum, i| sum.add(term(i), holder))
+        }
+        // The first iteration takes an initial value that may be an integer.
+        Op::Carry { .. } if iteration == 0 => Value::Secret(lift(0, fact.scale).share(holder)),
+        Op::Carry { .. } => x[0].clone(),
+        Op::Batch { rows, .. } => {
+            let start = program.batches(node).map_or(0, |b| b.start(iteration));
+            x[0].map(|t| t.slice(0, start, start + rows))
+        }
+        Op::History { every, .. } => {
+            let row = |group: &[&Value<S>]| {
+                let mut sum = group[0].clone();
+                group[1..].iter().for_each(|&v| sum = sum.clone().add(v.clone(), holder));
+                sum.map(|t| t.clone().reshape(&[&[1], t.shape()].concat())).share(holder)
+            };
+            let rows: Vec<S> = x.chunks(*every).map(row).collect();
+            Value::Secret(S::combine(&rows.iter().collect::<Vec<_>>(), |p| Tensor::concat(0, p)))
+        }
     };
     value.truncate(lowered.last, (rounding, lowered.last_tree()), cx)
 }

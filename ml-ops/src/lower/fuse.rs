@@ -1,7 +1,8 @@
 //! Which truncations are done by a later node on its own opening.
 //!
 //! A node that truncates at its end leaves that to a ReLU, an absolute value or a clamp if this is the only use of its
-//! result, be it through nodes that only move elements or promise a range. The values in between have the scale of the
+//! result, be it through nodes that only move elements or promise a range. A weighted sum truncates once for all of its operands.
+//! The values in between have the scale of the
 //! product; nothing else sees them. Where rounding is exact there is nothing to share: a floor asks another question.
 
 use mpc_core::fixed::HEADROOM_BITS;
@@ -19,7 +20,9 @@ impl Program {
         }
         let users = self.only_users();
         for node in 0..self.nodes.len() {
-            let bits = self.truncation(node as NodeId);
+            let weights = self.weights(node as NodeId, &pending);
+            let bits = weights
+                .map_or_else(|| self.truncation(node as NodeId), |w| w.scale - self.nodes[node].fact.scale);
             if bits == 0 {
                 continue;
             }
@@ -36,6 +39,15 @@ impl Program {
                         let limit = u128::from(lo.unsigned_abs().max(hi.unsigned_abs())) << bits;
                         if limit < 1 << HEADROOM_BITS {
                             path.iter().for_each(|&on| pending[on] = bits);
+                        }
+                        break;
+                    }
+                    Op::WeightedSum { .. } => {
+                        // Where this leaves too few bits to a factor, the operand is truncated before.
+                        let mut with = pending.clone();
+                        path.iter().for_each(|&on| with[on] = bits);
+                        if self.weights(user as NodeId, &with).is_some() {
+                            pending = with;
                         }
                         break;
                     }

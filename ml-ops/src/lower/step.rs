@@ -29,7 +29,6 @@ pub(super) enum Step {
     /// Opens a matrix of the given shape and multiplies a part of it.
     MatmulMasking {
         shape: [usize; 2],
-        mask: u32,
         part: Part,
         n: usize,
     },
@@ -91,8 +90,9 @@ impl Step {
             Self::Mul { len } => mul::mul_cost::<S>(parties, len),
             Self::Square { len } => mul::square_cost::<S>(parties, len),
             Self::Matmul { m, k, n } => matmul::cost::<S>(parties, m, k, n),
-            Self::MatmulMasking { shape, mask, part, n } => {
-                reuse::mask_and_multiply_cost::<S>(parties, mask, shape, part, n)
+            // Which item the mask is, the demand says.
+            Self::MatmulMasking { shape, part, n } => {
+                reuse::mask_and_multiply_cost::<S>(parties, 0, shape, part, n)
             }
             Self::MatmulMasked { part, n } => reuse::matmul_masked_cost::<S>(parties, part, n),
             Self::Truncate { len, bits } => truncate::divide_cost::<S>(parties, len, bits, rounding, tree),

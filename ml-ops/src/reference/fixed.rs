@@ -6,11 +6,12 @@ use mpc_core::tensor::Tensor;
 
 use super::function::function;
 use super::ranks::{along, extreme, order, sorted};
-use super::{Values, input, named};
+use super::{Values, input, named, one_side};
 use crate::exec::InputError;
 use crate::factor::Factor;
-use crate::op::{NodeId, Op};
+use crate::op::Op;
 use crate::program::Program;
+use crate::repeat::At;
 use crate::walk::walk;
 
 /// Runs the program in fixed point, with truncation as floor, on everybody's inputs; the result has every output by
@@ -19,7 +20,7 @@ use crate::walk::walk;
 /// # Errors
 /// [`InputError`] if an input is missing, has another shape or does not fit its declared range.
 pub fn fixed(program: &Program, inputs: &Values) -> Result<Values, InputError> {
-    let outputs = walk(program, |_| None, |node, operands| evaluate(program, inputs, node, operands))?;
+    let outputs = walk(program, |_| None, |at, operands| evaluate(program, inputs, at, operands))?;
     let scales = program.outputs().iter().map(|o| program.fact(o.node).scale);
     Ok(named(program, outputs.iter().zip(scales).map(|(t, s)| decode(t, s)).collect()))
 }
@@ -27,7 +28,7 @@ pub fn fixed(program: &Program, inputs: &Values) -> Result<Values, InputError> {
 fn evaluate(
     program: &Program,
     inputs: &Values,
-    node: NodeId,
+    At { node, iteration }: At,
     x: &[&Tensor<Z64>],
 ) -> Result<Tensor<Z64>, InputError> {
     let (op, fact, frac) =
@@ -87,6 +88,14 @@ fn evaluate(
                 .collect();
             Tensor::concat(*axis, &parts.iter().collect::<Vec<_>>())
         }
+        Op::Gather { axis, indices, .. } => x[0].gather(*axis, indices),
+        Op::Split { .. } => {
+            let (shape, last) = one_side(shape);
+            let stretch =
+                |t: &Tensor<Z64>| t.broadcast(&shape).expect("invariant: inference compared the shapes");
+            let (all, yes) = (stretch(x[0]), stretch(x[0]).hadamard(&stretch(x[1])));
+            Tensor::concat(last, &[&yes, &all.sub(&yes)])
+        }
         Op::Transpose(_) => x[0].permute(&[1, 0]),
         Op::Less(..) => compare(|a, b| a < b),
         Op::Greater(..) => compare(|a, b| a > b),
@@ -122,7 +131,23 @@ fn evaluate(
             let divisor = x[1].scale(Z64::power_of_two(frac - scale_of(1)));
             stretch(x[0]).hadamard(&stretch(&divisor.map(|v| Z64::from_i64(table.plain(v.to_i64())))))
         }
-        Op::AssumeRange { .. } => x[0].clone(),
+        Op::AssumeRange { .. } | Op::Carried { .. } => x[0].clone(),
+        Op::WeightedSum { .. } => {
+            let weights = program.weights(node, &[]).expect("invariant: a weighted sum has factors");
+            let term = |i: usize| stretch(x[i]).scale(Z64::from_i64(weights.values[i]));
+            (1..x.len()).fold(term(0), |sum, i| sum.add(&term(i)))
+        }
+        Op::Carry { .. } if iteration == 0 => aligned(0, fact.scale),
+        Op::Carry { .. } => x[0].clone(),
+        Op::Batch { rows, .. } => {
+            let start = program.batches(node).map_or(0, |b| b.start(iteration));
+            x[0].slice(0, start, start + rows)
+        }
+        Op::History { every, .. } => {
+            let sum = |group: &[&Tensor<Z64>]| group[1..].iter().fold(group[0].clone(), |sum, v| sum.add(v));
+            let rows: Vec<Z64> = x.chunks(*every).flat_map(|g| sum(g).as_slice().to_vec()).collect();
+            tensor(rows)
+        }
     };
     Ok(floored(&value, program.truncation(node)))
 }

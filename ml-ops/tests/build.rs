@@ -374,7 +374,10 @@ fn ranges_that_functions_do_not_have_are_refused() {
         (p.rsqrt(x, 5.0..=4.0), "node 2 (rsqrt): the least argument must not be above the largest"),
         (p.reciprocal(x, -1.0..), "node 2 (reciprocal): the least argument must be above zero"),
         (p.divide(x, x, ..), "node 2 (divide): the least argument must be above zero"),
-        (p.divide(x, known, 1.0..), "node 2 (divide): a divisor that everybody knows is divided by with a factor"),
+        (
+            p.divide(x, known, 1.0..),
+            "node 2 (divide): a divisor that everybody knows is divided by with a factor",
+        ),
     ];
     for (i, (result, message)) in refused.into_iter().enumerate() {
         let error = result.expect_err(message).to_string();

@@ -14,6 +14,7 @@ use crate::settings::{Rounding, Trees};
 use crate::shape::Shape;
 
 mod function;
+mod gather;
 mod gradient;
 mod order;
 mod repeat;
@@ -127,7 +128,36 @@ impl ProgramBuilder {
         shape: impl Into<Shape>,
         max_abs: f64,
     ) -> Result<Value, ProgramError> {
-        self.owned(name, owner, InputKind::Data, shape.into(), max_abs)
+        self.owned(name, owner, InputKind::Data, (shape.into(), max_abs), false)
+    }
+
+    /// As [`ProgramBuilder::input`], of integers: codes, counts, zeros and ones. The owner's encoder refuses fractions. They
+    /// have scale 0, so products with them need no truncation.
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::input`].
+    pub fn integers(
+        &mut self,
+        name: &str,
+        owner: Owner,
+        shape: impl Into<Shape>,
+        max_abs: f64,
+    ) -> Result<Value, ProgramError> {
+        self.owned(name, owner, InputKind::Data, (shape.into(), max_abs), true)
+    }
+
+    /// As [`ProgramBuilder::weights`], of integers, as [`ProgramBuilder::integers`].
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::input`].
+    pub fn integer_weights(
+        &mut self,
+        name: &str,
+        owner: Owner,
+        shape: impl Into<Shape>,
+        max_abs: f64,
+    ) -> Result<Value, ProgramError> {
+        self.owned(name, owner, InputKind::Weights, (shape.into(), max_abs), true)
     }
 
     /// A value that one party brings: the parameters of its model, committed in the log as weights.
@@ -141,7 +171,7 @@ impl ProgramBuilder {
         shape: impl Into<Shape>,
         max_abs: f64,
     ) -> Result<Value, ProgramError> {
-        self.owned(name, owner, InputKind::Weights, shape.into(), max_abs)
+        self.owned(name, owner, InputKind::Weights, (shape.into(), max_abs), false)
     }
 
     /// A public tensor. If every value is an integer it is kept as such: products with it need no truncation.
@@ -417,11 +447,23 @@ impl ProgramBuilder {
         name: &str,
         owner: Owner,
         kind: InputKind,
-        shape: Shape,
-        max_abs: f64,
+        (shape, max_abs): (Shape, f64),
+        integer: bool,
     ) -> Result<Value, ProgramError> {
-        let bound = bound_units("input", max_abs, self.program.frac.bits())?;
-        self.push("input", &[], |_| Op::Input { name: name.to_owned(), owner: owner.0, kind, shape, bound })
+        let bound = bound_units("input", max_abs, if integer { 0 } else { self.program.frac.bits() })?;
+        self.push("input", &[], |_| Op::Input {
+            name: name.to_owned(),
+            owner: owner.0,
+            kind,
+            shape,
+            bound,
+            integer,
+        })
+    }
+
+    /// Fraction bits of the program.
+    pub(crate) const fn frac_bits(&self) -> u32 {
+        self.program.frac.bits()
     }
 
     fn fact_of(&self, x: Value) -> &Fact {

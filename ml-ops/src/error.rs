@@ -160,6 +160,16 @@ pub enum ProgramError {
         /// Length of the axis.
         len: usize,
     },
+    /// An index outside its axis.
+    #[error("node {node} (gather): index {index} of an axis of length {len}")]
+    NoSuchIndex {
+        /// The node.
+        node: NodeId,
+        /// The index.
+        index: u32,
+        /// Length of the axis.
+        len: usize,
+    },
     /// No operand is secret.
     #[error(
         "node {node} ({op}): all operands are public constants; compute the value before and pass it as one constant"
@@ -172,11 +182,13 @@ pub enum ProgramError {
     },
     /// A condition that is not made of zeros and ones.
     #[error(
-        "node {node} (select): the condition must be the result of a comparison (0 or 1), got values up to ±{max_abs}"
+        "node {node} ({op}): the condition must be the result of a comparison (0 or 1), got values up to ±{max_abs}"
     )]
     NotABit {
         /// The node.
         node: NodeId,
+        /// Its operation.
+        op: &'static str,
         /// Bound of the operand.
         max_abs: f64,
     },

@@ -70,6 +70,8 @@ pub(crate) fn estimate(
                 let [m, k] = part.shape();
                 m as f64 * k as f64 * n as f64
             }
+            Item::BatchMatmul { count, m, k, n } => count as f64 * m as f64 * k as f64 * n as f64,
+            Item::Conv(shape) => shape.products() as f64,
             _ => 0.0,
         })
         .sum();
@@ -110,15 +112,15 @@ fn item_bytes(item: &Item) -> u64 {
         Item::Square { len } => elements(2 * len),
         Item::Dot { len, terms } => elements(len * (2 * terms + 1)),
         Item::Matmul { m, k, n } => elements(m * k + k * n + m * n),
+        Item::BatchMatmul { count, m, k, n } => elements(count * (m * k + k * n + m * n)),
+        Item::Conv(shape) => {
+            let axes = [shape.input(), shape.kernel(), shape.output()];
+            elements(axes.iter().map(|axes| axes.iter().product::<usize>()).sum())
+        }
         Item::Mask { rows, columns } => elements(rows * columns),
         Item::GivenMatmul { part, n } => {
             let [m, k] = part.shape();
             elements(k * n + m * n)
-        }
-        Item::BatchMatmul { count, m, k, n } => elements(count * (m * k + k * n + m * n)),
-        Item::Conv(shape) => {
-            let axes = [shape.input(), shape.kernel(), shape.output()];
-            elements(axes.iter().map(|a| a.iter().product::<usize>()).sum())
         }
         Item::DaBits { len } => elements(len) + len as u64 / 8,
         // The corrected parts, r itself and the masks of the tree, which are about as many as there are wires.

@@ -31,6 +31,7 @@ pub use inputs::{EncodedInputs, InputError, Place, RowSource, encode_inputs};
 use crate::kept::KeptShare;
 use crate::op::NodeId;
 use crate::program::{Output, Program};
+use crate::reference::RangeError;
 use crate::repeat::{At, Repeat};
 use crate::walk::walk;
 use product::Masked;
@@ -82,6 +83,9 @@ pub enum RunError {
     /// An own input is not as the program declares it.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// A promise of a range does not hold, where the inputs of all parties are known.
+    #[error(transparent)]
+    Range(#[from] RangeError),
     /// The session is for another number of parties.
     #[error("the program is for {expected} parties, the session has {got}")]
     Parties {

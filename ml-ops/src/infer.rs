@@ -50,11 +50,12 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
         return Err(ProgramError::PublicOnly { node: at.node, op: at.op });
     }
     let fact = match (op, operands) {
-        (Op::Input { owner, shape, bound, .. }, []) => {
+        (Op::Input { owner, shape, bound, integer, .. }, []) => {
             if *owner >= cx.parties {
                 return Err(ProgramError::NoSuchParty { what: "input", got: *owner, parties: cx.parties });
             }
-            Fact::secret(shape.clone(), cx.frac, at.within("the input", u128::from(*bound), cx.frac)?)
+            let scale = if *integer { 0 } else { cx.frac };
+            Fact::secret(shape.clone(), scale, at.within("the input", u128::from(*bound), scale)?)
         }
         (Op::Shared { shape, bound, .. }, []) => {
             Fact::secret(shape.clone(), cx.frac, at.within("the value", u128::from(*bound), cx.frac)?)
@@ -122,6 +123,24 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             }
             Fact { shape: x.shape.with_axis(*axis, end - start), ..(*x).clone() }
         }
+        (Op::Gather { axis, indices, .. }, [x]) => {
+            let len = at.axis_len(x, *axis)?;
+            if let Some(&index) = indices.iter().find(|&&i| i as usize >= len) {
+                return Err(ProgramError::NoSuchIndex { node: at.node, index, len });
+            }
+            Fact { shape: x.shape.with_axis(*axis, indices.len()), ..(*x).clone() }
+        }
+        (Op::Split { .. }, [x, bit]) => {
+            if !bit.bit {
+                return Err(ProgramError::NotABit { node: at.node, op: at.op, max_abs: bit.max_abs() });
+            }
+            let shape = at.broadcast(x, bit)?;
+            let Some(axis) = shape.rank().checked_sub(1) else {
+                return Err(at.shapes(x, &bit.shape, "a single number has no axis to join along"));
+            };
+            let both = shape.with_axis(axis, shape.dims()[axis].saturating_mul(2));
+            Fact { shape: both, visibility: Visibility::Secret, ..(*x).clone() }
+        }
         (Op::Concat { axis, .. }, [first, rest @ ..]) => concat(at, first, rest, *axis)?,
         (Op::Transpose(_), [x]) => {
             let &[m, n] = x.shape.dims() else {
@@ -176,7 +195,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
         }
         (Op::Select { .. }, [bit, a, b]) => {
             if !bit.bit {
-                return Err(ProgramError::NotABit { node: at.node, max_abs: bit.max_abs() });
+                return Err(ProgramError::NotABit { node: at.node, op: at.op, max_abs: bit.max_abs() });
             }
             let values = at.broadcast(a, b)?;
             let shape = bit.shape.broadcast(&values);
@@ -253,6 +272,8 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             Op::Clamp { .. }
             | Op::AssumeRange { .. }
             | Op::Concat { .. }
+            | Op::Gather { .. }
+            | Op::Split { .. }
             | Op::Select { .. }
             | Op::Dense { .. },
             _,

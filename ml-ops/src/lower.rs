@@ -137,6 +137,8 @@ impl Program {
         };
         let step = match *op {
             Op::Mul(a, b) => (secret(a) && secret(b)).then_some(Step::Mul { len }),
+            // One product says both sides.
+            Op::Split { x, bit } => (secret(x) && secret(bit)).then_some(Step::Mul { len: len / 2 }),
             Op::Square(_) => Some(Step::Square { len }),
             Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. } => {
                 (secret(a) && secret(b)).then(|| self.matmul_step([a, b], reuse, 0))
@@ -177,7 +179,7 @@ impl Program {
             }
             Op::Concat { .. } | Op::Transpose(_) | Op::AssumeRange { .. } | Op::WeightedSum { .. } => None,
             Op::ReluBit(_) | Op::Carry { .. } | Op::Carried { .. } => None,
-            Op::Batch { .. } | Op::History { .. } => None,
+            Op::Batch { .. } | Op::History { .. } | Op::Gather { .. } => None,
         };
         let truncate = |bits: u32| (bits > 0).then_some(Step::Truncate { len, bits });
         // Before a product with a public factor, which is local, and at the end unless that is left to the user.

@@ -3,3 +3,4 @@
 pub mod network;
 pub mod regression;
 pub mod scorecard;
+pub mod trees;

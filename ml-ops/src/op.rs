@@ -36,8 +36,10 @@ pub enum Op {
         kind: InputKind,
         /// Lengths of the axes.
         shape: Shape,
-        /// Largest magnitude in units of 2^−f; the owner's encoder refuses more.
+        /// Largest magnitude in units of 2^−f, or of 1 for integers; the owner's encoder refuses more.
         bound: u64,
+        /// Whether the values are integers, which are kept as such: products with them need no truncation.
+        integer: bool,
     },
     /// A value that an earlier session of the same parties kept in shares.
     Shared {
@@ -121,6 +123,22 @@ pub enum Op {
         xs: Vec<NodeId>,
         /// Axis.
         axis: usize,
+    },
+    /// The elements at public indices of one axis, in this order.
+    Gather {
+        /// Operand.
+        x: NodeId,
+        /// Axis.
+        axis: usize,
+        /// The indices; one may come several times.
+        indices: Vec<u32>,
+    },
+    /// x where the bit is 1, then x where it is 0, joined along the last axis; zeros elsewhere.
+    Split {
+        /// What goes to one side or the other.
+        x: NodeId,
+        /// Tensor of zeros and ones.
+        bit: NodeId,
     },
     /// Rows become columns.
     Transpose(NodeId),
@@ -265,6 +283,8 @@ impl Op {
             Self::Reshape { .. } => "reshape",
             Self::Slice { .. } => "slice",
             Self::Concat { .. } => "concat",
+            Self::Gather { .. } => "gather",
+            Self::Split { .. } => "split",
             Self::Transpose(_) => "transpose",
             Self::Less(..) => "less",
             Self::Greater(..) => "greater",
@@ -313,6 +333,7 @@ impl Op {
             | Self::Scale { x, .. }
             | Self::Reshape { x, .. }
             | Self::Slice { x, .. }
+            | Self::Gather { x, .. }
             | Self::Clamp { x, .. }
             | Self::Function { x, .. }
             | Self::AssumeRange { x, .. }
@@ -332,6 +353,7 @@ impl Op {
             | Self::NotEqual(a, b)
             | Self::Minimum(a, b)
             | Self::Maximum(a, b) => vec![*a, *b],
+            Self::Split { x, bit } => vec![*x, *bit],
             Self::Dense { x, w, b } => vec![*x, *w, *b],
             Self::Select { bit, a, b } => vec![*bit, *a, *b],
             Self::Concat { xs, .. } | Self::WeightedSum { xs, .. } => xs.clone(),
@@ -350,6 +372,7 @@ impl Op {
             | Self::Scale { x, .. }
             | Self::Reshape { x, .. }
             | Self::Slice { x, .. }
+            | Self::Gather { x, .. }
             | Self::Clamp { x, .. }
             | Self::Function { x, .. }
             | Self::AssumeRange { x, .. }
@@ -369,6 +392,7 @@ impl Op {
             | Self::NotEqual(a, b)
             | Self::Minimum(a, b)
             | Self::Maximum(a, b) => vec![a, b],
+            Self::Split { x, bit } => vec![x, bit],
             Self::Dense { x, w, b } => vec![x, w, b],
             Self::Select { bit, a, b } => vec![bit, a, b],
             Self::Concat { xs, .. } | Self::WeightedSum { xs, .. } => xs.iter_mut().collect(),

@@ -92,6 +92,7 @@ impl Program {
             }
             Op::Scale { k, .. } => format!(" by {}", factor(*k)),
             Op::Slice { axis, start, end, .. } => format!(" axis {axis} at {start}..{end}"),
+            Op::Gather { axis, indices, .. } => format!(" axis {axis} at {}", list(indices)),
             Op::Clamp { lo, hi, .. } => {
                 format!(" to {} .. {}", Real(*lo as f64 * unit), Real(*hi as f64 * unit))
             }
@@ -128,6 +129,14 @@ fn constant(values: &Tensor<Z64>, scale: u32) -> String {
     }
     let digest = Sha256::digest(values.to_bytes());
     format!("sha256:{}…", hex(&digest[..8]))
+}
+
+fn list(indices: &[u32]) -> String {
+    if indices.len() <= SHOWN_ELEMENTS {
+        return indices.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+    }
+    let bytes: Vec<u8> = indices.iter().flat_map(|i| i.to_le_bytes()).collect();
+    format!("{} indices, sha256:{}…", indices.len(), hex(&Sha256::digest(bytes)[..8]))
 }
 
 /// A number as people read it: plain where that is short, scientific where it is not.

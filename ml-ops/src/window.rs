@@ -111,11 +111,13 @@ impl Program {
             Op::Transpose(_) => "this turns them into columns",
             Op::Reshape { shape, .. } => return in_front(shape, "they stay along the first axis"),
             Op::Concat { xs, .. } if !xs.iter().all(|&x| has(x)) => "this joins data to what has no rows",
+            Op::Split { .. } if n.fact.shape.rank() == 1 => "the two sides are joined along them",
             // With a payload, both are joined along a new first axis.
             Op::Sort { payload: Some(_), .. } => "the result of this has them along another axis",
             Op::Sum { axis, .. }
             | Op::Mean { axis, .. }
             | Op::Slice { axis, .. }
+            | Op::Gather { axis, .. }
             | Op::Extreme { axis, .. }
             | Op::Concat { axis, .. }
             | Op::Sort { axis, .. } => {

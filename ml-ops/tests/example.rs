@@ -1,9 +1,12 @@
-//! The example that users start from does what it says.
+//! The examples that users start from do what they say.
 
 use ml_ops::{reference, run_local};
 
 #[path = "../examples/joint_score.rs"]
 mod joint_score;
+
+#[path = "../examples/joint_logistic_regression.rs"]
+mod joint_logistic_regression;
 
 #[test]
 fn the_example_runs() {
@@ -23,4 +26,13 @@ fn the_example_computes_the_score_for_its_recipients_alone() {
         }
     }
     assert_eq!(parties[0].outputs["decline"], parties[1].outputs["decline"]);
+}
+
+#[test]
+fn a_model_that_nobody_sees_tells_applicants_apart() {
+    joint_logistic_regression::main().unwrap();
+    // Which one answer for all would not.
+    let [_, _, outcomes] = joint_logistic_regression::people(17);
+    let bad = outcomes.iter().filter(|&&y| y == 1.0).count();
+    assert!((4..=13).contains(&bad), "{bad} of 17 default");
 }

@@ -243,6 +243,25 @@ impl<R: Ring> Tensor<R> {
         Self::from_view(&self.array().slice_axis(Axis(axis), Slice::from(start..end)))
     }
 
+    /// The elements at these indices of one axis, in this order; an index may come several times.
+    ///
+    /// # Panics
+    /// If an index is outside the axis.
+    #[must_use]
+    pub fn gather(&self, axis: usize, indices: &[u32]) -> Self {
+        let mut shape = self.shape().to_vec();
+        let (len, inner) = (shape[axis], elements(&shape[axis + 1..]));
+        shape[axis] = indices.len();
+        let mut out = Vec::with_capacity(elements(&shape));
+        for block in self.as_slice().chunks((len * inner).max(1)) {
+            for &i in indices {
+                let at = i as usize * inner;
+                out.extend_from_slice(&block[at..at + inner]);
+            }
+        }
+        Self::from_vec(&shape, out)
+    }
+
     /// Tensors joined along an axis.
     ///
     /// # Panics

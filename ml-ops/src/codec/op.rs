@@ -52,6 +52,10 @@ mod code {
     pub(super) const WEIGHTED_SUM: u8 = 74;
     pub(super) const RELU_BIT: u8 = 75;
     pub(super) const SHARED: u8 = 76;
+    pub(super) const GATHER: u8 = 85;
+    pub(super) const SPLIT: u8 = 86;
+    pub(super) const INTEGER_INPUT: u8 = 87;
+    pub(super) const INTEGER_WEIGHTS: u8 = 88;
 }
 
 fn encode_shape(e: &mut Encoder, shape: &[usize]) {
@@ -80,8 +84,14 @@ pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
         operands.iter().for_each(|&x| e.u32(x));
     };
     match op {
-        Op::Input { name, owner, kind, shape, bound } => {
-            with(if *kind == InputKind::Data { code::INPUT } else { code::WEIGHTS }, &[]);
+        Op::Input { name, owner, kind, shape, bound, integer } => {
+            let code = match (kind, integer) {
+                (InputKind::Data, false) => code::INPUT,
+                (InputKind::Weights, false) => code::WEIGHTS,
+                (InputKind::Data, true) => code::INTEGER_INPUT,
+                (InputKind::Weights, true) => code::INTEGER_WEIGHTS,
+            };
+            with(code, &[]);
             e.str(name);
             e.u8(*owner as u8);
             encode_shape(e, shape.dims());
@@ -134,6 +144,13 @@ pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
             e.u32(xs.len() as u32);
             xs.iter().for_each(|&x| e.u32(x));
         }
+        Op::Gather { x, axis, indices } => {
+            with(code::GATHER, &[*x]);
+            e.u8(*axis as u8);
+            e.u32(indices.len() as u32);
+            indices.iter().for_each(|&i| e.u32(i));
+        }
+        Op::Split { x, bit } => with(code::SPLIT, &[*x, *bit]),
         Op::Transpose(x) => with(code::TRANSPOSE, &[*x]),
         Op::Less(a, b) => with(code::LESS, &[*a, *b]),
         Op::Greater(a, b) => with(code::GREATER, &[*a, *b]),
@@ -206,12 +223,16 @@ pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
 
 pub(super) fn decode_op(d: &mut Decoder<'_>) -> Result<Op, WireError> {
     Ok(match d.u8()? {
-        opcode @ (code::INPUT | code::WEIGHTS) => Op::Input {
+        opcode @ (code::INPUT | code::WEIGHTS | code::INTEGER_INPUT | code::INTEGER_WEIGHTS) => Op::Input {
             name: d.str(MAX_NAME_BYTES)?.to_owned(),
             owner: usize::from(d.u8()?),
-            kind: if opcode == code::INPUT { InputKind::Data } else { InputKind::Weights },
+            kind: match opcode {
+                code::INPUT | code::INTEGER_INPUT => InputKind::Data,
+                _ => InputKind::Weights,
+            },
             shape: decode_shape(d)?,
             bound: d.u64()?,
+            integer: matches!(opcode, code::INTEGER_INPUT | code::INTEGER_WEIGHTS),
         },
         code::SHARED => {
             Op::Shared { name: d.str(MAX_NAME_BYTES)?.to_owned(), shape: decode_shape(d)?, bound: d.u64()? }
@@ -247,6 +268,14 @@ pub(super) fn decode_op(d: &mut Decoder<'_>) -> Result<Op, WireError> {
             }
             Op::Concat { xs: (0..n).map(|_| d.u32()).collect::<Result<_, _>>()?, axis }
         }
+        code::GATHER => {
+            let (x, axis, n) = (d.u32()?, decode_axis(d)?, d.u32()? as usize);
+            if d.remaining() / 4 < n {
+                return Err(WireError::Truncated { wanted: n.saturating_mul(4), left: d.remaining() });
+            }
+            Op::Gather { x, axis, indices: (0..n).map(|_| d.u32()).collect::<Result<_, _>>()? }
+        }
+        code::SPLIT => Op::Split { x: d.u32()?, bit: d.u32()? },
         code::TRANSPOSE => Op::Transpose(d.u32()?),
         code::LESS => Op::Less(d.u32()?, d.u32()?),
         code::GREATER => Op::Greater(d.u32()?, d.u32()?),

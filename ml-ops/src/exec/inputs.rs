@@ -61,6 +61,16 @@ pub enum InputError {
         /// What is wrong.
         source: KeptError,
     },
+    /// A fraction in an input of integers.
+    #[error("input \"{name}\", {place}: {value} is not an integer, as the program declares this input")]
+    NotInteger {
+        /// Name of the input.
+        name: String,
+        /// Where the number stands.
+        place: Place,
+        /// The number.
+        value: f64,
+    },
     /// A number that is not finite or beyond the declared range.
     #[error("input \"{name}\", {place}: {value} {}", match limit {
         Some(limit) => format!("is outside the declared range ±{limit}"),
@@ -85,6 +95,17 @@ pub struct Place {
     pub index: Vec<usize>,
 }
 
+impl Place {
+    /// The place of a row-major position.
+    pub(crate) fn of(position: usize, shape: &[usize]) -> Self {
+        let (mut rest, mut index) = (position, vec![0; shape.len()]);
+        for (i, &len) in index.iter_mut().zip(shape).rev() {
+            (*i, rest) = (rest % len.max(1), rest / len.max(1));
+        }
+        Self { index }
+    }
+}
+
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // People count rows from 1.
@@ -100,17 +121,16 @@ impl std::fmt::Display for Place {
 impl InputError {
     /// The error for a number without an encoding, at its row and column.
     pub(crate) fn encoding(name: &str, shape: &[usize], e: FixedError) -> Self {
-        let mut rest = e.position().unwrap_or(0);
-        let mut index = vec![0; shape.len()];
-        for (i, &len) in index.iter_mut().zip(shape).rev() {
-            (*i, rest) = (rest % len.max(1), rest / len.max(1));
-        }
+        let place = Place::of(e.position().unwrap_or(0), shape);
         let (value, limit) = match e {
             FixedError::OutOfRange { value, limit, .. } => (value, Some(limit)),
             FixedError::NotFinite { value, .. } => (value, None),
+            FixedError::NotInteger { value, .. } => {
+                return Self::NotInteger { name: name.to_owned(), place, value };
+            }
             _ => (f64::NAN, None),
         };
-        Self::Number { name: name.to_owned(), place: Place { index }, value, limit }
+        Self::Number { name: name.to_owned(), place, value, limit }
     }
 }
 

@@ -210,6 +210,18 @@ pub(super) fn evaluate<S: Shareable>(
             let parts: Vec<S> = (0..x.len()).map(|i| lift(i, fact.scale).share(holder)).collect();
             Value::Secret(S::combine(&parts.iter().collect::<Vec<_>>(), |p| Tensor::concat(*axis, p)))
         }
+        Op::Gather { axis, indices, .. } => x[0].map(|t| t.gather(*axis, indices)),
+        Op::Split { .. } => {
+            let mut one = shape.to_vec();
+            let last = one.len() - 1;
+            one[last] /= 2;
+            let stretch = |v: &Value<S>| {
+                v.map(|t| t.broadcast(&one).expect("invariant: inference compared the shapes"))
+            };
+            let (all, bit) = (stretch(x[0]), stretch(x[1]));
+            let (yes, all) = (all.clone().mul(bit, cx)?.share(holder), all.share(holder));
+            Value::Secret(S::combine(&[&all, &yes], |p| Tensor::concat(last, &[p[1], &p[0].sub(p[1])])))
+        }
         Op::Transpose(_) => x[0].map(|t| t.permute(&[1, 0])),
         Op::Less(..) => relation(cx, Relation::Less)?,
         Op::Greater(..) => relation(cx, Relation::Greater)?,

@@ -6,7 +6,7 @@ use mpc_core::tensor::Tensor;
 
 use super::function::function;
 use super::ranks::{along, extreme, order, sorted};
-use super::{Values, input, named};
+use super::{Values, input, named, one_side};
 use crate::exec::InputError;
 use crate::factor::Factor;
 use crate::op::Op;
@@ -87,6 +87,14 @@ fn evaluate(
                 .map(|(i, t)| t.scale(Z64::power_of_two(fact.scale - scale_of(i))))
                 .collect();
             Tensor::concat(*axis, &parts.iter().collect::<Vec<_>>())
+        }
+        Op::Gather { axis, indices, .. } => x[0].gather(*axis, indices),
+        Op::Split { .. } => {
+            let (shape, last) = one_side(shape);
+            let stretch =
+                |t: &Tensor<Z64>| t.broadcast(&shape).expect("invariant: inference compared the shapes");
+            let (all, yes) = (stretch(x[0]), stretch(x[0]).hadamard(&stretch(x[1])));
+            Tensor::concat(last, &[&yes, &all.sub(&yes)])
         }
         Op::Transpose(_) => x[0].permute(&[1, 0]),
         Op::Less(..) => compare(|a, b| a < b),

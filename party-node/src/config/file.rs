@@ -118,6 +118,8 @@ pub(super) enum InputKind {
     Table,
     /// Named weights.
     Weights,
+    /// This party's share of what an earlier session kept.
+    Share,
 }
 
 /// Figures of one column under `standardise`.

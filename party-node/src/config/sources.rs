@@ -26,6 +26,11 @@ pub enum InputSource {
         /// Which weights, in the program's order.
         names: Vec<String>,
     },
+    /// This party's share of what an earlier session kept.
+    Share {
+        /// The file that the earlier run wrote.
+        file: PathBuf,
+    },
 }
 
 /// How the bank reads one output as a score.
@@ -101,6 +106,13 @@ pub(super) fn input(source: &Source, name: &str, entry: Spanned<Input>) -> Resul
             })?;
             let table = TableSource { file, key_column, columns, one_hot, missing, standardise };
             Ok(InputSource::Table(table))
+        }
+        InputKind::Share => {
+            let others = entry.key_column.is_some() || entry.columns.is_some() || entry.missing.is_some();
+            if others || entry.names.is_some() || entry.standardise.is_some() || entry.one_hot.is_some() {
+                return Err(wrong(whole, "kind = \"share\" takes `file` only".into()));
+            }
+            Ok(InputSource::Share { file })
         }
         InputKind::Weights => {
             if entry.key_column.is_some() || entry.columns.is_some() || entry.missing.is_some() {

@@ -60,6 +60,14 @@ pub trait Sharing: Clone + Sized + Send + 'static + sealed::Sealed {
         parts: &[&Self],
         linear: impl Fn(&mut Tensor<Self::Ring>, &[&Tensor<Self::Ring>]),
     ) -> Self;
+    /// As [`Sharing::combine_into`], of a function that adds something public as well where it is told so, in the same pass.
+    #[must_use]
+    fn combine_with_public(
+        self,
+        parts: &[&Self],
+        affine: impl Fn(&mut Tensor<Self::Ring>, &[&Tensor<Self::Ring>], bool),
+        holder: Self::Holder,
+    ) -> Self;
     /// Adds a public tensor of the same number of elements.
     #[must_use]
     fn add_public(self, k: &Tensor<Self::Ring>, holder: Self::Holder) -> Self;
@@ -207,6 +215,14 @@ impl<R: Ring> Sharing for Additive<R> {
             _ => linear(&mut self.0, &parts.iter().map(|p| &p.0).collect::<Vec<_>>()),
         }
         self
+    }
+    fn combine_with_public(
+        self,
+        parts: &[&Self],
+        affine: impl Fn(&mut Tensor<R>, &[&Tensor<R>], bool),
+        me: PartyId,
+    ) -> Self {
+        self.combine_into(parts, |own, parts| affine(own, parts, adds_public(me)))
     }
     fn add_public(mut self, k: &Tensor<R>, me: PartyId) -> Self {
         if adds_public(me) {

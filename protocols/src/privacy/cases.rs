@@ -120,7 +120,11 @@ fn a_matrix_product_shows_nothing() {
     // A single entry times a single entry: what one honest party sends, for all 2^16 values of its shares of a and b.
     let seed = Seed::new(fresh_key());
     let share = |v: u8| Additive::from_share(Tensor::filled(&[1, 1], Z8(v)));
-    let byte = |p: &Padded<Additive<Z8>>| p.sharing().value_share().as_slice()[0].0;
+    let byte = |p: &Padded<Additive<Z8>>| {
+        let mut share = vec![];
+        p.write(0..1, &mut share);
+        share[0].0
+    };
     let messages = |x: u8, y: u8| {
         let all = (0..1u64 << 16).map(|pads| {
             tape::record(&seed, Arc::new(move |place, _, _| pads >> (8 * place)));
@@ -145,7 +149,11 @@ fn two_products_with_one_mask_show_nothing() {
     let seeds = [Seed::new(fresh_key()), Seed::new(fresh_key())];
     tape::record(&seeds[0], Arc::new(|place, _, _| u64::from(place) * 41 + 9));
     let share = |v: u8| Additive::from_share(Tensor::filled(&[1, 1], Z8(v)));
-    let byte = |p: &Padded<Additive<Z8>>| p.sharing().value_share().as_slice()[0].0;
+    let byte = |p: &Padded<Additive<Z8>>| {
+        let mut share = vec![];
+        p.write(0..1, &mut share);
+        share[0].0
+    };
     let part = MaskPart { mask: 0, width: 1, rows: [0, 1], columns: [0, 1], transposed: false };
     for (x, y, again) in [(0, 0, 0), (255, 3, 3), (127, 128, 1)] {
         let views: Vec<[u8; 5]> = (0..SAMPLES)

@@ -17,6 +17,7 @@
 use std::ops::Range;
 
 use crate::bits::{BitTensor, lane_words};
+use crate::kernels::and_xor;
 use crate::party::PartyId;
 use crate::ring::Ring;
 use crate::tensor::Tensor;
@@ -279,9 +280,7 @@ impl BitSharing for XorBits {
     fn xor_masked(&mut self, lane: usize, src: &Self, src_lane: usize, from: usize, mask: &[u64]) {
         let words = from..from + mask.len();
         let src = &src.0.lane(src_lane)[words.clone()];
-        for ((a, b), m) in self.0.lane_mut(lane)[words].iter_mut().zip(src).zip(mask) {
-            *a ^= b & m;
-        }
+        and_xor(&mut self.0.lane_mut(lane)[words], src, mask);
     }
     fn xor_public(&mut self, lane: usize, from: usize, bits: &[u64], me: PartyId) {
         if adds_public(me) {

@@ -248,7 +248,7 @@ fn shorten<R: Ring>(
         let [r, w, e] = [r, w, e].map(Additive::from_share);
         let x = Additive::from_share(Tensor::from_vec(&[len], all[piece].to_vec()));
         let (spent, padded) = TruncationTuple { r, w, e, bits: FACTOR_BITS }.mask(&x, me);
-        let mut c = padded.into_sharing().into_value_share();
+        let mut c = padded.into_value_share();
         let message = bytemuck::cast_slice::<R, u8>(c.as_slice()).to_vec();
         let send = PerParty::from_fn(n, |p| if p == me { vec![] } else { message.clone() });
         let received = engine.exchange(send, &PerParty::from_fn(n, |_| len * R::BYTES))?;

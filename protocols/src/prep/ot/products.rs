@@ -168,7 +168,7 @@ pub(super) fn conv<R: Ring>(
     let count = mpc_core::tensor::elements;
     let a = prg.tensor::<R>(&[count(&shape.input())]);
     let [mut b, mut c] = [shape.kernel(), shape.output()].map(|axes| Tensor::zeros(&[count(&axes)]));
-    for chunk in chunks::<R>(b.len()) {
+    for chunk in chunks::<R>(engine.chunk(), b.len()) {
         let chosen = engine.choose(every_pair, chunk.len() * R::BITS as usize, None, prg)?;
         let own = &elements::<R>(&chosen.choices)[..chunk.len()];
         b.as_mut_slice()[chunk.clone()].copy_from_slice(own);

@@ -174,6 +174,12 @@ impl KeptShare {
         Ok(())
     }
 
+    /// What the shares of all parties are together.
+    pub(crate) fn value(shares: &[&Self]) -> ndarray::ArrayD<f64> {
+        let sum = shares[1..].iter().fold(shares[0].values.clone(), |sum, share| sum.add(&share.values));
+        mpc_core::fixed::decode(&sum, shares[0].frac)
+    }
+
     pub(crate) fn values(&self) -> &Tensor<Z64> {
         &self.values
     }

@@ -7,7 +7,8 @@ use mpc_core::ring::Z64;
 use ndarray::ArrayD;
 use protocols::trial;
 
-use crate::exec::{Execution, InputError, RunError, encode_inputs, run_encoded};
+use crate::exec::{EncodedInputs, Execution, InputError, RunError, encode_inputs, run_encoded};
+use crate::kept::KeptShare;
 use crate::program::Program;
 use crate::reference::{RangeError, check_ranges};
 
@@ -44,8 +45,22 @@ pub fn run_local_with(
         let known: Vec<_> = program.inputs().map(|i| format!("\"{}\"", i.name)).collect();
         return Err(InputError::NoSuchInput { name: name.clone(), known: known.join(", ") }.into());
     }
+    let shares_of = |name: &str| -> Result<Vec<&KeptShare>, InputError> {
+        let of = |i: usize| earlier.get(i).and_then(|run| run.kept.get(name));
+        let all: Option<Vec<&KeptShare>> = (0..n).map(of).collect();
+        all.ok_or_else(|| InputError::Missing { name: name.to_owned() })
+    };
+    for spec in program.shared() {
+        for (me, share) in PartyId::all(n).zip(shares_of(spec.name)?) {
+            EncodedInputs::default().insert_share(program, me, spec.name, share)?;
+        }
+    }
     if program.has_promises() {
-        check_ranges(program, inputs).map_err(|e| match e {
+        let mut known = inputs.clone();
+        for spec in program.shared() {
+            known.insert(spec.name.to_owned(), KeptShare::value(&shares_of(spec.name)?));
+        }
+        check_ranges(program, &known).map_err(|e| match e {
             RangeError::Input(e) => RunError::Input(e),
             broken @ RangeError::Broken { .. } => RunError::Range(broken),
         })?;
@@ -55,9 +70,7 @@ pub fn run_local_with(
         let own = inputs.iter().filter(|(name, _)| names.contains(&name.as_str()));
         let mut encoded = encode_inputs(program, me, &own.map(|(k, v)| (k.clone(), v.clone())).collect())?;
         for spec in program.shared() {
-            if let Some(share) = earlier.get(me.index()).and_then(|run| run.kept.get(spec.name)) {
-                encoded.insert_share(program, me, spec.name, share)?;
-            }
+            encoded.insert_share(program, me, spec.name, shares_of(spec.name)?[me.index()])?;
         }
         Ok::<_, InputError>(encoded)
     };

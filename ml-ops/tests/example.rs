@@ -17,6 +17,9 @@ mod private_mean;
 /// A unit of 2^−16.
 const UNIT: f64 = 1.0 / 65536.0;
 
+#[path = "../examples/joint_logistic_regression.rs"]
+mod joint_logistic_regression;
+
 #[test]
 fn the_examples_are_short_and_run() {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
@@ -29,9 +32,14 @@ fn the_examples_are_short_and_run() {
         seen.push(name);
     }
     assert!(seen.len() >= 5, "{seen:?}");
-    for main in
-        [custom_operation::main, custom_protocol::main, forest::main, joint_score::main, private_mean::main]
-    {
+    for main in [
+        custom_operation::main,
+        custom_protocol::main,
+        forest::main,
+        joint_logistic_regression::main,
+        joint_score::main,
+        private_mean::main,
+    ] {
         main().unwrap();
     }
 }
@@ -84,4 +92,13 @@ fn the_score_goes_to_its_recipients_alone() {
         }
     }
     assert_eq!(parties[0].outputs["decline"], parties[1].outputs["decline"]);
+}
+
+#[test]
+fn a_model_that_nobody_sees_tells_applicants_apart() {
+    joint_logistic_regression::main().unwrap();
+    // Which one answer for all would not.
+    let [_, _, outcomes] = joint_logistic_regression::people(17);
+    let bad = outcomes.iter().filter(|&&y| y == 1.0).count();
+    assert!((4..=13).contains(&bad), "{bad} of 17 default");
 }

@@ -130,7 +130,8 @@ fn shares_that_do_not_fit_are_refused_before_anything_is_sent() {
         &kept,
         "the program has 20 fraction bits, the session that kept this had 16",
     );
-    refused(takes_up(3, 16, 2.0), &kept, "this is the share of party 0 of 2, expected that of party 0 of 3");
+    let three = [kept[0].clone(), kept[1].clone(), kept[0].clone()];
+    refused(takes_up(3, 16, 2.0), &three, "this is the share of party 0 of 2, expected that of party 0 of 3");
     let swapped = [kept[1].clone(), kept[0].clone()];
     refused(
         takes_up(2, 16, 2.0),

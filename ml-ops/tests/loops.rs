@@ -416,3 +416,24 @@ fn a_weighted_sum_truncates_once_for_all_of_its_terms() {
     assert!(error.contains("too few bits for factors"), "{error}");
     assert!(p.weighted_sum(&[]).is_err() && p.weighted_sum(&[(x, f64::NAN)]).is_err());
 }
+
+#[test]
+fn a_carried_value_that_breaks_its_promise_is_found_where_all_inputs_are_known() {
+    let mut p = Program::builder("grows", FracBits::DEFAULT, &PARTIES[..2]);
+    let x = p.input("x", Owner(0), [1], 2.0).unwrap();
+    let grown = p.repeat(5, &[(x, 40.0)], |p, c| Ok(vec![p.scale(c[0], 2.0)?])).unwrap();
+    p.output("y", grown[0], &[1]).unwrap();
+    let program = p.build().unwrap();
+    let run = |x: f64| {
+        let inputs = [("x".to_owned(), ArrayD::from_elem(vec![1], x))].into();
+        run_local(&program, &inputs, [1; 32])
+    };
+    assert_eq!(run(1.0).unwrap()[1].outputs["y"], ArrayD::from_elem(vec![1], 32.0));
+    let error = run(-1.5).unwrap_err().to_string();
+    assert!(
+        error.starts_with("node 3 (carried) promises ±40 of node 2 (scale), but row 1 is -48"),
+        "{error}"
+    );
+    let error = run(2.0).unwrap_err().to_string();
+    assert!(error.contains("promises ±40 of node 2 (scale), but row 1 is 64"), "{error}");
+}

@@ -3,7 +3,7 @@
 //! | function | between | tolerance | outside |
 //! |---|---|---|---|
 //! | eˣ | anything and `highest` | 2^−14·max(1, eˣ) | 0 below ln 2^−14 = −9.70; e^`highest` above |
-//! | eˣ, one of n terms | the same | 2^−14·max(1/n, eˣ), but a quarter unit at least | the same, 0 where that is less |
+//! | eˣ, one of n terms | the same | 2^−14·max(1/n, eˣ, 2^−12) | the same, 0 where that is less |
 //! | ln x | `lowest` > 0 and `highest` | 2^−14 | its value at that end, so ln `lowest` for x ≤ 0 |
 //! | 1/x | `lowest` > 0 and `highest` | 2^−14/x, but half a unit at least | its value at that end |
 //! | √x | 0 and `highest` | 2^−14·max(1, √x) | 0 below; √`highest` above |
@@ -41,6 +41,8 @@ pub enum Kind {
 
 /// The tolerance of all fits, relative or absolute.
 const TOLERANCE: f64 = power_of_two(-14);
+/// What terms of a sum are told apart from 0 by, in tolerances: less would be lost in rounding on the way.
+const LEAST_TERM: f64 = power_of_two(-12);
 
 /// A function with the range that it is wanted for. Arguments are numbers of `frac` bits after the point, as integers.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
@@ -78,9 +80,7 @@ impl Elementary {
     fn tolerance(&self, value: f64) -> f64 {
         let half_unit = power_of_two(-(self.result as i32) - 1);
         match self.kind {
-            Kind::Exp if self.terms > 1 => {
-                (TOLERANCE * value.max(1.0 / f64::from(self.terms))).max(half_unit / 2.0)
-            }
+            Kind::Exp if self.terms > 1 => TOLERANCE * value.max(1.0 / f64::from(self.terms)).max(LEAST_TERM),
             Kind::Exp | Kind::Sqrt => TOLERANCE * value.max(1.0),
             Kind::Log => TOLERANCE,
             Kind::Reciprocal | Kind::Rsqrt => (TOLERANCE * value).max(half_unit),

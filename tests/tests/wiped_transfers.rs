@@ -334,7 +334,8 @@ fn program() -> Program {
     let chosen = p.select(smaller, small, small).unwrap();
     let dense = p.dense(chosen, weights, bias).unwrap();
     let probability = p.sigmoid(dense).unwrap();
-    let square = p.square(p.relu(dense).unwrap()).unwrap();
+    let relu = p.relu(dense).unwrap();
+    let square = p.square(relu).unwrap();
     let mean = p.mean(square, Axis(0)).unwrap();
     p.output("probability", probability, &[0]).unwrap();
     p.output("mean", mean, &[1]).unwrap();

@@ -53,6 +53,14 @@ pub enum InputError {
         /// As given.
         got: Shape,
     },
+    /// A share of an earlier session that the program cannot take up.
+    #[error("shared value \"{name}\": {source}")]
+    Share {
+        /// Name of the value.
+        name: String,
+        /// What is wrong.
+        source: KeptError,
+    },
     /// A fraction in an input of integers.
     #[error("input \"{name}\", {place}: {value} is not an integer, as the program declares this input")]
     NotInteger {
@@ -62,14 +70,6 @@ pub enum InputError {
         place: Place,
         /// The number.
         value: f64,
-    },
-    /// A share of an earlier session that the program cannot take up.
-    #[error("shared value \"{name}\": {source}")]
-    Share {
-        /// Name of the value.
-        name: String,
-        /// What is wrong.
-        source: KeptError,
     },
     /// A number that is not finite or beyond the declared range.
     #[error("input \"{name}\", {place}: {value} {}", match limit {

@@ -27,13 +27,25 @@ pub(super) fn product(a: &ArrayD<f64>, b: &ArrayD<f64>, shape: &[usize]) -> Arra
     ArrayD::from_shape_vec(IxDyn(shape), values).expect("invariant: inference found this shape")
 }
 
-/// A convolution, product by product.
+/// A convolution: every element of the kernel times the lines that it meets.
 pub(super) fn conv(x: &[f64], w: &[f64], shape: &ConvShape) -> Vec<f64> {
-    let mut out = vec![0.0; shape.output().iter().product()];
-    for (tap, k) in w.iter().enumerate() {
-        for window in 0..shape.windows() {
-            if let Some(from) = shape.source(tap, window) {
-                out[shape.target(tap, window)] += k * x[from];
+    let ([images, channels, height, width], [filters, per_group, down, across]) =
+        (shape.input(), shape.kernel());
+    let ([_, _, rows, columns], sliding) = (shape.output(), shape.sliding());
+    let mut out = vec![0.0; images * filters * rows * columns];
+    for (plane, out) in out.chunks_mut(rows * columns).enumerate() {
+        let (image, filter) = (plane / filters, plane % filters);
+        let first = image * channels + filter / (filters / shape.groups()) * per_group;
+        let taps = (0..down).flat_map(|u| (0..across).map(move |v| (u, v)));
+        for (c, (u, v)) in (0..per_group).flat_map(|c| taps.clone().map(move |tap| (c, tap))) {
+            let k = w[((filter * per_group + c) * down + u) * across + v];
+            let valid = sliding.valid(1, v, width, 0..columns);
+            let Some(from) = sliding.inside(1, valid.start, v, width) else { continue };
+            for (i, line) in out.chunks_mut(columns).enumerate() {
+                let Some(y) = sliding.inside(0, i, u, height) else { continue };
+                let source = &x[((first + c) * height + y) * width..][from..width];
+                let products = source.iter().step_by(sliding.stride[1]);
+                line[valid.clone()].iter_mut().zip(products).for_each(|(sum, x)| *sum += k * x);
             }
         }
     }

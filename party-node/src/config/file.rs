@@ -122,6 +122,8 @@ pub(super) enum InputKind {
     Weights,
     /// Data that is no table: a tensor of a file.
     Tensor,
+    /// This party's share of what an earlier session kept.
+    Share,
 }
 
 /// Figures of one column under `standardise`.

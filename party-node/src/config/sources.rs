@@ -33,6 +33,11 @@ pub enum InputSource {
         /// Which tensor.
         tensor: String,
     },
+    /// This party's share of what an earlier session kept.
+    Share {
+        /// The file that the earlier run wrote.
+        file: PathBuf,
+    },
 }
 
 /// How the bank reads one output as a score.
@@ -127,6 +132,13 @@ pub(super) fn input(source: &Source, name: &str, entry: Spanned<Input>) -> Resul
             }
             let tensor = entry.tensor.map_or_else(|| name.to_owned(), Spanned::into_inner);
             Ok(InputSource::Tensor { file, tensor })
+        }
+        InputKind::Share => {
+            let others = entry.key_column.is_some() || entry.columns.is_some() || entry.missing.is_some();
+            if others || entry.names.is_some() || entry.standardise.is_some() || entry.one_hot.is_some() {
+                return Err(wrong(whole, "kind = \"share\" takes `file` only".into()));
+            }
+            Ok(InputSource::Share { file })
         }
         InputKind::Weights | InputKind::Tensor => {
             if let Some(tensor) = entry.tensor {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ml_ops::{EncodedInputs, InputKind, InputSpec, NodeId, Program, ProgramError};
+use ml_ops::{EncodedInputs, InputKind, InputSpec, KeptShare, NodeId, Origin, Program, ProgramError};
+use mpc_core::party::PartyId;
 use zeroize::Zeroizing;
 
 use super::window_rows::{WindowRows, encode_rows};
@@ -13,10 +14,16 @@ use crate::data::{
     refuse_surplus_weights, tensor_names,
 };
 use crate::error::CliError;
+use crate::regular_file::read_regular;
+
+/// The most bytes of a share's file beside its elements.
+const SHARE_HEADER_BYTES: usize = 1024;
 
 /// This party's inputs, ready to be encoded. What they hold about people is wiped on drop.
 pub struct LocalInputs {
     values: BTreeMap<NodeId, LocalValue>,
+    /// Shares of what earlier sessions kept, by the program's names.
+    shares: BTreeMap<String, KeptShare>,
     /// Keys of the rows in order, the same for all of this party's tables, if it has any.
     pub row_names: Option<RowNames>,
     /// The column that held the keys.
@@ -112,8 +119,12 @@ impl LocalInputs {
     ///
     /// # Errors
     /// A weight that has no encoding.
-    pub fn encode(&mut self, program: &Program) -> Result<EncodedInputs, CliError> {
+    pub fn encode(&mut self, program: &Program, me: PartyId) -> Result<EncodedInputs, CliError> {
         let mut encoded = EncodedInputs::default();
+        for (name, share) in &self.shares {
+            let fits = encoded.insert_share(program, me, name, share);
+            fits.map_err(|e| CliError::setup("wrong_share", e))?;
+        }
         let mut values = std::mem::take(&mut self.values);
         for spec in program.inputs() {
             let scale = program.fact(spec.node).scale;
@@ -146,10 +157,11 @@ impl LocalInputs {
     /// An input without a source, a source without an input, wrong shape, or whatever is wrong with the data.
     pub fn load(config: &Config, program: &Program) -> Result<Self, CliError> {
         let wanted: Vec<InputSpec<'_>> = program.inputs().filter(|i| i.owner == config.me).collect();
-        refuse_strays(config, &wanted)?;
+        refuse_strays(config, program, &wanted)?;
         let place = SpoolPlace::beside(&config.node.log_dir);
         let mut all = Self {
             values: BTreeMap::new(),
+            shares: BTreeMap::new(),
             row_names: None,
             key_column: None,
             outcomes: None,
@@ -159,18 +171,10 @@ impl LocalInputs {
         for spec in &wanted {
             let common = config.weights.as_ref().filter(|_| spec.kind == InputKind::Weights);
             let common = common.map(|file| InputSource::Tensor { file: file.clone(), tensor: spec.name.to_owned() });
-            let source = config.inputs.get(spec.name).or(common.as_ref()).ok_or_else(|| {
-                CliError::setup(
-                    "missing_input",
-                    format_args!(
-                        "{}: the program wants input `{}` from {}, but there is no [inputs.\"{}\"]",
-                        config.node.path.display(),
-                        spec.name,
-                        config.node.name,
-                        spec.name
-                    ),
-                )
-            })?;
+            let source = match (config.inputs.get(spec.name), &common) {
+                (None, Some(common)) => common,
+                _ => source_of(config, spec.name)?,
+            };
             match source {
                 InputSource::Table(source) => all.add_table(spec, source, &place)?,
                 InputSource::Weights { file, names } => all.add_weights(spec, file, names)?,
@@ -180,12 +184,38 @@ impl LocalInputs {
                     }
                     all.add_tensor(spec, file, tensor)?;
                 }
+                InputSource::Share { .. } => {
+                    let what = "is a table or weights in this program, not a share of an earlier session";
+                    return Err(wrong_kind(config, spec.name, what));
+                }
             }
+        }
+        for spec in program.shared() {
+            let InputSource::Share { file } = source_of(config, spec.name)? else {
+                let what = "is taken up from an earlier session: expected kind = \"share\"";
+                return Err(wrong_kind(config, spec.name, what));
+            };
+            let share = read_share(file, spec.shape.elements())?;
+            let fits = EncodedInputs::default().insert_share(program, config.me, spec.name, &share);
+            fits.map_err(|e| CliError::setup("wrong_share", format_args!("{}: {e}", file.display())))?;
+            all.summary.push(InputSummary {
+                name: spec.name.to_owned(),
+                file: file.clone(),
+                columns: vec![],
+                shape: spec.shape.dims().to_vec(),
+                max_abs_allowed: program.fact(spec.node).max_abs(),
+            });
+            all.shares.insert(spec.name.to_owned(), share);
         }
         refuse_surplus_weights_of(config)?;
         refuse_surplus_tensors(&tensors)?;
         all.outcomes = config.scorecard.as_ref().map_or(Ok(None), |card| all.read_outcomes(card, &place))?;
         Ok(all)
+    }
+
+    /// Where the shares come from: the same at all parties, or they are of different values.
+    pub(super) fn origins(&self) -> Vec<(&str, &Origin)> {
+        self.shares.iter().map(|(name, share)| (name.as_str(), share.origin())).collect()
     }
 
     fn read_outcomes(
@@ -330,6 +360,35 @@ impl LocalInputs {
     }
 }
 
+/// What feeds an input.
+fn source_of<'a>(config: &'a Config, name: &str) -> Result<&'a InputSource, CliError> {
+    config.inputs.get(name).ok_or_else(|| {
+        CliError::setup(
+            "missing_input",
+            format_args!(
+                "{}: the program wants input `{name}` from {}, but there is no [inputs.\"{name}\"]",
+                config.node.path.display(),
+                config.node.name,
+            ),
+        )
+    })
+}
+
+fn wrong_kind(config: &Config, name: &str, what: &str) -> CliError {
+    CliError::setup("config_value", format_args!("{}: input `{name}` {what}", config.node.path.display()))
+}
+
+/// Reads a share that an earlier run wrote: no more than one of so many elements takes.
+fn read_share(file: &Path, elements: usize) -> Result<KeptShare, CliError> {
+    let most = elements.saturating_mul(8).saturating_add(SHARE_HEADER_BYTES);
+    let bytes = read_regular(file, most).map_err(|e| CliError::file("read share", file, &e))?;
+    let bytes = Zeroizing::new(bytes);
+    KeptShare::decode(&bytes).map_err(|e| {
+        CliError::setup("bad_share", format_args!("{}: {e}", file.display()))
+            .with_hint("this party's file of the run that kept the value belongs here, as that run wrote it")
+    })
+}
+
 /// What was kept of a file's rows cannot be read again.
 fn rows_unread(file: &Path, error: &std::io::Error) -> CliError {
     CliError::setup(
@@ -362,11 +421,12 @@ fn refuse_surplus_tensors(taken: &BTreeMap<PathBuf, Vec<String>>) -> Result<(), 
 }
 
 /// A configured input that the program does not want is a misunderstanding, and so is another party's.
-fn refuse_strays(config: &Config, wanted: &[InputSpec<'_>]) -> Result<(), CliError> {
-    let Some(stray) = config.inputs.keys().find(|name| wanted.iter().all(|i| i.name != name.as_str())) else {
+fn refuse_strays(config: &Config, program: &Program, wanted: &[InputSpec<'_>]) -> Result<(), CliError> {
+    let known: Vec<&str> = wanted.iter().map(|i| i.name).chain(program.shared().map(|s| s.name)).collect();
+    let Some(stray) = config.inputs.keys().find(|name| !known.contains(&name.as_str())) else {
         return Ok(());
     };
-    let names: Vec<String> = wanted.iter().map(|i| format!("`{}`", i.name)).collect();
+    let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
     let names = if names.is_empty() { "no input".into() } else { names.join(", ") };
     Err(CliError::setup(
         "unknown_input",

@@ -49,11 +49,12 @@ impl Quartic {
         middle_and_half(self.from, self.to).1
     }
 
-    /// Largest magnitudes of N, of N² + c and of the value.
-    pub(crate) fn largest(&self) -> [f64; 3] {
+    /// Largest magnitudes of N, of N² + c and of the value, on the part of the range below `to`.
+    pub(crate) fn largest(&self, to: i64) -> [f64; 3] {
+        let last = (to.min(self.to) - 1) as f64 - self.twice_middle() as f64 / 2.0;
         let mut largest = [0f64; 3];
-        for i in -8..=8 {
-            let u = f64::from(i) / 8.0;
+        for i in 0..=16 {
+            let u = (last / self.half() + 1.0) * f64::from(i) / 16.0 - 1.0;
             let n = self.inner[0] + self.inner[1] * u;
             let m = n * n + self.shift;
             let y = self.outer[0] + self.outer[1] * u + if self.concave { -m * m } else { m * m };

@@ -72,7 +72,7 @@ impl Table {
         let constants = [below, above].map(|e| if let Ends::Is(v) = e { v.abs() } else { 0.0 });
         let [mut n, mut m, mut y] = [0.0, 0.0, constants[0].max(constants[1])];
         for piece in &fitted {
-            let largest = piece.largest();
+            let largest = piece.largest(to);
             (n, m, y) = (largest[0].max(n), largest[1].max(m), largest[2].max(y));
         }
         let steps = Steps::new(&fitted, target, [n, m, y], result)?;
@@ -197,7 +197,7 @@ impl Steps {
     fn rounding(&self, fitted: &[Quartic]) -> f64 {
         let of_m = if 2 * self.inner == self.middle { 0.0 } else { power_of_two(-self.middle) };
         let of_piece = |piece: &Quartic| {
-            let ([n, m, _], half) = (piece.largest(), piece.half() / 2.0);
+            let ([n, m, _], half) = (piece.largest(piece.to), piece.half() / 2.0);
             let of_n = power_of_two(-self.inner) + half * power_of_two(-self.wide);
             2.0 * m * (2.0 * n * of_n + of_m) * 1.01 + half * power_of_two(-2 * self.middle)
         };

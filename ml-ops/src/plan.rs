@@ -57,8 +57,10 @@ pub struct PlannedOp {
     pub fused_truncation_bits: u32,
     /// The node whose value is a factor, in whole or in part, and is opened once for all products that use it.
     pub reused_factor: Option<u32>,
-    /// Whether this operation opens it.
+    /// Whether this operation opens it; in a loop, the first time.
     pub opens_reused_factor: bool,
+    /// How often the operation is computed: the iterations of the loop that it is in.
+    pub times: u32,
     /// Bytes that each party sends.
     #[serde(skip)]
     pub sent_bytes: PerParty<u64>,
@@ -127,33 +129,36 @@ impl Program {
     /// Cost of the program with correlated randomness of this provider.
     #[must_use]
     pub fn plan_for(&self, provider: Provider) -> Plan {
-        let windows: Vec<_> = self.windows().into_iter().map(|(w, count)| (w.lowered(), count)).collect();
+        let windows: Vec<_> = self.windows().into_iter().map(|(w, count)| (w, w.lowered(), count)).collect();
         let (ends, mut ops) = (self.end_costs(), Vec::with_capacity(self.nodes.len() + 2));
         let (total, n) = (self.total(), self.parties.len());
         let offline = provider.costs(n, &self.demand().items);
         let mut of_nodes: Vec<Vec<OfflineCost>> = vec![vec![]; self.nodes.len()];
         let mut rest = offline.iter();
-        for (lowered, count) in &windows {
+        for (window, lowered, count) in &windows {
             for _ in 0..*count {
-                for (node, of_node) in lowered.iter().zip(&mut of_nodes) {
-                    of_node.extend(rest.by_ref().take(node.cost.items.len()).cloned());
+                for at in window.places() {
+                    let node = at.node as usize;
+                    let of_place = lowered[node].cost_at(at.iteration).items.len();
+                    of_nodes[node].extend(rest.by_ref().take(of_place).cloned());
                 }
             }
         }
         for ((id, node), of_node) in (0..).zip(&self.nodes).zip(&of_nodes) {
             let mut cost = Cost::none(n);
             let mut trees = vec![];
-            for (lowered, count) in &windows {
+            for (window, lowered, count) in &windows {
                 let lowered = &lowered[id as usize];
                 trees.extend(lowered.trees().map(|tree| [tree.block(), tree.fan_in()]));
-                cost = cost.then(lowered.cost.times(*count));
+                cost = cost.then(lowered.cost_of(window.times(id)).times(*count));
             }
-            let first = &windows[0].0[id as usize];
+            let first = &windows[0].1[id as usize];
             ops.push(PlannedOp {
                 trees,
                 fused_truncation_bits: first.fused,
                 reused_factor: first.reuse.map(|r| r.root),
                 opens_reused_factor: first.opens().is_some(),
+                times: self.times(id),
                 ..planned(id, node.op.name(), &cost, of_node)
             });
         }
@@ -199,7 +204,7 @@ impl Program {
     fn total(&self) -> Cost {
         let none = || Cost::none(self.parties.len());
         let windows = self.windows().into_iter().map(|(window, count)| {
-            let nodes = window.lowered().into_iter().map(|node| node.cost);
+            let nodes = (0..).zip(window.lowered()).map(|(id, node)| node.cost_of(window.times(id)));
             nodes.fold(none(), Cost::then).times(count)
         });
         let ends = self.end_costs().into_iter().map(|(_, _, cost)| cost);
@@ -219,10 +224,10 @@ impl Program {
     pub fn demand(&self) -> Demand {
         let mut items: Vec<Item> = vec![];
         for (window, count) in self.windows() {
-            let of_one: Vec<Item> = window.lowered().into_iter().flat_map(|node| node.cost.items).collect();
+            let lowered = window.lowered();
             for _ in 0..count {
-                let earlier = items.len() as u32;
-                items.extend(of_one.iter().map(|item| item.after(earlier)));
+                let of_one = window.items(&lowered, items.len() as u32);
+                items.extend(of_one);
             }
         }
         Demand { items }
@@ -308,6 +313,7 @@ fn planned(id: u32, op: &'static str, cost: &Cost, offline: &[OfflineCost]) -> P
         fused_truncation_bits: 0,
         reused_factor: None,
         opens_reused_factor: false,
+        times: 1,
         sent_bytes: cost.sent_bytes.clone(),
         offline_bytes: made.bytes,
     }
@@ -341,6 +347,9 @@ impl std::fmt::Display for Plan {
             if let Some(root) = op.reused_factor {
                 let how = if op.opens_reused_factor { "opens" } else { "uses opened" };
                 list.push(format!("{how} %{root}"));
+            }
+            if op.times > 1 {
+                list.push(format!("in {} iterations", op.times));
             }
             let (rounds, online, offline) =
                 (op.rounds, op.online_bytes_per_party, op.offline_bytes_per_party);

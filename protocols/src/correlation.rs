@@ -19,9 +19,12 @@ use mpc_core::ring::Ring;
 use mpc_core::share::Sharing;
 use mpc_core::tensor::Tensor;
 
+mod bulk;
 mod bundle;
 mod reuse;
 
+pub(crate) use bulk::Bilinear;
+pub use bulk::{BulkTriple, SpentBulk};
 pub use bundle::ComparisonBundle;
 pub(crate) use bundle::{PayloadMask, QuotientParts, RingBits};
 pub use reuse::{GivenTriple, MaskedOnce, MaskedPart, Part, ReusableMask, SpentGiven};

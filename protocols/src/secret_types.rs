@@ -5,9 +5,9 @@ use mpc_core::ring::Z64;
 use mpc_core::share::{Additive, XorBits};
 
 use crate::correlation::{
-    ComparisonBundle, DaBits, DotTriple, GivenTriple, MaskedOnce, MaskedPart, MatmulTriple, Padded,
-    PaddedBits, PayloadMask, QuotientParts, ReusableMask, RingBits, SpentDaBits, SpentDot, SpentGiven,
-    SpentMatmul, SpentSquare, SpentTriple, SpentTruncation, SquarePair, Triple, TruncationTuple,
+    BulkTriple, ComparisonBundle, DaBits, DotTriple, GivenTriple, MaskedOnce, MaskedPart, MatmulTriple,
+    Padded, PaddedBits, PayloadMask, QuotientParts, ReusableMask, RingBits, SpentBulk, SpentDaBits, SpentDot,
+    SpentGiven, SpentMatmul, SpentSquare, SpentTriple, SpentTruncation, SquarePair, Triple, TruncationTuple,
     UnopenedOnce,
 };
 use crate::opening::{Decided, Masked, MaskedAnswers, MaskedLevel, Opened};
@@ -30,6 +30,8 @@ mpc_core::secret_types!(
     SpentDot<Additive<Z64>>,
     MatmulTriple<Additive<Z64>>,
     SpentMatmul<Additive<Z64>>,
+    BulkTriple<Additive<Z64>>,
+    SpentBulk<Additive<Z64>>,
     TruncationTuple<Additive<Z64>>,
     SpentTruncation<Additive<Z64>>,
     ReusableMask<Additive<Z64>>,

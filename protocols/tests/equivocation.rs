@@ -32,10 +32,10 @@ use protocols::matmul::matmul;
 use protocols::mul::{dot, mul, square};
 use protocols::order::{Relation, holds, min_max, sign};
 use protocols::output::output;
+use protocols::piecewise::{evaluate, tables};
 use protocols::relu::{clamp, relu, relu_truncated};
 use protocols::reuse::{Part, mask_and_multiply, mask_once, matmul_masked};
 use protocols::session::Session;
-use protocols::sigmoid::sigmoid;
 use protocols::sort::{Direction, sort};
 use protocols::tournament::{Extreme, Winner, extreme};
 use protocols::tree::TreeChoice;
@@ -85,8 +85,8 @@ const PROTOCOLS: [(&str, Protocol); 22] = [
         Ok(index.unwrap_or(value))
     }),
     ("sort", |cx, x| Ok(sort(cx, x, &[x], Direction::Ascending, 2, TREE)?.0)),
-    ("sigmoid", |cx, x| sigmoid(cx, x, FracBits::DEFAULT, Rounding::Dithered, TREE)),
-    ("sigmoid with floors", |cx, x| sigmoid(cx, x, FracBits::DEFAULT, Rounding::Exact, TREE)),
+    ("sigmoid", |cx, x| sigmoid(cx, x, Rounding::Dithered)),
+    ("sigmoid with floors", |cx, x| sigmoid(cx, x, Rounding::Exact)),
     ("sign_bits, to_ring", |cx, x| {
         let bits = sign_bits(cx, x, TREE)?;
         to_ring(cx, &bits)
@@ -96,6 +96,12 @@ const PROTOCOLS: [(&str, Protocol); 22] = [
         select(cx, &bit, x, x)
     }),
 ];
+
+fn sigmoid(cx: &mut Cx, x: &Share, rounding: Rounding) -> Result<Share, ProtocolError> {
+    let table = tables::sigmoid();
+    let layout = table.layout(FracBits::DEFAULT, 1 << 20).expect("small arguments");
+    evaluate(cx, x, &table, layout, rounding, TREE)
+}
 
 fn zero() -> Share {
     Share::from_share(Tensor::filled(&[LEN], Z64::ZERO))

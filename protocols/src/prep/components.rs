@@ -1,13 +1,14 @@
 //! Items as their components: whoever can give a party its shares of those is a provider.
 
+use mpc_core::conv::ConvShape;
 use mpc_core::ring::Ring;
 use mpc_core::share::{Additive, XorBits};
 
 use super::relation::Value;
 use super::{Comparison, Item, MaskPart, Preprocessing, Question};
 use crate::correlation::{
-    ComparisonBundle, DaBits, DotTriple, GivenTriple, MatmulTriple, PayloadMask, QuotientParts, ReusableMask,
-    RingBits, SquarePair, Triple, TruncationTuple,
+    Bilinear, BulkTriple, ComparisonBundle, DaBits, DotTriple, GivenTriple, MatmulTriple, PayloadMask,
+    QuotientParts, ReusableMask, RingBits, SquarePair, Triple, TruncationTuple,
 };
 use crate::error::PrepError;
 
@@ -62,6 +63,18 @@ impl<R: Ring, T: Components<R>> Preprocessing<Additive<R>> for T {
     fn matmul(&mut self, m: usize, k: usize, n: usize) -> Result<MatmulTriple<Additive<R>>, PrepError> {
         let v = &mut self.draw(Item::Matmul { m, k, n })?.into_iter();
         Ok(MatmulTriple { a: ring(v, &[m, k]), b: ring(v, &[k, n]), c: ring(v, &[m, n]) })
+    }
+
+    fn conv(&mut self, shape: ConvShape) -> Result<BulkTriple<Additive<R>>, PrepError> {
+        let v = &mut self.draw(Item::Conv(shape))?.into_iter();
+        let [a, b, c] = [shape.input(), shape.kernel(), shape.output()].map(|axes| ring(v, &axes));
+        Ok(BulkTriple { map: Bilinear::Conv(shape), a, b, c })
+    }
+
+    fn matmuls(&mut self, count: usize, [m, k, n]: [usize; 3]) -> Result<BulkTriple<Additive<R>>, PrepError> {
+        let v = &mut self.draw(Item::BatchMatmul { count, m, k, n })?.into_iter();
+        let [a, b, c] = [[m, k], [k, n], [m, n]].map(|[rows, columns]| ring(v, &[count, rows, columns]));
+        Ok(BulkTriple { map: Bilinear::Matmuls { count, dims: [m, k, n] }, a, b, c })
     }
 
     fn reusable_mask(&mut self, rows: usize, columns: usize) -> Result<ReusableMask<Additive<R>>, PrepError> {

@@ -4,7 +4,7 @@
 //!
 //! | part | makes | from | rounds after the COTs, n = 2 |
 //! |---|---|---|---|
-//! | `products` | triples, squares, inner and matrix products | `cross` | 1 |
+//! | `products` | triples, squares, inner and matrix products, convolutions | `cross` | 1 |
 //! | `numbers` | uniform numbers with bits and quotients | `scale` | 1 |
 //! | `scale` | bits in the ring, and times shared values | COTs | 1 or 3 |
 //! | `gates` | products of bits | random OTs | one per level |
@@ -144,6 +144,10 @@ impl<R: Ring> OtPrep<R> {
             Item::Dot { len, terms } => products::inner(engine, prg, len, terms)?.map(Value::Ring).into(),
             Item::Matmul { m, k, n } => {
                 products::matmul(engine, prg, [m, k, n], None)?.map(Value::Ring).into()
+            }
+            Item::Conv(shape) => products::conv(engine, prg, &shape)?.map(Value::Ring).into(),
+            Item::BatchMatmul { count, m, k, n } => {
+                products::matmuls(engine, prg, count, [m, k, n], None)?.map(Value::Ring).into()
             }
             Item::Mask { rows, columns } => {
                 let mask = prg.tensor::<R>(&[rows, columns]);

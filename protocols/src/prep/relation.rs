@@ -3,9 +3,10 @@
 
 use mpc_core::bits::BitTensor;
 use mpc_core::ring::Ring;
-use mpc_core::tensor::Tensor;
+use mpc_core::tensor::{Tensor, elements};
 
 use super::item::Item;
+use crate::correlation::Bilinear;
 
 mod comparison;
 
@@ -84,6 +85,10 @@ pub(crate) fn derive<R: Ring, E>(
             let [m, k] = part.shape();
             each(product(free, m, k, n))
         }
+        Item::Conv(shape) => each(image(Bilinear::Conv(shape), free, elements(&shape.output()))),
+        Item::BatchMatmul { count, m, k, n } => {
+            each(image(Bilinear::Matmuls { count, dims: [m, k, n] }, free, count * m * n))
+        }
         Item::Truncation { bits, .. } => {
             quotient_parts(free[0].ring(), bits).into_iter().try_for_each(|part| each(Value::Ring(part)))
         }
@@ -95,6 +100,13 @@ pub(crate) fn derive<R: Ring, E>(
 fn product<R: Ring>(free: &[Value<R>], m: usize, k: usize, n: usize) -> Value<R> {
     let mut c = Tensor::zeros(&[m * n]);
     R::matmul_acc(free[0].ring(), free[1].ring(), c.as_mut_slice(), m, k, n);
+    Value::Ring(c)
+}
+
+/// The value of a bilinear map, of so many elements.
+fn image<R: Ring>(map: Bilinear, free: &[Value<R>], len: usize) -> Value<R> {
+    let mut c = Tensor::zeros(&[len]);
+    map.add(free[0].ring(), free[1].ring(), c.as_mut_slice());
     Value::Ring(c)
 }
 

@@ -3,6 +3,7 @@
 use mpc_core::bits::packed_bytes;
 use mpc_core::party::PartyId;
 use mpc_core::ring::Ring;
+use mpc_core::tensor::elements;
 
 use super::bundle::{answer_groups, circuit, factors, shift};
 use super::circuit::Circuit;
@@ -74,11 +75,13 @@ impl Count {
                     self.cross::<R>(one_of_two, chunk.len(), 0..1);
                 }
             }
-            Item::Matmul { m, k, n } => self.matmul::<R>([m, k, n], false),
+            Item::Matmul { m, k, n } => self.matmuls::<R>(1, [m, k, n], false),
+            Item::BatchMatmul { count, m, k, n } => self.matmuls::<R>(count, [m, k, n], false),
+            Item::Conv(shape) => self.factors::<R>(elements(&shape.kernel()), shape.windows(), false),
             Item::Mask { .. } => {}
             Item::GivenMatmul { part, n } => {
                 let [m, k] = part.shape();
-                self.matmul::<R>([m, k, n], true);
+                self.matmuls::<R>(1, [m, k, n], true);
             }
             Item::Truncation { len, bits } => self.scale(len, &[(true, precision::<R>(Some(bits)))], false),
             Item::DaBits { len } => self.scale(len, &[(true, vec![R::BITS])], false),
@@ -93,11 +96,16 @@ impl Count {
         }
     }
 
-    fn matmul<R: Ring>(&mut self, [m, k, n]: [usize; 3], given: bool) {
+    fn matmuls<R: Ring>(&mut self, count: usize, [m, k, n]: [usize; 3], given: bool) {
         let left = chooses_left(m, n);
         let (elements, vectors) = if left { (m * k, n) } else { (k * n, m) };
+        self.factors::<R>(count * elements, vectors, given && left);
+    }
+
+    /// Products of elements, whose bits are choices, given or not, with so many others each.
+    fn factors<R: Ring>(&mut self, elements: usize, vectors: usize, given: bool) {
         for chunk in chunks::<R>(self.chunk, elements) {
-            self.choose(every_pair, chunk.len() * R::BITS as usize, given && left);
+            self.choose(every_pair, chunk.len() * R::BITS as usize, given);
             self.cross::<R>(every_pair, chunk.len(), 0..vectors);
         }
     }

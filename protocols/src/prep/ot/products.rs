@@ -4,17 +4,23 @@
 //! of `cross`. A uniform factor is the choices that the COTs come with.
 //! - Triple, and each term of an inner product: a_i·b_j of every party with every other. Square: 2·a_i·a_j of every two.
 //! - Matrices m×k and k×n: the bits of the smaller factor are the choices; each COT of A's element (r, t) serves all of row t of
-//!   B, or each of B's (t, s) all of column t of A.
+//!   B, or each of B's (t, s) all of column t of A. Of several products the COTs are made together.
+//! - Convolutions, which are sums of products of the kernel's elements by windows: the bits of B are the choices; each COT of an
+//!   element serves the elements below it in all windows, zeros beyond the images included, and each product is added to its
+//!   element of C.
 //!
 //! **Cost** per 64-bit triple, n = 2: 64 COTs and 260 bytes in each direction; a square half of that. A matrix product: 64·k·min(m, n)
-//! COTs and 260·m·k·n bytes in each direction.
+//! COTs and 260·m·k·n bytes in each direction. A convolution of w windows, in all images, by a kernel of |B| elements: 64·|B| COTs and
+//! 260·w·|B| bytes in each direction; an element of C costs 260 bytes for each element of a window.
 
+use mpc_core::conv::{ConvShape, conv_acc};
 use mpc_core::prg::Prg;
 use mpc_core::ring::Ring;
 use mpc_core::tensor::Tensor;
 
 use super::cross::{choices, cross, elements};
 use super::engine::{Engine, every_pair, one_of_two};
+use crate::correlation::Bilinear;
 use crate::error::PrepError;
 
 /// Ranges of elements whose COTs are made at a time, if there are `chunk` of these.
@@ -95,19 +101,30 @@ pub(super) const fn chooses_left(m: usize, n: usize) -> bool {
 pub(super) fn matmul<R: Ring>(
     engine: &mut Engine,
     prg: &mut Prg,
+    dims: [usize; 3],
+    given: Option<&Tensor<R>>,
+) -> Result<[Tensor<R>; 3], PrepError> {
+    matmuls(engine, prg, 1, dims, given)
+}
+
+/// `count` times A, B and C = A·B, one behind the other, for given A or uniform ones.
+pub(super) fn matmuls<R: Ring>(
+    engine: &mut Engine,
+    prg: &mut Prg,
+    products: usize,
     [m, k, n]: [usize; 3],
     given: Option<&Tensor<R>>,
 ) -> Result<[Tensor<R>; 3], PrepError> {
     let left = chooses_left(m, n);
     // The factor whose bits are choices is filled chunk by chunk if it is not given.
     let mut a = match given {
-        Some(a) => a.clone().reshape(&[m * k]),
-        None if left => Tensor::zeros(&[m * k]),
-        None => prg.tensor(&[m * k]),
+        Some(a) => a.clone().reshape(&[products * m * k]),
+        None if left => Tensor::zeros(&[products * m * k]),
+        None => prg.tensor(&[products * m * k]),
     };
-    let mut b = if left { prg.tensor(&[k * n]) } else { Tensor::zeros(&[k * n]) };
-    let mut c = Tensor::zeros(&[m * n]);
-    let (count, vectors) = if left { (m * k, n) } else { (k * n, m) };
+    let mut b = if left { prg.tensor(&[products * k * n]) } else { Tensor::zeros(&[products * k * n]) };
+    let mut c = Tensor::zeros(&[products * m * n]);
+    let (count, vectors) = if left { (products * m * k, n) } else { (products * k * n, m) };
     for chunk in chunks::<R>(engine.chunk(), count) {
         let own = given.filter(|_| left).map(|a| choices(&a.as_slice()[chunk.clone()]));
         let bits = chunk.len() * R::BITS as usize;
@@ -117,13 +134,50 @@ pub(super) fn matmul<R: Ring>(
         let (a, b, c, size) = (a.as_slice(), b.as_slice(), c.as_mut_slice(), (chunk.len(), 0..vectors));
         let start = chunk.start;
         if left {
+            // Which product, and which element of its left factor.
+            let place = |i: usize| ((start + i) / (m * k), (start + i) % k);
             let add = &mut |v, i: usize, x| c[(start + i) / k * n + v] += x;
-            cross(engine, &chosen, every_pair, size, &|v, i: usize| b[(start + i) % k * n + v], add)?;
+            let d = |v: usize, i: usize| {
+                let (product, t) = place(i);
+                b[(product * k + t) * n + v]
+            };
+            cross(engine, &chosen, every_pair, size, &d, add)?;
         } else {
-            let add = &mut |v: usize, i: usize, x| c[v * n + (start + i) % n] += x;
-            cross(engine, &chosen, every_pair, size, &|v: usize, i| a[v * k + (start + i) / n], add)?;
+            let place = |i: usize| ((start + i) / (k * n), (start + i) / n % k, (start + i) % n);
+            let add = &mut |v: usize, i: usize, x| {
+                let (product, _, s) = place(i);
+                c[(product * m + v) * n + s] += x;
+            };
+            let d = |v: usize, i: usize| {
+                let (product, t, _) = place(i);
+                a[(product * m + v) * k + t]
+            };
+            cross(engine, &chosen, every_pair, size, &d, add)?;
         }
     }
-    R::matmul_acc(a.as_slice(), b.as_slice(), c.as_mut_slice(), m, k, n);
+    Bilinear::Matmuls { count: products, dims: [m, k, n] }.add(a.as_slice(), b.as_slice(), c.as_mut_slice());
+    Ok([a, b, c])
+}
+
+/// A, B and C = A∗B, uniform A and B.
+pub(super) fn conv<R: Ring>(
+    engine: &mut Engine,
+    prg: &mut Prg,
+    shape: &ConvShape,
+) -> Result<[Tensor<R>; 3], PrepError> {
+    let count = mpc_core::tensor::elements;
+    let a = prg.tensor::<R>(&[count(&shape.input())]);
+    let [mut b, mut c] = [shape.kernel(), shape.output()].map(|axes| Tensor::zeros(&[count(&axes)]));
+    for chunk in chunks::<R>(engine.chunk(), b.len()) {
+        let chosen = engine.choose(every_pair, chunk.len() * R::BITS as usize, None, prg)?;
+        let own = &elements::<R>(&chosen.choices)[..chunk.len()];
+        b.as_mut_slice()[chunk.clone()].copy_from_slice(own);
+        let (a, c) = (a.as_slice(), c.as_mut_slice());
+        let below =
+            |window: usize, i: usize| shape.source(chunk.start + i, window).map_or(R::ZERO, |at| a[at]);
+        let add = &mut |window: usize, i: usize, x| c[shape.target(chunk.start + i, window)] += x;
+        cross(engine, &chosen, every_pair, (chunk.len(), 0..shape.windows()), &below, add)?;
+    }
+    conv_acc(shape, a.as_slice(), b.as_slice(), c.as_mut_slice());
     Ok([a, b, c])
 }

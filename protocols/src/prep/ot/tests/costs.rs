@@ -1,8 +1,10 @@
 //! What items cost, to the byte.
 
+use mpc_core::conv::ConvShape;
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::prg::Seed;
 use mpc_core::ring::{Ring, Z8, Z64};
+use mpc_core::windows::Sliding;
 
 use super::items::{comparisons, kinds};
 use super::{CHUNK, SMALL_CHUNKS, run, sources, sources_in_chunks, sources_over};
@@ -92,6 +94,11 @@ fn two_parties_pay_what_the_heads_say() {
     assert_eq!(of(Item::Triple { len }), (1, [260 * 64; 2], 128 * 64));
     assert_eq!(of(Item::Square { len }), (1, [260 * 64, 0], 64 * 64));
     assert_eq!(of(Item::Matmul { m: 4, k: 3, n: 5 }), (1, [260 * 60; 2], 2 * 64 * 12));
+    let of_each = Item::BatchMatmul { count: 7, m: 4, k: 3, n: 5 };
+    assert_eq!(of(of_each), (1, [7 * 260 * 60; 2], 7 * 2 * 64 * 12));
+    // 9 windows in each of 2 images, by 24 elements.
+    let shape = ConvShape::new([2, 2, 4, 4], [3, 2, 2, 2], Sliding::by(1), 1).unwrap();
+    assert_eq!(of(Item::Conv(shape)), (1, [260 * 18 * 24; 2], 2 * 64 * 24));
     assert_eq!(of(Item::Mask { rows: 4, columns: 3 }), (0, [0; 2], 0));
     assert_eq!(of(Item::Truncation { len, bits: 16 }), (1, [348 * 64, 0], 64 * 64));
     assert_eq!(of(Item::DaBits { len }), (1, [63 * 64 / 8, 0], 64));

@@ -1,7 +1,9 @@
 //! Every kind of item has its relation.
 
+use mpc_core::conv::ConvShape;
 use mpc_core::ring::{Ring, Z8, Z64};
 use mpc_core::tensor::Tensor;
+use mpc_core::windows::Sliding;
 
 use super::{CHUNK, SMALL_CHUNKS, open, shares};
 use crate::correlation::part_of;
@@ -72,6 +74,10 @@ fn is_same<R: Ring>(want: &Value<R>, got: &Value<R>, holding: Holding) -> bool {
     }
 }
 
+fn conv(input: [usize; 4], kernel: [usize; 4], sliding: Sliding, groups: usize) -> ConvShape {
+    ConvShape::new(input, kernel, sliding, groups).expect("sizes that fit")
+}
+
 /// One of every kind, about `len` elements each.
 pub(super) fn kinds(len: usize) -> Vec<Item> {
     let part = |rows, columns, transposed| MaskPart { mask: 4, width: 5, rows, columns, transposed };
@@ -89,6 +95,11 @@ pub(super) fn kinds(len: usize) -> Vec<Item> {
         Item::Mask { rows: 0, columns: 5 },
         Item::Triple { len: 0 },
         Item::DaBits { len: 1 },
+        Item::BatchMatmul { count: 4, m: 2, k: 3, n: 5 },
+        Item::BatchMatmul { count: 3, m: 5, k: 2, n: 1 },
+        Item::BatchMatmul { count: 0, m: 5, k: 2, n: 1 },
+        Item::Conv(conv([2, 4, 5, 4], [6, 2, 3, 2], Sliding::by(2).padded(1), 2)),
+        Item::Conv(conv([1, 3, 4, 4], [3, 1, 2, 2], Sliding::by(1).dilated(2), 3)),
     ]
 }
 
@@ -144,6 +155,9 @@ fn a_hundred_thousand_of_every_kind() {
     }
     let (m, k, n) = (70, 45, 33);
     check::<Z64>(3, 8, &[Item::Matmul { m, k, n }, Item::Matmul { m: n, k, n: m }]);
+    let batch = Item::BatchMatmul { count: 12, m: 9, k: 25, n: 40 };
+    let layer = Item::Conv(conv([3, 4, 9, 9], [20, 4, 5, 5], Sliding::by(1), 1));
+    check::<Z64>(2, 9, &[batch, layer]);
 }
 
 #[test]

@@ -171,9 +171,9 @@ impl Importer<'_> {
             let extra = extra.min(self.enough(room - frac - 2, MIN_SHIFT - frac, &fact)?.max(0));
             let factor = 2f64.powi(extra);
             let w = self.weights(&l.name, &l.w.map(|v| v * factor), w_max * factor)?;
-            let b = l.b.as_ref().map(|b| {
-                self.weights(&bias_name(&l.name), &b.map(|v| v * factor), b_max * factor)
-            });
+            let b =
+                l.b.as_ref()
+                    .map(|b| self.weights(&bias_name(&l.name), &b.map(|v| v * factor), b_max * factor));
             let y = self.product(&l.form, l.x, w, b.transpose()?)?;
             (if extra > 0 { self.p.scale(y, 1.0 / factor)? } else { y }, factor / self.unit())
         } else if l.w.iter().all(|v| v.fract() == 0.0) {

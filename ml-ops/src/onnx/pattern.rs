@@ -29,7 +29,8 @@ pub(super) fn joined(nodes: Vec<Node>, model: &Model) -> Vec<Node> {
             makers.extend(node.outputs.iter().map(|o| (o.as_str(), i)));
             node.inputs.iter().for_each(|x| uses.entry(x).or_default().push(i));
         }
-        let graph = Graph { nodes: &nodes, makers, uses, outputs: model.outputs().into_iter().collect(), model };
+        let graph =
+            Graph { nodes: &nodes, makers, uses, outputs: model.outputs().into_iter().collect(), model };
         (0..nodes.len()).filter_map(|i| graph.at(i)).collect()
     };
     let mut nodes = nodes;
@@ -138,7 +139,9 @@ impl Graph<'_> {
         let erf = &self.nodes[i];
         let inner = erf.input(0)?;
         let x = match (self.made_by(inner, "Div"), self.made_by(inner, "Mul")) {
-            (Some(div), _) if self.number(div.input(1)?).is_some_and(|n| (n - 2f64.sqrt()).abs() < 1e-4) => div.input(0)?,
+            (Some(div), _) if self.number(div.input(1)?).is_some_and(|n| (n - 2f64.sqrt()).abs() < 1e-4) => {
+                div.input(0)?
+            }
             (None, Some(mul)) => self.beside(mul, 0.5f64.sqrt())?,
             _ => return None,
         };
@@ -161,7 +164,10 @@ impl Graph<'_> {
                 has_x = true;
             } else if !has_half && self.number(other) == Some(0.5) {
                 has_half = true;
-            } else if !has_x && !has_half && self.made_by(other, "Mul").is_some_and(|m| self.beside(m, 0.5) == Some(x)) {
+            } else if !has_x
+                && !has_half
+                && self.made_by(other, "Mul").is_some_and(|m| self.beside(m, 0.5) == Some(x))
+            {
                 (has_x, has_half) = (true, true);
             } else {
                 return None;
@@ -178,13 +184,24 @@ impl Graph<'_> {
         let gate = |x: &str, s: &str| {
             self.made_by(s, "Sigmoid").is_some_and(|n| n.input(0) == Some(x)) && self.only_user(s) == Some(i)
         };
-        let x = if gate(a, b) { a } else if gate(b, a) { b } else { return None };
+        let x = if gate(a, b) {
+            a
+        } else if gate(b, a) {
+            b
+        } else {
+            return None;
+        };
         Some((i, replacing(product, "Swish", vec![x.to_owned()], BTreeMap::new())))
     }
 }
 
 /// Another operator in the place of a node.
-fn replacing(node: &Node, op: &str, inputs: Vec<String>, attributes: BTreeMap<String, AttributeProto>) -> Node {
+fn replacing(
+    node: &Node,
+    op: &str,
+    inputs: Vec<String>,
+    attributes: BTreeMap<String, AttributeProto>,
+) -> Node {
     Node { op: op.to_owned(), inputs, attributes, ..node.clone() }
 }
 

@@ -74,7 +74,8 @@ impl Importer<'_> {
             };
             match result {
                 Ok(values) => {
-                    self.values.extend(node.outputs.iter().cloned().zip(values).filter(|(n, _)| !n.is_empty()));
+                    self.values
+                        .extend(node.outputs.iter().cloned().zip(values).filter(|(n, _)| !n.is_empty()));
                 }
                 Err(Problem::Downstream) => {}
                 Err(problem) => {

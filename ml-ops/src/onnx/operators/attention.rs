@@ -65,7 +65,12 @@ impl Importer<'_> {
         let (x, y) = (self.operand(a)?, self.operand(b)?);
         let value = self.p.matmul(x, y)?;
         // Weighted means are no larger than what they are means of.
-        let value = if weights { let most = 1.01 * self.fact(y)?.max_abs(); self.promised(value, most)? } else { self.assumed(value)? };
+        let value = if weights {
+            let most = 1.01 * self.fact(y)?.max_abs();
+            self.promised(value, most)?
+        } else {
+            self.assumed(value)?
+        };
         Ok(Secret::new(Lazy::Ready(value), shape).into())
     }
 
@@ -210,7 +215,9 @@ fn group_normalization(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, P
     let normal = normalised(im, &s, &flat, node.float("epsilon", 1e-5)?)?;
     // The first version has a number per group.
     let per = match im.value(node, 1)?.shape() {
-        [n] if *n == groups && groups != c => return Err("scales per group are not supported, only per channel".into()),
+        [n] if *n == groups && groups != c => {
+            return Err("scales per group are not supported, only per channel".into());
+        }
         _ => c,
     };
     let (m, a) = (channels(im, node, 1, s.shape.len(), per)?, channels(im, node, 2, s.shape.len(), per)?);

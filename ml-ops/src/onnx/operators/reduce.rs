@@ -24,8 +24,10 @@ pub(super) const TABLE: &[Operator] = &[
     Operator::new("ReduceLogSumExp", ATTRIBUTES, |im, n| reduced(im, n, Reduction::LogSumExp)),
     Operator::new("ReduceL1", ATTRIBUTES, |im, n| reduced(im, n, Reduction::L1)),
     Operator::new("ReduceL2", ATTRIBUTES, |im, n| reduced(im, n, Reduction::L2)),
-    Operator::new("ArgMax", &["axis", "keepdims", "select_last_index"], |im, n| arg(im, n, true)).checked(first_index),
-    Operator::new("ArgMin", &["axis", "keepdims", "select_last_index"], |im, n| arg(im, n, false)).checked(first_index),
+    Operator::new("ArgMax", &["axis", "keepdims", "select_last_index"], |im, n| arg(im, n, true))
+        .checked(first_index),
+    Operator::new("ArgMin", &["axis", "keepdims", "select_last_index"], |im, n| arg(im, n, false))
+        .checked(first_index),
     Operator::new("TopK", &["axis", "k", "largest", "sorted"], top_k),
 ];
 
@@ -64,7 +66,8 @@ fn reduced(im: &mut Importer<'_>, node: &Node, what: Reduction) -> Result<Vec<Va
         _ => (0..rank).collect(),
     };
     let keep = node.int("keepdims", 1)? != 0;
-    let kept: Vec<usize> = x.shape().iter().enumerate().map(|(i, &d)| if along.contains(&i) { 1 } else { d }).collect();
+    let kept: Vec<usize> =
+        x.shape().iter().enumerate().map(|(i, &d)| if along.contains(&i) { 1 } else { d }).collect();
     let shape: Vec<usize> = match keep {
         true => kept,
         false => kept.iter().enumerate().filter(|(i, _)| !along.contains(i)).map(|(_, &d)| d).collect(),
@@ -96,7 +99,9 @@ impl Importer<'_> {
         x = match what {
             Reduction::SquareSum | Reduction::L2 => self.p.square(x)?,
             Reduction::L1 => self.p.abs(x)?,
-            Reduction::Product | Reduction::LogSumExp => return Err("products along an axis are computed on constants only".into()),
+            Reduction::Product | Reduction::LogSumExp => {
+                return Err("products along an axis are computed on constants only".into());
+            }
             _ => x,
         };
         for &at in along.iter().rev() {

@@ -13,11 +13,17 @@ use crate::program::Program;
 use crate::settings::{Rounding, Trees};
 use crate::shape::Shape;
 
+mod attention;
+mod composed;
+mod elementary;
 mod function;
 mod gather;
 mod gradient;
+mod layers;
 mod order;
 mod repeat;
+
+pub use attention::{Attention, Linear};
 
 /// Most that rounding may change a constant by, relative to it.
 const MAX_ROUNDING: f64 = 1.0 / 16.0;
@@ -257,8 +263,8 @@ impl ProgramBuilder {
         self.push("square", &[x], |v| Op::Square(v[0]))
     }
 
-    /// The matrix product of \[m, k\] and \[k, n\], truncated once per result. Rounds and error as
-    /// [`ProgramBuilder::mul`]. A matrix that is a factor of several products is opened once for them where that is less.
+    /// The matrix product of \[…, m, k\] and \[…, k, n\], truncated once per result. Rounds and error as
+    /// [`ProgramBuilder::mul`]. Leading axes broadcast; what is repeated is opened once. A matrix that is a factor of several products is opened once for them where that is less.
     ///
     /// # Errors
     /// As [`ProgramBuilder::mul`].
@@ -266,7 +272,7 @@ impl ProgramBuilder {
         self.push("matmul", &[a, b], |v| Op::MatMul(v[0], v[1]))
     }
 
-    /// x·w + b for x of \[rows, k\], w of \[k, n\], b of \[n\]: the bias joins before the only truncation.
+    /// x·w + b for x of \[…, k\], w of \[k, n\], b of \[n\]: the bias joins before the only truncation.
     /// Rounds and error as [`ProgramBuilder::mul`].
     ///
     /// # Errors

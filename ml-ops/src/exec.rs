@@ -10,6 +10,7 @@
 
 mod function;
 mod inputs;
+mod layers;
 mod product;
 mod step;
 
@@ -27,6 +28,7 @@ use protocols::output::{confirm_cost, output};
 use protocols::session::Session;
 
 pub use inputs::{EncodedInputs, InputError, Place, RowSource, encode_inputs};
+pub(crate) use layers::{convolved, pad, padding, unfold};
 
 use crate::kept::KeptShare;
 use crate::op::NodeId;

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `builder`, `infer`, `factor`, `function`, `op`, `fact`, `shape` | the graph and what is known about it |
 //! | `settings` | how a program's truncations round, the shape of its comparisons, its window |
+//! | [`layers`] | parameters of layers, in the clear |
 //! | `unused` | leaving out what no output depends on |
 //! | `codec`, `text` | canonical bytes and readable text |
 //! | `lower`, `plan`, `estimate` | protocol steps of every node, their exact cost, memory and time |
@@ -21,6 +22,7 @@
 //! | [`training`] | losses, optimisers, and the loop that fits parameters |
 //! | [`models`] | ready-made programs |
 
+mod batch;
 mod builder;
 mod codec;
 mod error;
@@ -31,6 +33,7 @@ mod factor;
 mod function;
 mod infer;
 mod kept;
+pub mod layers;
 mod local;
 mod lower;
 pub mod models;
@@ -47,7 +50,7 @@ mod unused;
 mod walk;
 mod window;
 
-pub use builder::{Owner, ProgramBuilder, Value};
+pub use builder::{Attention, Linear, Owner, ProgramBuilder, Value};
 pub use error::ProgramError;
 pub use estimate::{Estimate, Estimates};
 pub use exec::{
@@ -58,6 +61,7 @@ pub use fact::{Fact, Visibility};
 pub use function::Function;
 pub use kept::{KeptError, KeptShare, Origin, SharedSpec};
 pub use local::{run_local, run_local_with};
+pub use mpc_core::windows::{Outside, Sliding};
 /// An axis of a tensor, from 0.
 pub use ndarray::Axis;
 pub use op::{Direction, Extreme, InputKind, NodeId, Op, Winner};

@@ -9,7 +9,6 @@ use protocols::trial;
 
 use crate::exec::{EncodedInputs, Execution, InputError, RunError, encode_inputs, run_encoded};
 use crate::kept::KeptShare;
-use crate::op::Op;
 use crate::program::Program;
 use crate::reference::{RangeError, check_ranges};
 
@@ -56,7 +55,7 @@ pub fn run_local_with(
             EncodedInputs::default().insert_share(program, me, spec.name, share)?;
         }
     }
-    if program.nodes().iter().any(|n| matches!(n.op, Op::AssumeRange { .. } | Op::Carry { .. })) {
+    if program.has_promises() {
         let mut known = inputs.clone();
         for spec in program.shared() {
             known.insert(spec.name.to_owned(), KeptShare::value(&shares_of(spec.name)?));

@@ -7,13 +7,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mpc_core::conv::ConvShape;
 use protocols::cost::Cost;
+use protocols::elementary::Elementary;
 use protocols::order::Relation;
 use protocols::prep::Item;
 use protocols::tree::TreeChoice;
 
+use crate::batch::Batches;
 use crate::factor::{Factor, Term, Weights, encode_factor};
-use crate::function::{Function, Method, layout};
+use crate::function::{Function, Method, divisor, layout, reciprocal};
+use crate::infer::layers::conv_shape;
 use crate::op::{NodeId, Op};
 use crate::plan::Planned;
 use crate::program::{Node, Program};
@@ -143,6 +147,7 @@ impl Program {
             Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. } => {
                 (secret(a) && secret(b)).then(|| self.matmul_step([a, b], reuse, 0))
             }
+            Op::Conv { x, w, .. } => (secret(x) && secret(w)).then(|| Step::Conv(self.conv_shape(node))),
             Op::Select { bit, a, b } => {
                 (secret(bit) && (secret(a) || secret(b))).then_some(Step::Mul { len })
             }
@@ -168,6 +173,9 @@ impl Program {
                 (n > 1).then(|| Step::Sort { n, len, payloads: payload.iter().count(), keep })
             }
             Op::Function { x, function } => Some(self.function_step(x, function, len)),
+            Op::Divide { b, .. } => {
+                Some(Step::Quartic { len: self.fact(b).shape.elements(), function: self.reciprocal(node) })
+            }
             Op::Input { .. }
             | Op::Shared { .. }
             | Op::Constant { .. }
@@ -179,16 +187,25 @@ impl Program {
             }
             Op::Concat { .. } | Op::Transpose(_) | Op::AssumeRange { .. } | Op::WeightedSum { .. } => None,
             Op::ReluBit(_) | Op::Carry { .. } | Op::Carried { .. } => None,
-            Op::Batch { .. } | Op::History { .. } | Op::Gather { .. } => None,
+            Op::Batch { .. } | Op::History { .. } => None,
+            Op::Gather { .. } | Op::Unfold { .. } | Op::Permute { .. } | Op::Pad { .. } => None,
         };
         let truncate = |bits: u32| (bits > 0).then_some(Step::Truncate { len, bits });
+        let product = match *op {
+            Op::Divide { a, .. } => secret(a).then_some(Step::Mul { len }),
+            _ => None,
+        };
         // Before a product with a public factor, which is local, and at the end unless that is left to the user.
         let weights = self.weights(node, &whole.pending);
         let bits =
             weights.as_ref().map_or_else(|| self.truncation(node), |w| w.scale - self.fact(node).scale);
         let last = if whole.pending[node as usize] > 0 { 0 } else { bits };
         let all = |step: Option<Step>| -> Vec<_> {
-            let steps = truncate(self.factor(node).first).into_iter().chain(step).chain(truncate(last));
+            let steps = truncate(self.factor(node).first)
+                .into_iter()
+                .chain(step)
+                .chain(product)
+                .chain(truncate(last));
             steps.map(|step| (step, self.tree_of(step))).collect()
         };
         let steps = all(step);
@@ -221,24 +238,40 @@ impl Program {
         step.cost::<Planned>(self.parties.len(), self.settings.rounding, tree)
     }
 
+    /// The reciprocal that a quotient is a product with.
+    pub(crate) fn reciprocal(&self, node: NodeId) -> Elementary {
+        let Op::Divide { a, b, lowest, highest } = self.nodes[node as usize].op else {
+            unreachable!("only quotients take a reciprocal")
+        };
+        let found = reciprocal(self.fact(a), self.fact(b), divisor(lowest, highest), self.frac);
+        found.expect("invariant: inference found a reciprocal")
+    }
+
     fn function_step(&self, x: NodeId, function: Function, len: usize) -> Step {
         match function.method() {
             Method::Piecewise(table) => {
                 let layout = layout(&table, self.fact(x), self.frac);
                 Step::Piecewise { len, layout: layout.expect("invariant: inference found a layout") }
             }
+            Method::Fourier => Step::Fourier { len, frac: self.frac },
+            Method::Quartic(limits) => {
+                let function = limits.of(self.fact(x), self.frac, self.frac.bits());
+                Step::Quartic { len, function }
+            }
         }
     }
 
     fn matmul_step(&self, [a, b]: [NodeId; 2], reuse: Option<Reuse>, iteration: u32) -> Step {
-        let matrix = |x: NodeId| match *self.fact(x).shape.dims() {
-            [rows, columns] => [rows, columns],
-            _ => unreachable!("inference accepts products of matrices only"),
+        let dims = |x: NodeId| self.fact(x).shape.dims();
+        let Batches { count, dims: [m, k, n], .. } = Batches::new(dims(a), dims(b));
+        let Some(reuse) = reuse else {
+            return match count {
+                1 => Step::Matmul { m, k, n },
+                _ => Step::Matmuls { count, dims: [m, k, n] },
+            };
         };
-        let ([m, k], [_, n]) = (matrix(a), matrix(b));
-        let Some(reuse) = reuse else { return Step::Matmul { m, k, n } };
         let (part, n) = (reuse.part_at(iteration), if reuse.right { m } else { n });
-        let shape = matrix(reuse.root);
+        let shape = self.fact(reuse.root).shape.as_matrix();
         if reuse.opens_at(iteration) {
             Step::MatmulMasking { shape, part, n }
         } else {
@@ -252,7 +285,9 @@ impl Program {
         let product = match self.nodes[node as usize].op {
             Op::Mul(a, b) | Op::MatMul(a, b) => scale(a) + scale(b),
             Op::Square(x) => 2 * scale(x),
+            Op::Divide { a, .. } => scale(a) + self.reciprocal(node).result,
             Op::Dense { x, w, b } => (scale(x) + scale(w)).max(scale(b)),
+            Op::Conv { x, w, bias, .. } => (scale(x) + scale(w)).max(bias.map_or(0, scale)),
             Op::Mean { x, .. } | Op::Scale { x, .. } => {
                 let factor = self.factor(node);
                 scale(x) + factor.bits - factor.first
@@ -261,6 +296,15 @@ impl Program {
             _ => return 0,
         };
         product - scale(node)
+    }
+
+    /// Sizes of a node that is a convolution.
+    pub(crate) fn conv_shape(&self, node: NodeId) -> ConvShape {
+        let Op::Conv { x, w, sliding, groups, .. } = self.nodes[node as usize].op else {
+            unreachable!("asked of convolutions alone")
+        };
+        conv_shape(&self.fact(x).shape, &self.fact(w).shape, sliding, groups)
+            .expect("invariant: inference accepted this convolution")
     }
 
     /// The encoded factor of a mean or a scaling; 1 for any other node.

@@ -3,6 +3,7 @@
 
 use mpc_core::ring::Z64;
 use mpc_core::tensor::Tensor;
+use mpc_core::windows::{Outside, Sliding};
 
 use crate::function::Function;
 use crate::shape::Shape;
@@ -67,16 +68,58 @@ pub enum Op {
     Mul(NodeId, NodeId),
     /// x²
     Square(NodeId),
-    /// Matrix product.
+    /// Matrix product over the last two axes; leading axes broadcast.
     MatMul(NodeId, NodeId),
     /// x·w + b with one truncation.
     Dense {
-        /// Rows.
+        /// Rows, along any number of leading axes.
         x: NodeId,
         /// Weights, one column per output.
         w: NodeId,
         /// One number per output.
         b: NodeId,
+    },
+    /// Convolution of images by a kernel, and a bias, with one truncation.
+    Conv {
+        /// \[images, channels, height, width\].
+        x: NodeId,
+        /// \[filters, channels / groups, height, width\].
+        w: NodeId,
+        /// One number per filter.
+        bias: Option<NodeId>,
+        /// How windows lie on the images; beyond those are zeros.
+        sliding: Sliding,
+        /// Groups of channels and filters that do not meet.
+        groups: usize,
+    },
+    /// The elements of every window on images \[images, channels, height, width\], along a new second axis.
+    Unfold {
+        /// Operand.
+        x: NodeId,
+        /// Height and width of a window.
+        window: [usize; 2],
+        /// How windows lie on the images.
+        sliding: Sliding,
+        /// What they have beyond the images.
+        outside: Outside,
+    },
+    /// Axes in another order.
+    Permute {
+        /// Operand.
+        x: NodeId,
+        /// For every axis of the result, which one of the operand it is.
+        axes: Vec<usize>,
+    },
+    /// More elements around, all of one public value.
+    Pad {
+        /// Operand.
+        x: NodeId,
+        /// How many before the first, along every axis.
+        before: Vec<usize>,
+        /// How many after the last.
+        after: Vec<usize>,
+        /// The value in units of 2^−f.
+        value: i64,
     },
     /// Sum along an axis, which disappears.
     Sum {
@@ -215,6 +258,17 @@ pub enum Op {
         /// Which.
         function: Function,
     },
+    /// a/b for b between limits above zero, approximated; outside, with b at the nearer.
+    Divide {
+        /// The numerator.
+        a: NodeId,
+        /// The divisor.
+        b: NodeId,
+        /// The least divisor.
+        lowest: f64,
+        /// The largest divisor.
+        highest: f64,
+    },
     /// x, with the author's promise of a smaller bound. Nothing checks it at run time: a value beyond the promise
     /// makes what follows meaningless.
     AssumeRange {
@@ -277,6 +331,10 @@ impl Op {
             Self::Square(_) => "square",
             Self::MatMul(..) => "matmul",
             Self::Dense { .. } => "dense",
+            Self::Conv { .. } => "conv2d",
+            Self::Unfold { .. } => "unfold",
+            Self::Permute { .. } => "permute",
+            Self::Pad { .. } => "pad",
             Self::Sum { .. } => "sum",
             Self::Mean { .. } => "mean",
             Self::Scale { .. } => "scale",
@@ -311,6 +369,7 @@ impl Op {
             Self::ReluBit(_) => "relu_bit",
             Self::Clamp { .. } => "clamp",
             Self::Function { function, .. } => function.name(),
+            Self::Divide { .. } => "divide",
             Self::AssumeRange { .. } => "assume_range",
             Self::WeightedSum { .. } => "weighted_sum",
             Self::Carry { .. } => "carry",
@@ -352,9 +411,12 @@ impl Op {
             | Self::Equal(a, b)
             | Self::NotEqual(a, b)
             | Self::Minimum(a, b)
-            | Self::Maximum(a, b) => vec![*a, *b],
+            | Self::Maximum(a, b)
+            | Self::Divide { a, b, .. } => vec![*a, *b],
             Self::Split { x, bit } => vec![*x, *bit],
             Self::Dense { x, w, b } => vec![*x, *w, *b],
+            Self::Conv { x, w, bias, .. } => [*x, *w].into_iter().chain(*bias).collect(),
+            Self::Unfold { x, .. } | Self::Permute { x, .. } | Self::Pad { x, .. } => vec![*x],
             Self::Select { bit, a, b } => vec![*bit, *a, *b],
             Self::Concat { xs, .. } | Self::WeightedSum { xs, .. } => xs.clone(),
         }
@@ -391,9 +453,12 @@ impl Op {
             | Self::Equal(a, b)
             | Self::NotEqual(a, b)
             | Self::Minimum(a, b)
-            | Self::Maximum(a, b) => vec![a, b],
+            | Self::Maximum(a, b)
+            | Self::Divide { a, b, .. } => vec![a, b],
             Self::Split { x, bit } => vec![x, bit],
             Self::Dense { x, w, b } => vec![x, w, b],
+            Self::Conv { x, w, bias, .. } => [x, w].into_iter().chain(bias).collect(),
+            Self::Unfold { x, .. } | Self::Permute { x, .. } | Self::Pad { x, .. } => vec![x],
             Self::Select { bit, a, b } => vec![bit, a, b],
             Self::Concat { xs, .. } | Self::WeightedSum { xs, .. } => xs.iter_mut().collect(),
         }

@@ -66,6 +66,8 @@ pub struct InputSpec<'a> {
     pub shape: &'a Shape,
     /// Largest magnitude that the owner may encode.
     pub max_abs: f64,
+    /// Whether every value must be an integer.
+    pub integer: bool,
 }
 
 /// A static graph with inferred facts. There is no way to hold one that inference has not accepted: the builder and
@@ -143,13 +145,14 @@ impl Program {
     /// The inputs, in node order.
     pub fn inputs(&self) -> impl Iterator<Item = InputSpec<'_>> {
         (0..).zip(&self.nodes).filter_map(|(node, n)| match &n.op {
-            Op::Input { name, owner, kind, shape, .. } => Some(InputSpec {
+            Op::Input { name, owner, kind, shape, integer, .. } => Some(InputSpec {
                 node,
                 name,
                 owner: PartyId::new(*owner),
                 kind: *kind,
                 shape,
                 max_abs: n.fact.max_abs(),
+                integer: *integer,
             }),
             _ => None,
         })
@@ -312,6 +315,16 @@ impl Program {
         unique("output", self.outputs.iter().map(|o| o.name.as_str()), &mut values)?;
         if self.outputs.is_empty() {
             return Err(ProgramError::NoOutput { name: self.name });
+        }
+        let varies = |op: &Op| matches!(op, Op::Function { function, .. } if !function.is_exact());
+        if self.rounding() == Rounding::Exact
+            && let Some(node) = self.nodes.iter().position(|n| varies(&n.op))
+        {
+            return Err(ProgramError::Parameter {
+                node: node as NodeId,
+                op: self.nodes[node].op.name(),
+                what: "its results depend on masks, and rounding is exact; use sigmoid",
+            });
         }
         self.check_loops()?;
         let cut = self.cut()?;

@@ -8,6 +8,7 @@
 mod fixed;
 mod float;
 mod function;
+mod layers;
 mod ranges;
 mod ranks;
 

@@ -9,8 +9,10 @@ use mpc_core::hex::hex;
 use mpc_core::ring::Ring;
 use mpc_core::ring::Z64;
 use mpc_core::tensor::Tensor;
+use mpc_core::windows::{Outside, Sliding};
 use sha2::{Digest, Sha256};
 
+use crate::function::divisor;
 use crate::op::{Direction, NodeId, Op};
 use crate::program::Program;
 use crate::settings::Rounding;
@@ -96,7 +98,22 @@ impl Program {
             Op::Clamp { lo, hi, .. } => {
                 format!(" to {} .. {}", Real(*lo as f64 * unit), Real(*hi as f64 * unit))
             }
+            Op::Conv { sliding: s, groups, .. } => {
+                let groups = if *groups > 1 { format!(", {groups} groups") } else { String::new() };
+                sliding(s) + &groups
+            }
+            Op::Unfold { window: [height, width], sliding: s, outside, .. } => {
+                let padded = s.padding != [[0; 2]; 2];
+                let nearest = if padded && *outside == Outside::Nearest { " of the nearest" } else { "" };
+                format!(" {height}x{width}{}{nearest}", sliding(s))
+            }
+            Op::Permute { axes, .. } => format!(" to axes {}", numbers(axes)),
+            Op::Pad { before, after, value, .. } => {
+                let value = Real(*value as f64 * unit);
+                format!(" by {} before and {} after, {value}", numbers(before), numbers(after))
+            }
             Op::Function { function, .. } => function.parameters(),
+            Op::Divide { lowest, highest, .. } => divisor(*lowest, *highest).text(),
             Op::AssumeRange { .. } => " (promised, not checked)".to_owned(),
             Op::Carry { .. } => {
                 let next = self.loops.iter().flat_map(|l| &l.carried).find(|(c, _)| *c == id);
@@ -118,6 +135,25 @@ impl Program {
 /// In full: the shortest digits that are this number and no other.
 fn factor(k: f64) -> String {
     if (1e-4..1e9).contains(&k.abs()) { k.to_string() } else { format!("{k:e}") }
+}
+
+/// What is not usual about how windows lie.
+fn sliding(s: &Sliding) -> String {
+    let mut text = String::new();
+    let [[above, below], [left, right]] = s.padding;
+    for (what, [down, across]) in [("stride", s.stride), ("dilation", s.dilation)] {
+        if [down, across] != [1; 2] {
+            text += &format!(" {what} {down} {across}");
+        }
+    }
+    if s.padding != [[0; 2]; 2] {
+        text += &format!(" padding {above} {below} {left} {right}");
+    }
+    text
+}
+
+fn numbers(list: &[usize]) -> String {
+    list.iter().map(usize::to_string).collect::<Vec<_>>().join(" ")
 }
 
 fn constant(values: &Tensor<Z64>, scale: u32) -> String {

@@ -183,10 +183,17 @@ fn corner(program: &Program, random: &mut Random, which: usize) -> Inputs {
 fn within_bounds(program: &Program, values: &Inputs, what: &str, slack: f64) {
     for o in program.outputs() {
         let fact = program.fact(o.node);
-        let largest = values[&o.name].iter().fold(0.0, |m: f64, v| m.max(v.abs()));
         let op = program.nodes()[o.node as usize].op.name();
-        let at = format!("{what}, node {} ({op}) reaches {largest:e}\n{program}", o.node);
-        assert!(largest <= fact.max_abs() * (1.0 + slack), "{at}");
+        let unit = 2f64.powi(-(fact.scale as i32));
+        let all = || values[&o.name].iter().copied();
+        let (lo, hi) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
+        let (least, most) = (fact.lo as f64 * unit, fact.hi as f64 * unit);
+        let (room, node) = (fact.max_abs() * slack, o.node);
+        let at = format!(
+            "{what}, node {node} ({op}) is {lo:e} to {hi:e}, allowed {least:e} to {most:e}\n{program}"
+        );
+        assert!(fact.bound == fact.lo.unsigned_abs().max(fact.hi.unsigned_abs()), "{at}");
+        assert!(least - room <= lo && hi <= most + room, "{at}");
         if fact.bit {
             assert!(values[&o.name].iter().all(|&v| v == 0.0 || v == 1.0), "not a bit: {at}");
         }
@@ -221,6 +228,46 @@ fn no_value_leaves_its_inferred_bound() {
 }
 
 #[test]
+fn sides_of_zero_are_known() {
+    let mut p = Program::builder("sides", FracBits::DEFAULT, &["a", "b"]);
+    let x = p.input("x", Owner(0), [3], 8.0).unwrap();
+    let y = p.input("y", Owner(1), [3], 8.0).unwrap();
+    let one = p.number(1.0).unwrap();
+    // Not, and, or of bits are bits, and choose.
+    let (less, equal) = (p.less(x, y).unwrap(), p.equal(x, y).unwrap());
+    let not = p.sub(one, less).unwrap();
+    let and = p.mul(not, equal).unwrap();
+    let or = p.maximum(not, equal).unwrap();
+    for bit in [not, and, or] {
+        assert!(p.fact(bit).unwrap().bit);
+        p.select(bit, x, y).unwrap();
+    }
+    assert!(!p.fact(x).unwrap().bit);
+    let sum = p.add(less, equal).unwrap();
+    assert!(p.select(sum, x, y).is_err());
+    // Differences of what is not negative are no larger than either.
+    let (squared, size) = (p.square(x).unwrap(), p.abs(y).unwrap());
+    let range = |p: &ProgramBuilder, v: Value| {
+        let fact = p.fact(v).unwrap();
+        [fact.lo, fact.hi].map(|v| v as f64 / 2f64.powi(fact.scale as i32))
+    };
+    assert_eq!((range(&p, squared), range(&p, size)), ([0.0, 64.0], [0.0, 8.0]));
+    let difference = p.sub(squared, size).unwrap();
+    assert_eq!(range(&p, difference), [-8.0, 64.0]);
+    let rest = p.relu(difference).unwrap();
+    let clamped = p.clamp(rest, -1.0, 3.5).unwrap();
+    assert_eq!((range(&p, rest), range(&p, clamped)), ([0.0, 64.0], [0.0, 3.5]));
+    let low = p.scale(clamped, -2.0).unwrap();
+    assert_eq!(range(&p, low), [-7.0, 0.0]);
+    // A square as large as there is room for, less another, still has room.
+    let large = p.input("large", Owner(0), [3], 2f64.powi(15) - 1.0).unwrap();
+    let (a, b) = (p.square(large).unwrap(), p.mul(large, large).unwrap());
+    assert!(p.matmul(a, b).is_err());
+    let (least, first) = (range(&p, a)[0], range(&p, b)[0]);
+    assert!(least == 0.0 && first < -1e9, "{least} {first}");
+}
+
+#[test]
 fn a_broken_promise_is_found_and_named_before_anything_runs() {
     let mut p = Program::builder("promise", FracBits::DEFAULT, &["a", "b"]);
     let x = p.input("x", Owner(0), [2, 2], 100.0).unwrap();
@@ -251,6 +298,28 @@ fn a_broken_promise_is_found_and_named_before_anything_runs() {
     missing.remove("y");
     let e = run_local(&program, &missing, [1; 32]).unwrap_err();
     assert!(matches!(e, RunError::Input(InputError::Missing { .. })), "{e}");
+}
+
+#[test]
+fn a_promise_of_a_loop_is_checked_in_every_iteration() {
+    let mut p = Program::builder("growing", FracBits::DEFAULT, &["a", "b"]);
+    let x = p.input("x", Owner(0), [2], 8.0).unwrap();
+    let grown = p.repeat(4, &[(x, 64.0)], |p, carried| Ok(vec![p.scale(carried[0], 2.0)?])).unwrap();
+    p.output("y", grown[0], &[1]).unwrap();
+    let program = p.build().unwrap();
+    let run = |v: f64| {
+        let inputs = BTreeMap::from([("x".to_owned(), arr1(&[0.5, v]).into_dyn())]);
+        run_local(&program, &inputs, [1; 32])
+    };
+    assert_eq!(run(-4.0).unwrap()[1].outputs["y"], arr1(&[8.0, -64.0]).into_dyn());
+    // Too large after the last iteration, and after the third.
+    for (v, expected) in [
+        (-4.25, "node 3 (carried) promises ±64 of node 2 (scale), but row 2 is -68"),
+        (8.0, "node 3 (carried) promises ±64 of node 2 (scale), but row 2 is 128"),
+    ] {
+        let seen = run(v).unwrap_err().to_string();
+        assert!(seen.starts_with(expected), "{seen}");
+    }
 }
 
 #[test]

@@ -150,36 +150,46 @@ impl ConvShape {
     fn columns<R: Ring>(&self, group: usize, images: &[R], positions: Range<usize>, out: &mut [R]) {
         let ([_, channels, height, width], [_, per_group, down, across]) = (self.input, self.kernel);
         let [rows, columns] = self.positions;
+        // Of every element of a window's line, the windows for which it is on the image, and where it is for the first of them.
+        let on_image = |v: usize| {
+            let valid = self.sliding.valid(1, v, width, 0..columns);
+            (self.sliding.inside(1, valid.start, v, width).unwrap_or(0), valid)
+        };
+        let lines: Vec<_> = (0..across).map(on_image).collect();
+        let start = positions.start;
+        let first = (start / (rows * columns), start / columns % rows, start % columns);
         let taps = (0..per_group).flat_map(|c| (0..down * across).map(move |t| (c, t / across, t % across)));
         for ((c, u, v), row) in taps.zip(out.chunks_exact_mut(positions.len())) {
             let mut rest = row;
-            let mut at = positions.start;
+            let (mut image, mut i, mut j) = first;
             while !rest.is_empty() {
-                let (image, i, j) = (at / (rows * columns), at / columns % rows, at % columns);
                 let (line, others) = rest.split_at_mut((columns - j).min(rest.len()));
                 rest = others;
-                at += line.len();
-                let Some(y) = self.sliding.inside(0, i, u, height) else {
-                    line.fill(R::ZERO);
-                    continue;
-                };
-                let from = ((image * channels + group * per_group + c) * height + y) * width;
-                self.line(&images[from..from + width], (j, v), line);
+                match self.sliding.inside(0, i, u, height) {
+                    None => line.fill(R::ZERO),
+                    Some(y) => {
+                        let from = ((image * channels + group * per_group + c) * height + y) * width;
+                        self.line(&images[from..from + width], &lines[v], j, line);
+                    }
+                }
+                (i, j) = (i + 1, 0);
+                if i == rows {
+                    (image, i) = (image + 1, 0);
+                }
             }
         }
     }
 
-    /// Element v of the windows of one line, from window j on.
-    fn line<R: Ring>(&self, from: &[R], (j, v): (usize, usize), out: &mut [R]) {
-        let stride = self.sliding.stride[1];
-        let valid = self.sliding.valid(1, v, from.len(), j..j + out.len());
-        out[..valid.start - j].fill(R::ZERO);
-        out[valid.end - j..].fill(R::ZERO);
-        let Some(first) = self.sliding.inside(1, valid.start, v, from.len()).filter(|_| !valid.is_empty())
-        else {
+    /// An element of the windows of one line, from window j on.
+    fn line<R: Ring>(&self, from: &[R], (first, valid): &(usize, Range<usize>), j: usize, out: &mut [R]) {
+        let (end, stride) = (j + out.len(), self.sliding.stride[1]);
+        let (start, stop) = (valid.start.clamp(j, end), valid.end.clamp(j, end));
+        out[..start - j].fill(R::ZERO);
+        out[stop - j..].fill(R::ZERO);
+        if start == stop {
             return;
-        };
-        let inside = &mut out[valid.start - j..valid.end - j];
+        }
+        let (inside, first) = (&mut out[start - j..stop - j], first + (start - valid.start) * stride);
         if stride == 1 {
             inside.copy_from_slice(&from[first..first + inside.len()]);
         } else {

@@ -70,7 +70,8 @@ impl Sliding {
     }
 
     /// The positions, of `positions`, whose element `tap` is inside the image of length `len`.
-    pub(crate) fn valid(&self, axis: usize, tap: usize, len: usize, positions: Range<usize>) -> Range<usize> {
+    #[must_use]
+    pub fn valid(&self, axis: usize, tap: usize, len: usize, positions: Range<usize>) -> Range<usize> {
         let first = self.place(axis, 0, tap);
         let stride = self.stride[axis] as isize;
         let least = (-first).max(0).unsigned_abs().div_ceil(stride.unsigned_abs());

@@ -185,7 +185,7 @@ struct BenchArgs {
     /// Elements, side of the matrices, rows or batch
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=20_000_000))]
     n: Option<u32>,
-    /// Columns (lr-infer, lr-train)
+    /// Columns (lr-infer, lr-train, tree)
     #[arg(long, value_parser = clap::value_parser!(u32).range(2..=10_000))]
     columns: Option<u32>,
     /// Products in the plain ring, without truncation (mul)

@@ -36,6 +36,26 @@ pub struct Padded<S>(S);
 /// Shared bits hidden by a one-time pad.
 pub struct PaddedBits<B>(B);
 
+/// A sharing whose lowest bits are hidden by a one-time pad, and nothing above them.
+pub(crate) struct PaddedLow<S> {
+    value: S,
+    bits: u32,
+}
+
+impl<S: Sharing> PaddedLow<S> {
+    /// This party's share of the lowest bits, which alone may leave.
+    pub(crate) fn into_low_bits(self) -> (Tensor<S::Ring>, u32) {
+        let mut low = self.value.into_value_share();
+        low.as_mut_slice().iter_mut().for_each(|v| *v = low_bits(*v, self.bits));
+        (low, self.bits)
+    }
+}
+
+/// v mod 2^bits.
+pub(crate) fn low_bits<R: Ring>(v: R, bits: u32) -> R {
+    if bits >= R::BITS { v } else { R::from_u64(v.to_u64() & ((1 << bits) - 1)) }
+}
+
 impl<S> Padded<S> {
     pub(crate) const fn new(x: S) -> Self {
         Self(x)
@@ -106,6 +126,28 @@ pub struct TruncationTuple<S> {
 pub struct DaBits<S: Sharing> {
     pub(crate) xor: S::Bits,
     pub(crate) ring: S,
+}
+
+/// r uniform mod 2^bits, an angle, and the cosines and sines of its multiples, a row of each.
+#[must_use]
+pub struct AngleTuple<S> {
+    pub(crate) r: S,
+    pub(crate) sines: S,
+    pub(crate) bits: u32,
+}
+
+/// As [`SpentTriple`], for angles.
+pub struct SpentAngles<S> {
+    pub(crate) sines: S,
+}
+
+impl<S: Sharing> AngleTuple<S> {
+    /// `[c] = [z] + [r]`, of which as many bits are padded as r has: no more may be opened.
+    pub(crate) fn mask(self, z: &S) -> (SpentAngles<S>, PaddedLow<S>) {
+        let Self { r, sines, bits } = self;
+        let value = r.combine_into(&[z], |c, p| c.add_assign(p[0]));
+        (SpentAngles { sines }, PaddedLow { value, bits })
+    }
 }
 
 /// A triple whose pads are used up; what remains to finish the product.

@@ -225,7 +225,7 @@ impl ProgramBuilder {
         let value = Value { builder: self.id, node };
         let slope = match function {
             // s(1 − s) = s − s².
-            Function::Sigmoid => {
+            Function::Sigmoid | Function::SigmoidTraining => {
                 let squared = self.square(value)?;
                 self.sub(value, squared)?
             }
@@ -234,6 +234,7 @@ impl ProgramBuilder {
                 let (one, squared) = (self.number(1.0)?, self.square(value)?);
                 self.sub(one, squared)?
             }
+            other => return Err(ProgramError::NoGradient { node, op: other.name() }),
         };
         self.mul(g, slope)
     }

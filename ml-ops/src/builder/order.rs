@@ -245,7 +245,7 @@ impl ProgramBuilder {
     }
 
     /// Elements along an axis; 0 if it does not exist, which inference refuses.
-    fn axis_len(&self, x: Value, axis: Axis) -> usize {
+    pub(super) fn axis_len(&self, x: Value, axis: Axis) -> usize {
         self.fact_of(x).shape.dims().get(axis.0).copied().unwrap_or(0)
     }
 }

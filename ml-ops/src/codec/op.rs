@@ -2,6 +2,7 @@
 
 use mpc_core::ring::Z64;
 use mpc_core::tensor::Tensor;
+use mpc_core::windows::{Outside, Sliding};
 use mpc_core::wire::{Decoder, Encoder, WireError};
 
 use crate::function::Function;
@@ -44,7 +45,14 @@ mod code {
     pub(super) const EXTREME: u8 = 32;
     pub(super) const SORT: u8 = 33;
     pub(super) const SORT_WITH: u8 = 34;
+    // Layers of networks have 55 to 69.
+    pub(super) const CONV: u8 = 55;
+    pub(super) const CONV_BIAS: u8 = 56;
+    pub(super) const UNFOLD: u8 = 57;
+    pub(super) const PERMUTE: u8 = 58;
+    pub(super) const PAD: u8 = 59;
     pub(super) const FUNCTION: u8 = 40;
+    pub(super) const DIVIDE: u8 = 45;
     pub(super) const CARRY: u8 = 70;
     pub(super) const CARRIED: u8 = 71;
     pub(super) const BATCH: u8 = 72;
@@ -64,10 +72,7 @@ fn encode_shape(e: &mut Encoder, shape: &[usize]) {
 }
 
 fn decode_shape(d: &mut Decoder<'_>) -> Result<Shape, WireError> {
-    let rank = usize::from(d.u8()?);
-    if rank > Shape::MAX_RANK {
-        return Err(WireError::TooLong { max: Shape::MAX_RANK, got: rank });
-    }
+    let rank = decode_rank(d)?;
     let dims: Vec<_> = (0..rank).map(|_| Ok(d.u32()? as usize)).collect::<Result<_, WireError>>()?;
     let shape = Shape::from(dims);
     if shape.is_allowed() { Ok(shape) } else { Err(WireError::Invalid("shape of a tensor")) }
@@ -76,6 +81,36 @@ fn decode_shape(d: &mut Decoder<'_>) -> Result<Shape, WireError> {
 /// Axes fit a byte: ranks are far smaller.
 fn decode_axis(d: &mut Decoder<'_>) -> Result<usize, WireError> {
     Ok(usize::from(d.u8()?))
+}
+
+/// As many numbers as there are axes.
+fn encode_numbers(e: &mut Encoder, numbers: &[usize]) {
+    numbers.iter().for_each(|&n| e.u32(n as u32));
+}
+
+fn decode_numbers<const N: usize>(d: &mut Decoder<'_>) -> Result<[usize; N], WireError> {
+    let mut numbers = [0; N];
+    for n in &mut numbers {
+        *n = d.u32()? as usize;
+    }
+    Ok(numbers)
+}
+
+fn encode_sliding(e: &mut Encoder, s: &Sliding) {
+    encode_numbers(e, &[s.stride, s.dilation, s.padding[0], s.padding[1]].concat());
+}
+
+fn decode_sliding(d: &mut Decoder<'_>) -> Result<Sliding, WireError> {
+    let [stride, dilation, vertical, horizontal] = [(); 4].map(|()| decode_numbers(d));
+    Ok(Sliding { stride: stride?, dilation: dilation?, padding: [vertical?, horizontal?] })
+}
+
+/// Number of axes.
+fn decode_rank(d: &mut Decoder<'_>) -> Result<usize, WireError> {
+    match usize::from(d.u8()?) {
+        rank if rank <= Shape::MAX_RANK => Ok(rank),
+        got => Err(WireError::TooLong { max: Shape::MAX_RANK, got }),
+    }
 }
 
 pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
@@ -116,6 +151,32 @@ pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
         Op::Square(x) => with(code::SQUARE, &[*x]),
         Op::MatMul(a, b) => with(code::MATMUL, &[*a, *b]),
         Op::Dense { x, w, b } => with(code::DENSE, &[*x, *w, *b]),
+        Op::Conv { x, w, bias, sliding, groups } => {
+            match bias {
+                None => with(code::CONV, &[*x, *w]),
+                Some(b) => with(code::CONV_BIAS, &[*x, *w, *b]),
+            }
+            encode_sliding(e, sliding);
+            e.u32(*groups as u32);
+        }
+        Op::Unfold { x, window, sliding, outside } => {
+            with(code::UNFOLD, &[*x]);
+            encode_numbers(e, window);
+            encode_sliding(e, sliding);
+            e.u8(u8::from(*outside == Outside::Nearest));
+        }
+        Op::Permute { x, axes } => {
+            with(code::PERMUTE, &[*x]);
+            e.u8(axes.len() as u8);
+            axes.iter().for_each(|&axis| e.u8(axis as u8));
+        }
+        Op::Pad { x, before, after, value } => {
+            with(code::PAD, &[*x]);
+            e.u8(before.len() as u8);
+            encode_numbers(e, before);
+            encode_numbers(e, after);
+            e.u64(*value as u64);
+        }
         Op::Sum { x, axis } => {
             with(code::SUM, &[*x]);
             e.u8(*axis as u8);
@@ -218,6 +279,11 @@ pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
                 e.u64(k.to_bits());
             }
         }
+        Op::Divide { a, b, lowest, highest } => {
+            with(code::DIVIDE, &[*a, *b]);
+            e.u64(lowest.to_bits());
+            e.u64(highest.to_bits());
+        }
     }
 }
 
@@ -254,6 +320,32 @@ pub(super) fn decode_op(d: &mut Decoder<'_>) -> Result<Op, WireError> {
         code::SQUARE => Op::Square(d.u32()?),
         code::MATMUL => Op::MatMul(d.u32()?, d.u32()?),
         code::DENSE => Op::Dense { x: d.u32()?, w: d.u32()?, b: d.u32()? },
+        opcode @ (code::CONV | code::CONV_BIAS) => Op::Conv {
+            x: d.u32()?,
+            w: d.u32()?,
+            bias: if opcode == code::CONV_BIAS { Some(d.u32()?) } else { None },
+            sliding: decode_sliding(d)?,
+            groups: d.u32()? as usize,
+        },
+        code::UNFOLD => Op::Unfold {
+            x: d.u32()?,
+            window: decode_numbers(d)?,
+            sliding: decode_sliding(d)?,
+            outside: match d.u8()? {
+                0 => Outside::Zero,
+                1 => Outside::Nearest,
+                _ => return Err(WireError::Invalid("what is beyond an image")),
+            },
+        },
+        code::PERMUTE => {
+            let (x, rank) = (d.u32()?, decode_rank(d)?);
+            Op::Permute { x, axes: (0..rank).map(|_| decode_axis(d)).collect::<Result<_, _>>()? }
+        }
+        code::PAD => {
+            let (x, rank) = (d.u32()?, decode_rank(d)?);
+            let mut numbers = || (0..rank).map(|_| Ok(d.u32()? as usize)).collect::<Result<_, WireError>>();
+            Op::Pad { x, before: numbers()?, after: numbers()?, value: d.u64()? as i64 }
+        }
         code::SUM => Op::Sum { x: d.u32()?, axis: decode_axis(d)? },
         code::MEAN => Op::Mean { x: d.u32()?, axis: decode_axis(d)? },
         code::SCALE => Op::Scale { x: d.u32()?, k: f64::from_bits(d.u64()?) },
@@ -318,6 +410,12 @@ pub(super) fn decode_op(d: &mut Decoder<'_>) -> Result<Op, WireError> {
         code::RELU_BIT => Op::ReluBit(d.u32()?),
         code::CLAMP => Op::Clamp { x: d.u32()?, lo: d.u64()? as i64, hi: d.u64()? as i64 },
         code::ASSUME_RANGE => Op::AssumeRange { x: d.u32()?, bound: d.u64()? },
+        code::DIVIDE => Op::Divide {
+            a: d.u32()?,
+            b: d.u32()?,
+            lowest: f64::from_bits(d.u64()?),
+            highest: f64::from_bits(d.u64()?),
+        },
         code::FUNCTION => Op::Function { x: d.u32()?, function: Function::decode(d)? },
         code::CARRY => Op::Carry { initial: d.u32()?, bound: d.u64()? },
         code::CARRIED => Op::Carried { carry: d.u32()?, next: d.u32()? },

@@ -2,9 +2,9 @@
 
 use mpc_core::share::Sharing;
 use protocols::error::ProtocolError;
-use protocols::piecewise;
 use protocols::session::Session;
 use protocols::tree::TreeChoice;
+use protocols::{fourier, piecewise, quartic};
 
 use crate::fact::Fact;
 use crate::function::{Function, Method, layout};
@@ -24,6 +24,13 @@ pub(super) fn function<S: Sharing>(
             let layout = layout(&table, fact, program.frac_bits());
             let layout = layout.expect("invariant: inference found a layout");
             piecewise::evaluate(cx, x, &table, layout, program.rounding(), tree)
+        }
+        Method::Fourier => fourier::sigmoid(cx, x, program.frac_bits()),
+        Method::Quartic(limits) => {
+            let frac = program.frac_bits();
+            let table = limits.of(fact, frac, frac.bits()).table();
+            let table = table.expect("invariant: inference found a table");
+            quartic::evaluate(cx, x, &table, program.rounding(), tree)
         }
     }
 }

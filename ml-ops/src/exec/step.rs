@@ -9,11 +9,11 @@ use protocols::error::ProtocolError;
 use protocols::order::{Relation, holds, min_max};
 use protocols::session::Session;
 use protocols::tree::TreeChoice;
-use protocols::{convert, mul, order, relu, sort, tournament, truncate};
+use protocols::{convert, mul, order, quartic, relu, sort, tournament, truncate};
 
-use super::Shareable;
 use super::function::function;
 use super::product::Masked;
+use super::{Shareable, layers};
 use crate::lower::Lowered;
 use crate::op::{Extreme, NodeId, Op};
 use crate::program::Program;
@@ -37,6 +37,14 @@ impl<S: Shareable> Value<S> {
         match self {
             Self::Secret(share) => share,
             Self::Public(_) => unreachable!("inference found this value to be secret"),
+        }
+    }
+
+    /// Lengths of the axes.
+    fn dims(&self) -> &[usize] {
+        match self {
+            Self::Public(t) => t.shape(),
+            Self::Secret(s) => s.shape(),
         }
     }
 
@@ -201,6 +209,34 @@ pub(super) fn evaluate<S: Shareable>(
                 if scale > product { xw.map(|t| t.scale(Z64::power_of_two(scale - product))) } else { xw };
             xw.add(aligned(2, scale), holder)
         }
+        Op::Conv { bias, .. } => {
+            let product = scale_of(0) + scale_of(1);
+            let scale = product.max(bias.map_or(0, |_| scale_of(2)));
+            let xw = layers::conv(cx, x[0], x[1], &program.conv_shape(node))?;
+            let xw =
+                if scale > product { xw.map(|t| t.scale(Z64::power_of_two(scale - product))) } else { xw };
+            match bias {
+                None => xw,
+                // A number per filter, for every place of every image.
+                Some(_) => {
+                    xw.add(stretch(&lift(2, scale).map(|t| t.clone().reshape(&[t.len(), 1, 1]))), holder)
+                }
+            }
+        }
+        Op::Unfold { window, sliding, outside, .. } => {
+            x[0].map(|t| layers::unfold(t, *window, sliding, *outside))
+        }
+        Op::Permute { axes, .. } => x[0].map(|t| t.permute(axes)),
+        Op::Pad { before, after, value, .. } => {
+            let padding = layers::padding(*value, frac.bits() - fact.scale);
+            let padded = lift(0, fact.scale).map(|t| layers::pad(t, before, after, Z64::ZERO));
+            if padding == Z64::ZERO {
+                padded
+            } else {
+                let zeros = Tensor::zeros(x[0].dims());
+                padded.add(Value::Public(layers::pad(&zeros, before, after, padding)), holder)
+            }
+        }
         Op::Sum { axis, .. } => x[0].map(|t| t.sum_axis(*axis)),
         Op::Mean { axis, .. } => narrowed(x[0].map(|t| t.sum_axis(*axis)), cx)?.scale(program, node),
         Op::Scale { .. } => narrowed(x[0].clone(), cx)?.scale(program, node),
@@ -295,6 +331,12 @@ pub(super) fn evaluate<S: Shareable>(
             };
             let rows: Vec<S> = x.chunks(*every).map(row).collect();
             Value::Secret(S::combine(&rows.iter().collect::<Vec<_>>(), |p| Tensor::concat(0, p)))
+        }
+        Op::Divide { .. } => {
+            let table = program.reciprocal(node).table().expect("invariant: inference found a table");
+            let divisor = lift(1, frac.bits());
+            let part = quartic::evaluate(cx, divisor.secret(), &table, rounding, tree)?;
+            stretch(x[0]).mul(stretch(&Value::Secret(part)), cx)?
         }
     };
     value.truncate(lowered.last, (rounding, lowered.last_tree()), cx)

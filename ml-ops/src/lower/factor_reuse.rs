@@ -2,7 +2,7 @@
 //!
 //! A product of an m×k by a k×n matrix opens mk + kn elements. If its m×k factor was opened before, under a mask that is kept
 //! (`protocols::reuse`), it opens kn alone. So a matrix is masked once where that is less in all; its slices and transposes, and
-//! promises about them, are parts of it and take parts of its mask. The mask opens in the round of the first product, so rounds
+//! promises about them, are parts of it and take parts of its mask. Rows along several axes are a matrix of them all. The mask opens in the round of the first product, so rounds
 //! stay the same, and which way is taken depends on shapes alone.
 //!
 //! A matrix from before a loop is opened once for the products of all its iterations, whose batches are parts of it; one that a
@@ -81,6 +81,10 @@ impl Program {
         let mut users: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
         for (node, n) in (0..).zip(&self.nodes) {
             let (Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. }) = n.op else { continue };
+            // A list of products has no factor that is one matrix.
+            if self.fact(b).shape.rank() != 2 {
+                continue;
+            }
             if let (Some(left), Some(right)) = (views[a as usize], views[b as usize]) {
                 products.insert(node, [left, right]);
                 users.entry(left.root).or_default().push(node);
@@ -129,14 +133,26 @@ impl Program {
         self.loop_of(node).map_or(1, within)
     }
 
-    /// Every secret matrix as a part of the value that it was taken from.
+    /// Every secret matrix, its rows along any number of axes, as a part of the value that it was taken from.
     fn views(&self) -> Vec<Option<View>> {
         let mut views: Vec<Option<View>> = Vec::with_capacity(self.nodes.len());
         for (node, n) in (0..).zip(&self.nodes) {
             let of = |x: NodeId| views[x as usize];
             let moved = match n.op {
                 Op::Slice { x, axis, start, end } => {
-                    of(x).map(|v| View { part: v.part.slice(axis, start, end), ..v })
+                    let dims = self.fact(x).shape.dims();
+                    let last = dims.len().saturating_sub(1);
+                    let within = |axis, each| {
+                        of(x).map(|v| View { part: v.part.slice(axis, start * each, end * each), ..v })
+                    };
+                    match axis {
+                        axis if axis == last => within(1, 1),
+                        0 => within(0, dims[1..last].iter().product::<usize>()),
+                        _ => None,
+                    }
+                }
+                Op::Reshape { x, ref shape } if shape.dims().last() == self.fact(x).shape.dims().last() => {
+                    of(x)
                 }
                 Op::Transpose(x) => of(x).map(|v| View {
                     part: v.part.transpose(),
@@ -144,19 +160,21 @@ impl Program {
                     ..v
                 }),
                 // From before the loop, so that nothing has moved yet.
-                Op::Batch { x, rows } => of(x).zip(self.batches(node)).map(|(v, batches)| {
-                    let moves = Some(Moves { axis: 0, batches });
-                    View { part: v.part.slice(0, 0, rows), moves, ..v }
-                }),
+                Op::Batch { x, rows } if n.fact.shape.rank() == 2 => {
+                    of(x).zip(self.batches(node)).map(|(v, batches)| {
+                        let moves = Some(Moves { axis: 0, batches });
+                        View { part: v.part.slice(0, 0, rows), moves, ..v }
+                    })
+                }
                 Op::AssumeRange { x, .. } => of(x),
                 _ => None,
             };
-            let own = match *n.fact.shape.dims() {
-                [rows, columns] if n.fact.is_secret() => {
-                    Some(View { root: node, part: Part::whole([rows, columns]), moves: None })
-                }
-                _ => None,
-            };
+            let is_matrix = n.fact.is_secret() && n.fact.shape.rank() >= 2;
+            let own = is_matrix.then(|| View {
+                root: node,
+                part: Part::whole(n.fact.shape.as_matrix()),
+                moves: None,
+            });
             views.push(moved.or(own));
         }
         views

@@ -1,14 +1,15 @@
 //! Which truncations are done by a later node on its own opening.
 //!
 //! A node that truncates at its end leaves that to a ReLU, an absolute value or a clamp if this is the only use of its
-//! result, be it through nodes that only move elements or promise a range. A weighted sum truncates once for all of its operands.
+//! result, be it through nodes that only move elements, promise a range, or take the largest or smallest of some (of truncated
+//! values that is the truncated one). A weighted sum truncates once for all of its operands.
 //! The values in between have the scale of the
 //! product; nothing else sees them. Where rounding is exact there is nothing to share: a floor asks another question.
 
 use mpc_core::fixed::HEADROOM_BITS;
 use protocols::truncate::Rounding;
 
-use crate::op::{NodeId, Op};
+use crate::op::{NodeId, Op, Winner};
 use crate::program::Program;
 
 impl Program {
@@ -30,6 +31,9 @@ impl Program {
             while let Some(user) = users[path[path.len() - 1]] {
                 match self.nodes[user].op {
                     Op::Reshape { .. } | Op::Transpose(_) | Op::AssumeRange { .. } => path.push(user),
+                    Op::Permute { .. } | Op::Unfold { .. } | Op::Pad { value: 0, .. } => path.push(user),
+                    // Values at the scale of the product are below 2^62 as well, so their differences have room.
+                    Op::Extreme { with: Winner::Value, .. } => path.push(user),
                     Op::Relu(_) | Op::Abs(_) => {
                         path.iter().for_each(|&on| pending[on] = bits);
                         break;

@@ -1,7 +1,10 @@
 //! What can be interactive in a node, and what it costs.
 
+use mpc_core::conv::ConvShape;
+use mpc_core::fixed::FracBits;
 use mpc_core::share::Sharing;
 use protocols::cost::Cost;
+use protocols::elementary::Elementary;
 use protocols::order::Relation;
 use protocols::piecewise::Layout;
 use protocols::prep::MaskPart;
@@ -9,7 +12,9 @@ use protocols::reuse::Part;
 use protocols::tournament::Winner;
 use protocols::tree::TreeChoice;
 use protocols::truncate::Rounding;
-use protocols::{matmul, mul, order, piecewise, relu, reuse, sort, tournament, truncate};
+use protocols::{
+    conv, fourier, matmul, mul, order, piecewise, quartic, relu, reuse, sort, tournament, truncate,
+};
 
 /// One invocation of an interactive protocol.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -25,6 +30,12 @@ pub(super) enum Step {
         k: usize,
         n: usize,
     },
+    /// So many products.
+    Matmuls {
+        count: usize,
+        dims: [usize; 3],
+    },
+    Conv(ConvShape),
     /// Opens a matrix of the given shape and multiplies a part of it.
     MatmulMasking {
         shape: [usize; 2],
@@ -76,6 +87,14 @@ pub(super) enum Step {
         len: usize,
         layout: Layout,
     },
+    Fourier {
+        len: usize,
+        frac: FracBits,
+    },
+    Quartic {
+        len: usize,
+        function: Elementary,
+    },
 }
 
 impl Step {
@@ -85,6 +104,8 @@ impl Step {
             Self::Mul { len } => mul::mul_cost::<S>(parties, len),
             Self::Square { len } => mul::square_cost::<S>(parties, len),
             Self::Matmul { m, k, n } => matmul::cost::<S>(parties, m, k, n),
+            Self::Matmuls { count, dims } => matmul::batch_cost::<S>(parties, count, dims),
+            Self::Conv(shape) => conv::cost::<S>(parties, shape),
             // Which item the mask is, the demand says.
             Self::MatmulMasking { shape, part, n } => {
                 reuse::mask_and_multiply_cost::<S>(parties, 0, shape, part, n)
@@ -101,6 +122,11 @@ impl Step {
             Self::Sort { n, len, payloads, keep } => {
                 sort::sort_cost::<S>(parties, n, len, payloads, keep, tree)
             }
+            Self::Fourier { len, frac } => fourier::cost::<S>(parties, len, frac),
+            Self::Quartic { len, function } => {
+                let table = function.table().expect("invariant: inference found a table");
+                quartic::cost::<S>(parties, len, &table, rounding, tree)
+            }
             Self::Piecewise { len, layout } => piecewise::cost::<S>(parties, len, layout, rounding, tree),
         }
     }
@@ -108,8 +134,9 @@ impl Step {
     /// Whether the step compares, so that its cost depends on the shape of trees.
     pub(super) const fn has_trees(self, rounding: Rounding) -> bool {
         match self {
-            Self::Mul { .. } | Self::Square { .. } | Self::Matmul { .. } => false,
+            Self::Mul { .. } | Self::Square { .. } | Self::Matmul { .. } | Self::Fourier { .. } => false,
             Self::MatmulMasking { .. } | Self::MatmulMasked { .. } => false,
+            Self::Matmuls { .. } | Self::Conv(_) => false,
             Self::Truncate { .. } => matches!(rounding, Rounding::Exact),
             _ => true,
         }

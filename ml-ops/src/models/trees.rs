@@ -111,7 +111,8 @@ pub enum PostTransform {
     Logistic,
     /// Softmax over all scores.
     Softmax,
-    /// Softmax over the scores that are not zero; zeros stay.
+    /// Softmax over the scores that are not zero; zeros stay. Up to 1e-7 is zero, as in onnxruntime; in programs up to two units of
+    /// 2^−f, as rounding can move a zero so far.
     SoftmaxZero,
 }
 
@@ -357,12 +358,13 @@ impl TreeEnsemble {
 
     fn transformed(&self, mut scores: Vec<f64>) -> Vec<f64> {
         let skip_zeros = self.post_transform == PostTransform::SoftmaxZero;
+        let is_zero = |s: f64| s.abs() <= 1e-7;
         match self.post_transform {
             PostTransform::None => {}
             PostTransform::Logistic => scores.iter_mut().for_each(|s| *s = logistic(*s)),
             PostTransform::Softmax | PostTransform::SoftmaxZero => {
                 let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let exp = |s: f64| if skip_zeros && s == 0.0 { 0.0 } else { (s - largest).exp() };
+                let exp = |s: f64| if skip_zeros && is_zero(s) { 0.0 } else { (s - largest).exp() };
                 scores.iter_mut().for_each(|s| *s = exp(*s));
                 let sum: f64 = scores.iter().sum();
                 if sum > 0.0 {

@@ -7,7 +7,8 @@ use mpc_core::tensor::Tensor;
 use super::function::function;
 use super::ranks::{along, extreme, order, sorted};
 use super::{Values, input, named, one_side};
-use crate::exec::InputError;
+use crate::batch::Batches;
+use crate::exec::{InputError, convolved, pad, padding, unfold};
 use crate::factor::Factor;
 use crate::op::Op;
 use crate::program::Program;
@@ -23,6 +24,10 @@ pub fn fixed(program: &Program, inputs: &Values) -> Result<Values, InputError> {
     let outputs = walk(program, beside(program), |at, operands| evaluate(program, inputs, at, operands))?;
     let scales = program.outputs().iter().map(|o| program.fact(o.node).scale);
     Ok(named(program, outputs.iter().zip(scales).map(|(t, s)| decode(t, s)).collect()))
+}
+
+fn product(a: &Tensor<Z64>, b: &Tensor<Z64>) -> Tensor<Z64> {
+    Batches::new(a.shape(), b.shape()).multiply(a, b)
 }
 
 fn evaluate(
@@ -69,11 +74,31 @@ fn evaluate(
         Op::Neg(_) => x[0].map(|v| -v),
         Op::Mul(..) => stretch(x[0]).hadamard(&stretch(x[1])),
         Op::Square(_) => x[0].hadamard(x[0]),
-        Op::MatMul(..) => x[0].matmul(x[1]),
+        Op::MatMul(..) => product(x[0], x[1]),
         Op::Dense { .. } => {
             let product = scale_of(0) + scale_of(1);
             let scale = product.max(scale_of(2));
-            x[0].matmul(x[1]).scale(Z64::power_of_two(scale - product)).add(&aligned(2, scale))
+            let xw = self::product(x[0], x[1]);
+            xw.scale(Z64::power_of_two(scale - product)).add(&aligned(2, scale))
+        }
+        Op::Conv { bias, .. } => {
+            let product = scale_of(0) + scale_of(1);
+            let scale = product.max(bias.map_or(0, |_| scale_of(2)));
+            let xw = convolved(x[0], x[1], &program.conv_shape(node));
+            let xw = xw.scale(Z64::power_of_two(scale - product));
+            match bias {
+                None => xw,
+                Some(_) => {
+                    let b = x[2].scale(Z64::power_of_two(scale - scale_of(2)));
+                    xw.add(&stretch(&b.reshape(&[x[2].len(), 1, 1])))
+                }
+            }
+        }
+        Op::Unfold { window, sliding, outside, .. } => unfold(x[0], *window, sliding, *outside),
+        Op::Permute { axes, .. } => x[0].permute(axes),
+        Op::Pad { before, after, value, .. } => {
+            let lifted = x[0].scale(Z64::power_of_two(fact.scale - scale_of(0)));
+            pad(&lifted, before, after, padding(*value, frac - fact.scale))
         }
         Op::Sum { axis, .. } => x[0].sum_axis(*axis),
         Op::Mean { axis, .. } => scaled(&x[0].sum_axis(*axis), program.factor(node)),
@@ -143,6 +168,11 @@ fn evaluate(
             let sum = |group: &[&Tensor<Z64>]| group[1..].iter().fold(group[0].clone(), |sum, v| sum.add(v));
             let rows: Vec<Z64> = x.chunks(*every).flat_map(|g| sum(g).as_slice().to_vec()).collect();
             tensor(rows)
+        }
+        Op::Divide { .. } => {
+            let table = program.reciprocal(node).table().expect("invariant: inference found a table");
+            let divisor = x[1].scale(Z64::power_of_two(frac - scale_of(1)));
+            stretch(x[0]).hadamard(&stretch(&divisor.map(|v| Z64::from_i64(table.plain(v.to_i64())))))
         }
     };
     Ok(floored(&value, program.truncation(node)))

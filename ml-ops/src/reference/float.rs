@@ -1,10 +1,11 @@
 //! Programs in floating point.
 
 use mpc_core::fixed::decode;
+use mpc_core::windows;
 use ndarray::{ArrayD, Axis, IxDyn, Slice, Zip};
 
 use super::ranks::{along, extreme, order, sorted};
-use super::{Values, input, named, one_side};
+use super::{Values, input, layers, named, one_side};
 use crate::exec::InputError;
 use crate::op::{NodeId, Op};
 use crate::program::Program;
@@ -58,11 +59,28 @@ fn evaluate(
         Op::Neg(_) => x[0].map(|v| -v),
         Op::Mul(..) => zip(x[0], x[1], &|a, b| a * b),
         Op::Square(_) => x[0].map(|v| v * v),
-        Op::MatMul(..) => product(x[0], x[1]),
+        Op::MatMul(..) => layers::product(x[0], x[1], shape),
         Op::Dense { .. } => {
-            let xw = product(x[0], x[1]);
+            let xw = layers::product(x[0], x[1], shape);
             zip(&xw, x[2], &|a, b| a + b)
         }
+        Op::Conv { bias, .. } => {
+            let xw = array(layers::conv(&plain(x[0]), &plain(x[1]), &program.conv_shape(node)));
+            match bias {
+                None => xw,
+                Some(_) => {
+                    let column = [x[2].len(), 1, 1];
+                    let b = x[2].to_shape(column).expect("invariant: a bias has one axis").to_owned();
+                    zip(&xw, &b.into_dyn(), &|a, b| a + b)
+                }
+            }
+        }
+        Op::Unfold { window, sliding, outside, .. } => {
+            let input = layers::images(x[0].shape());
+            array(windows::unfold(&plain(x[0]), 0.0, input, *window, sliding, *outside))
+        }
+        Op::Permute { axes, .. } => x[0].clone().permuted_axes(IxDyn(axes)),
+        Op::Pad { before, after, value, .. } => layers::pad(x[0], before, after, *value as f64 * unit),
         Op::Sum { axis, .. } => x[0].sum_axis(Axis(*axis)),
         Op::Mean { axis, .. } => x[0].sum_axis(Axis(*axis)) / x[0].shape()[*axis] as f64,
         Op::Scale { k, .. } => x[0] * *k,
@@ -115,6 +133,7 @@ fn evaluate(
         Op::ReluBit(_) => x[1].map(|v| bit(*v >= 0.0)),
         Op::Clamp { lo, hi, .. } => x[0].map(|v| v.max(*lo as f64 * unit).min(*hi as f64 * unit)),
         Op::Function { function, .. } => x[0].map(|&v| function.value(v)),
+        Op::Divide { lowest, highest, .. } => zip(x[0], x[1], &|a, b| a / b.max(*lowest).min(*highest)),
         Op::AssumeRange { .. } | Op::Carry { .. } | Op::Carried { .. } => x[0].clone(),
         Op::WeightedSum { ks, .. } => {
             let terms = x.iter().zip(ks).map(|(x, k)| stretched(x, shape) * *k);
@@ -133,11 +152,4 @@ fn evaluate(
 
 fn stretched(a: &ArrayD<f64>, shape: &[usize]) -> ArrayD<f64> {
     a.broadcast(IxDyn(shape)).expect("invariant: inference compared the shapes").to_owned()
-}
-
-fn product(a: &ArrayD<f64>, b: &ArrayD<f64>) -> ArrayD<f64> {
-    let matrix = |x: &ArrayD<f64>| {
-        x.clone().into_dimensionality::<ndarray::Ix2>().expect("invariant: inference accepts matrices only")
-    };
-    matrix(a).dot(&matrix(b)).into_dyn()
 }

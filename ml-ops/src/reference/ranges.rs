@@ -38,7 +38,7 @@ pub enum RangeError {
 }
 
 /// Checks in floating point that inputs of all parties keep every promise of a range
-/// ([`assume_range`](crate::ProgramBuilder::assume_range)), which no secure run can check. [`run_local`](crate::run_local) does
+/// ([`assume_range`](crate::ProgramBuilder::assume_range), and what iterations of a loop leave), which no secure run can check. [`run_local`](crate::run_local) does
 /// so before it runs.
 ///
 /// # Errors
@@ -61,28 +61,39 @@ pub enum RangeError {
 /// # Ok::<(), ml_ops::ProgramError>(())
 /// ```
 pub fn check_ranges(program: &Program, inputs: &Values) -> Result<(), RangeError> {
-    let check = |node: NodeId, value: &ArrayD<f64>| match program.nodes()[node as usize].op {
-        Op::AssumeRange { x, .. } | Op::Carry { initial: x, .. } | Op::Carried { next: x, .. } => {
-            let bound = match program.nodes()[node as usize].op {
-                Op::AssumeRange { bound, .. } => bound,
-                _ => program.fact(node).bound,
-            };
-            let promised = bound as f64 * 2f64.powi(-(program.fact(node).scale as i32));
-            let largest = value.iter().enumerate().max_by(|(_, a), (_, b)| a.abs().total_cmp(&b.abs()));
-            match largest.filter(|(_, v)| v.is_nan() || v.abs() > promised) {
-                None => Ok(()),
-                Some((position, &value)) => {
-                    let place = Place::of(position, program.fact(node).shape.dims());
-                    let promise = program.nodes()[node as usize].op.name();
-                    // In later iterations it is what the one before left.
-                    let carried = program.loops().iter().flat_map(|l| &l.carried).find(|(c, _)| *c == node);
-                    let of = carried.map_or(x, |(_, next)| *next);
-                    let op = program.nodes()[of as usize].op.name();
-                    Err(RangeError::Broken { node, promise, of, op, place, value, promised })
-                }
-            }
+    float_seen(program, inputs, |node, value| program.check_promise(node, value)).map(drop)
+}
+
+impl Program {
+    /// Whether anything is promised that nothing checks at run time.
+    pub(crate) fn has_promises(&self) -> bool {
+        self.nodes().iter().any(|n| matches!(n.op, Op::AssumeRange { .. } | Op::Carry { .. }))
+    }
+
+    /// What a node promises, and of which node.
+    fn promise(&self, node: NodeId) -> Option<(NodeId, u64)> {
+        let next = |carry: NodeId| {
+            let of = self.loop_of(carry)?.carried.iter().find(|(c, _)| *c == carry)?.1;
+            Some((of, self.fact(carry).bound))
+        };
+        match self.nodes()[node as usize].op {
+            Op::AssumeRange { x, bound } => Some((x, bound)),
+            Op::Carry { .. } => next(node),
+            // What the last iteration leaves.
+            Op::Carried { carry, .. } => next(carry),
+            _ => None,
         }
-        _ => Ok(()),
-    };
-    float_seen(program, inputs, check).map(drop)
+    }
+
+    fn check_promise(&self, node: NodeId, value: &ArrayD<f64>) -> Result<(), RangeError> {
+        let Some((of, bound)) = self.promise(node) else { return Ok(()) };
+        let promised = bound as f64 * 2f64.powi(-(self.fact(node).scale as i32));
+        let largest = value.iter().enumerate().max_by(|(_, a), (_, b)| a.abs().total_cmp(&b.abs()));
+        let Some((position, &value)) = largest.filter(|(_, v)| v.is_nan() || v.abs() > promised) else {
+            return Ok(());
+        };
+        let place = Place::of(position, self.fact(node).shape.dims());
+        let [promise, op] = [node, of].map(|n| self.nodes()[n as usize].op.name());
+        Err(RangeError::Broken { node, promise, of, op, place, value, promised })
+    }
 }

@@ -10,6 +10,7 @@ use ndarray::{Array2, ArrayD};
 
 mod arithmetic;
 mod functions;
+mod layers;
 mod order;
 mod ranks;
 mod reuse;
@@ -24,6 +25,8 @@ enum Tolerance {
     Exact,
     /// One truncation: one unit from the fixed-point reference, and from the float one.
     Unit,
+    /// Several truncations, the first of which are multiplied: so many units.
+    Units(f64),
     /// As one unit, but the float reference may differ by this relative error of a public factor as well.
     Factor(f64),
     /// A function by polynomials: so many units of 2^−min(f,16) from the fixed-point reference, and as much and the error of the
@@ -36,7 +39,15 @@ const COLUMNS: usize = 3;
 
 /// Every operation with operands of every kind: x and y are secret and \[5, 3\].
 fn cases() -> Vec<(&'static str, Tolerance, Build)> {
-    [arithmetic::cases(), functions::cases(), order::cases(), ranks::cases(), reuse::cases()].concat()
+    let all = [
+        arithmetic::cases(),
+        functions::cases(),
+        order::cases(),
+        ranks::cases(),
+        reuse::cases(),
+        layers::cases(),
+    ];
+    all.concat()
 }
 
 /// Multiples of 2^−8 between ±16, so that every scale represents them; with equal elements, zeros and extremes.
@@ -101,6 +112,7 @@ fn every_operation_agrees_with_both_references_and_its_plan() {
                 let (from_fixed, from_float) = match tolerance {
                     Tolerance::Exact => (0.0, 0.0),
                     Tolerance::Unit => (unit, unit),
+                    Tolerance::Units(n) => (n * unit, n * unit),
                     Tolerance::Factor(relative) => (unit, unit + relative * largest),
                     Tolerance::Function(units, fit) => (units * coarse, units * coarse + fit),
                 };

@@ -191,6 +191,20 @@ pub enum DataError {
         /// The declared bound.
         max_abs: f64,
     },
+    /// A fraction at an input of integers.
+    #[error("{}, line {line} (id `{id}`), column `{column}`: {seen} is not an integer, as the program wants", file.display())]
+    NotAnInteger {
+        /// Which file.
+        file: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// Key of the row.
+        id: String,
+        /// Which column.
+        column: String,
+        /// The value, as it would be encoded.
+        seen: f64,
+    },
     /// An outcome is neither good nor bad.
     #[error("{}, line {line}, column `{column}`: expected an outcome of {expected}, got {seen}", file.display())]
     NotAnOutcome {
@@ -278,6 +292,7 @@ impl DataError {
             | Self::NoCodes { .. } => "missing_value",
             Self::NoSpread { .. } => "constant_column",
             Self::OutOfRange { .. } => "out_of_range",
+            Self::NotAnInteger { .. } => "not_an_integer",
             Self::NotAnOutcome { .. } => "bad_outcome",
             Self::UnknownWeight { .. } => "unknown_weight",
             Self::SurplusWeight { .. } => "surplus_weight",

@@ -246,6 +246,9 @@ impl LocalInputs {
             ));
         }
         table.check_range(spec.max_abs)?;
+        if spec.integer {
+            table.check_integers()?;
+        }
         let columns = table.columns().to_vec();
         let (names, values) = table.into_parts();
         match &self.row_names {
@@ -287,6 +290,16 @@ impl LocalInputs {
                     "{}: weight `{name}` is {weight}, out of range: the program allows ±{}",
                     file.display(),
                     spec.max_abs
+                ),
+            ));
+        }
+        let fraction = names.iter().zip(weights.iter()).find(|(_, w)| spec.integer && w.fract() != 0.0);
+        if let Some((name, weight)) = fraction {
+            return Err(CliError::setup(
+                "not_an_integer",
+                format_args!(
+                    "{}: weight `{name}` is {weight}, not an integer, as the program wants",
+                    file.display()
                 ),
             ));
         }

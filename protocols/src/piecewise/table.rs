@@ -8,7 +8,7 @@ const KNOT_UNITS: f64 = 256.0;
 const LARGEST_KNOT: f64 = 16.0;
 /// Most knots: that many thresholds a comparison has.
 const MOST_KNOTS: usize = 64;
-/// Terms of a polynomial between the outermost knots add up to less than this in magnitude: with 16 + 32 fraction bits, to
+/// Terms of a polynomial between its knots add up to less than this in magnitude: with 16 + 32 fraction bits, to
 /// less than 2^61.
 const LARGEST_TERMS: f64 = 8192.0;
 /// Fraction bits of coefficients where arguments leave room for them.
@@ -115,9 +115,10 @@ impl Table {
             return Err(TableError::Knot { at, got });
         }
         let table = Self { knots, pieces };
-        let (largest, last) = (table.largest_knot(), table.pieces.len() - 1);
+        let last = table.pieces.len() - 1;
         let is_wrong = |&(at, c): &(usize, &[f64; 4])| {
-            let terms = terms(c, largest);
+            let ends = &table.knots[at.saturating_sub(1)..=at.min(last - 1)];
+            let terms = terms(c, largest_of(ends));
             let is_line = c[2] == 0.0 && c[3] == 0.0;
             terms.is_nan() || terms >= LARGEST_TERMS || ((at == 0 || at == last) && !is_line)
         };
@@ -156,12 +157,8 @@ impl Table {
         polynomial(&self.pieces[self.knots.partition_point(|&k| k <= x)], x)
     }
 
-    fn largest_knot(&self) -> f64 {
-        self.knots.iter().fold(0.0, |m: f64, k| m.max(k.abs()))
-    }
-
     /// How the table is evaluated for arguments of at most `bound` units of 2^−f in magnitude, or `None` if they leave less room
-    /// than that takes: c·x stays below 2^62 in the outermost pieces, where x is as large as it is at all.
+    /// than that takes: c₁·x stays below 2^62 in the outermost pieces, where x is as large as it is at all.
     #[must_use]
     pub fn layout(&self, frac: FracBits, bound: u64) -> Option<Layout> {
         // Differences from knots take twice the room of others.
@@ -173,9 +170,10 @@ impl Table {
         let reach = (bound >> excess) as f64 + 1.0;
         let outer = [&self.pieces[0], &self.pieces[self.pieces.len() - 1]];
         let largest = outer.map(|c| c[0].abs() * 2f64.powi(f as i32) + c[1].abs() * reach);
-        // Where a line is level, x does not enter. A bit more covers the rounding of coefficients.
-        let [a, b] = largest.map(|m| m.log2().ceil().max(0.0) as u32 + 1);
-        let bits = HEADROOM_BITS.saturating_sub(a.max(b)).min(MOST_COEFFICIENT_BITS);
+        // A bit more covers the rounding of coefficients. The parties must find the same, so nothing here may depend on a platform.
+        let largest = largest[0].max(largest[1]).ceil() as u128;
+        let taken = (largest + (largest >> 16) + 1).ilog2() + 1;
+        let bits = HEADROOM_BITS.saturating_sub(taken).min(MOST_COEFFICIENT_BITS);
         (bits >= FEWEST_COEFFICIENT_BITS).then(|| layout(bits))
     }
 
@@ -187,20 +185,21 @@ impl Table {
         whole.rev().find(fits).unwrap_or(0)
     }
 
-    /// Largest magnitude of the function for arguments up to `bound` in magnitude.
+    /// The smallest and the largest value of the function for arguments from `lo` to `hi`.
     #[must_use]
-    pub fn largest(&self, bound: f64) -> f64 {
-        let (mut largest, mut low) = (0.0f64, f64::NEG_INFINITY);
+    pub fn range(&self, lo: f64, hi: f64) -> [f64; 2] {
+        let ([mut least, mut most], mut low) = ([f64::INFINITY, f64::NEG_INFINITY], f64::NEG_INFINITY);
         for (c, high) in self.pieces.iter().zip(self.knots.iter().copied().chain([f64::INFINITY])) {
-            let (from, to) = (low.max(-bound), high.min(bound));
+            let (from, to) = (low.max(lo), high.min(hi));
             if from <= to {
                 let turns = turning_points(c).into_iter().flatten().filter(|x| (from..=to).contains(x));
-                let there = [from, to].into_iter().chain(turns).map(|x| polynomial(c, x).abs());
-                largest = there.fold(largest, f64::max);
+                for value in [from, to].into_iter().chain(turns).map(|x| polynomial(c, x)) {
+                    (least, most) = (least.min(value), most.max(value));
+                }
             }
             low = high;
         }
-        largest
+        [least, most]
     }
 
     /// How far a result may be from [`Self::value`] of the argument that is computed with, in units of 2^−min(f,16): a unit from the
@@ -211,12 +210,16 @@ impl Table {
         let powers = self.pieces.iter().map(|c| c[2].abs() + c[3].abs()).fold(0.0, f64::max);
         let (f, _) = layout.fraction_bits();
         let half_a_unit = 2f64.powi(f as i32 - layout.coefficient_bits as i32 - 1);
-        1.0 + powers + half_a_unit * terms(&[1.0; 4], self.largest_knot())
+        1.0 + powers + half_a_unit * terms(&[1.0; 4], largest_of(&self.knots))
     }
 }
 
 fn polynomial(&[c0, c1, c2, c3]: &[f64; 4], x: f64) -> f64 {
     c0 + x * (c1 + x * (c2 + x * c3))
+}
+
+fn largest_of(knots: &[f64]) -> f64 {
+    knots.iter().fold(0.0, |m, k| m.max(k.abs()))
 }
 
 /// Sum of the magnitudes of all terms.
@@ -297,24 +300,29 @@ mod tests {
         assert_eq!(bits(&level, 16, (1 << 61) - 1), Some(32));
         assert_eq!(bits(&level, 16, 1 << 61), None);
         // |x|·2^bits < 2^62, with a bit to spare.
-        assert_eq!(bits(&rising, 16, (1 << 29) - 1), Some(32));
-        assert_eq!(bits(&rising, 16, 1 << 29), Some(31));
-        assert_eq!(bits(&rising, 16, (1 << 41) - 1), Some(20));
-        assert_eq!(bits(&rising, 16, 1 << 41), None);
-        assert_eq!(bits(&rising, 24, (1 << 49) - 256), Some(20));
+        assert_eq!(bits(&rising, 16, 1 << 29), Some(32));
+        assert_eq!(bits(&rising, 16, 1 << 30), Some(31));
+        assert_eq!(bits(&rising, 16, 1 << 41), Some(20));
+        assert_eq!(bits(&rising, 16, 1 << 42), None);
+        assert_eq!(bits(&rising, 24, 1 << 49), Some(20));
+        let steep = Table::new(vec![1.0], vec![[0.0; 4], [0.0, 4096.0, 0.0, 0.0]]).unwrap();
+        assert_eq!(bits(&steep, 16, 1 << 29), Some(20));
+        assert_eq!(steep.argument_bits(FracBits::DEFAULT), 13);
     }
 
     #[test]
-    fn the_largest_magnitude_is_found_inside_pieces_too() {
+    fn extremes_are_found_inside_pieces_too() {
         // −4·x·(x − 1) has its top, 1, at ½.
         let bump = [0.0, 4.0, -4.0, 0.0];
         let table = Table::new(vec![0.0, 1.0], vec![[0.0; 4], bump, LINE]).unwrap();
-        assert_eq!(table.largest(0.25), 0.75);
-        assert_eq!(table.largest(0.75), 1.0);
-        assert_eq!(table.largest(8.0), 8.0);
+        assert_eq!(table.range(0.0, 0.25), [0.0, 0.75]);
+        assert_eq!(table.range(0.25, 0.75), [0.75, 1.0]);
+        assert_eq!(table.range(-8.0, 8.0), [0.0, 8.0]);
+        assert_eq!(table.range(2.0, 3.0), [2.0, 3.0]);
         // x³ − x turns at ±1/√3.
         let wave = [0.0, -1.0, 0.0, 1.0];
         let table = Table::new(vec![-1.0, 1.0], vec![[0.0; 4], wave, [0.0; 4]]).unwrap();
-        assert!((table.largest(5.0) - 2.0 / 27f64.sqrt()).abs() < 1e-12);
+        let [least, most] = table.range(-5.0, 5.0);
+        assert!((most - 2.0 / 27f64.sqrt()).abs() < 1e-12 && (least + most).abs() < 1e-12);
     }
 }

@@ -39,6 +39,32 @@ const TRUNCATE: Case = Case {
     protocol: |cx, s| crate::truncate::truncate(cx, &s[0], 2).map(drop),
     layout: &[(1, 0)],
 };
+/// What a sigmoid by sines opens, for an angle of five bits; its sines have no room in eight.
+const ANGLE: Case = Case {
+    item: |len| Item::Angles { len, bits: 5, multiples: 0 },
+    inputs: 1,
+    protocol: |cx, s| {
+        let (_, padded) = cx.prep().angles(s[0].len(), 5, 0)?.mask(&s[0]);
+        cx.open_low(padded).map(drop)
+    },
+    layout: &[(0, 5)],
+};
+
+#[test]
+fn angles_show_nothing() {
+    // r. With a multiple, the correction of party 0 beside it.
+    assert_same_views(&ANGLE, &[0, 5], 5, |_| true);
+    let with_sines = Case {
+        item: |len| Item::Angles { len, bits: 5, multiples: 1 },
+        protocol: |cx, s| {
+            let (_, padded) = cx.prep().angles(s[0].len(), 5, 1)?.mask(&s[0]);
+            cx.open_low(padded).map(drop)
+        },
+        ..ANGLE
+    };
+    assert_uniform_pairs(&with_sines);
+}
+
 #[test]
 fn multiplication_shows_nothing() {
     // a and b of the honest party, 2^16 values; as party 0 it has c from the dealer, so that is all its randomness.

@@ -198,12 +198,6 @@ pub enum TreeError {
         /// Their fraction bits.
         scale: u32,
     },
-    /// A transformation that programs do not have.
-    #[error("post_transform {got} is not supported; take the targets, which decide the class")]
-    Transform {
-        /// The transformation.
-        got: &'static str,
-    },
     /// A program that cannot be built.
     #[error(transparent)]
     Program(#[from] ProgramError),

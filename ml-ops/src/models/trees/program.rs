@@ -48,6 +48,11 @@ const WINDOW_COMPARISONS: usize = 1 << 19;
 /// Features are below this, in units: thresholds are handed over as floating-point numbers, which are exact below it.
 const MAX_UNITS: u64 = 1 << 53;
 
+/// Scores up to so many units of 2^−f count as zero: as far as rounding can take them from it.
+const ZERO_UNITS: f64 = 2.0;
+/// e to the power of minus this is less than half a unit at any number of fraction bits.
+const NOTHING: f64 = 20.0;
+
 /// What an owner keeps of its model.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Hidden {
@@ -88,8 +93,8 @@ impl TreeEnsemble {
     /// Adds the ensemble to a program, for features `x` of shape \[rows, features\].
     ///
     /// # Errors
-    /// [`TreeError::Program`] for features of another shape, or where the program refuses something; [`TreeError::Size`] for trees
-    /// that are too deep to be padded; [`TreeError::Transform`].
+    /// [`TreeError::Features`] for features of another shape, [`TreeError::Magnitude`] for too large ones, [`TreeError::Size`] for
+    /// trees that are too deep to be padded, and [`TreeError::Program`] where the program refuses something.
     ///
     /// ```
     /// use ml_ops::models::trees::{Hidden, Test, Tree, TreeEnsemble, TreeNode, Weights};
@@ -369,8 +374,17 @@ impl Make<'_, '_> {
         match self.model.post_transform {
             PostTransform::None => Ok(scores),
             PostTransform::Logistic => Ok(self.p.sigmoid(scores)?),
-            PostTransform::Softmax => Err(TreeError::Transform { got: "SOFTMAX" }),
-            PostTransform::SoftmaxZero => Err(TreeError::Transform { got: "SOFTMAX_ZERO" }),
+            PostTransform::Softmax => Ok(self.p.softmax(scores, Axis(1))?),
+            PostTransform::SoftmaxZero => {
+                let size = self.p.abs(scores)?;
+                let zero = self.p.number(ZERO_UNITS * 2f64.powi(-(self.p.frac_bits() as i32)))?;
+                let other = self.p.greater(size, zero)?;
+                // So far below every score that its power is nothing beside theirs.
+                let low = self.p.number(-self.p.fact(scores)?.max_abs().ceil() - NOTHING)?;
+                let low = self.p.select(other, scores, low)?;
+                let powers = self.p.softmax(low, Axis(1))?;
+                Ok(self.p.mul(other, powers)?)
+            }
         }
     }
 }

@@ -6,17 +6,23 @@
 
 use bytes::Bytes;
 use mpc_core::bits::lane_words;
-use mpc_core::fixed_key::FixedKey;
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::prg::Prg;
 use zeroize::Zeroizing;
 
+use super::pads::PadKeys;
 use crate::error::PrepError;
 use crate::ot::extension::{CotCount, Extension, PairCots};
 use crate::ot::lane::OtLane;
 
-/// COTs of one direction that are made, kept and used at a time.
-pub(super) const CHUNK: usize = 1 << 17;
+/// Whether items can be cut into chunks of so many COTs.
+///
+/// # Panics
+/// If they cannot.
+#[track_caller]
+pub(super) fn check_chunk(chunk: usize) {
+    assert!(chunk > 0 && chunk.is_multiple_of(64), "{chunk} COTs at a time: not a positive multiple of 64");
+}
 
 /// Who sends to whom.
 pub(super) type Pairs = fn(PartyId, PartyId) -> bool;
@@ -69,25 +75,33 @@ pub(super) struct Chosen {
 
 mpc_core::secret_types!(Chosen);
 
-/// The permutations of a batch, one for each direction.
+/// What the COTs of a batch are hashed with, in each direction.
 struct Hashes {
-    sent: FixedKey,
-    received: FixedKey,
+    sent: PadKeys,
+    received: PadKeys,
 }
 
 /// One party's end.
 pub(super) struct Engine {
     pub(super) lane: OtLane,
     extension: Box<dyn Extension>,
+    chunk: usize,
     /// For the pads of the COTs that were made last, with every peer.
     hashes: PerParty<Option<Hashes>>,
     cots: u64,
 }
 
 impl Engine {
-    pub(super) fn new(lane: OtLane, extension: Box<dyn Extension>) -> Self {
+    /// Makes `chunk` COTs at a time.
+    pub(super) fn new(lane: OtLane, extension: Box<dyn Extension>, chunk: usize) -> Self {
+        check_chunk(chunk);
         let hashes = PerParty::from_fn(lane.parties(), |_| None);
-        Self { lane, extension, hashes, cots: 0 }
+        Self { lane, extension, chunk, hashes, cots: 0 }
+    }
+
+    /// COTs of one direction that are made, kept and used at a time.
+    pub(super) const fn chunk(&self) -> usize {
+        self.chunk
     }
 
     pub(super) fn me(&self) -> PartyId {
@@ -129,21 +143,22 @@ impl Engine {
         self.cots += counts.iter().flat_map(|(_, c)| c).map(|c| (c.sent + c.received) as u64).sum::<u64>();
         let made = self.extension.extend(&mut self.lane, counts)?;
         let (me, session) = (self.me(), *self.lane.session());
-        let hash = |from, to, first| FixedKey::derived("pads", &session, from, to, first);
         self.hashes = PerParty::from_fn(self.parties(), |p| {
             let cots = made[p].as_ref()?;
-            Some(Hashes { sent: hash(me, p, cots.sent.first), received: hash(p, me, cots.received.first) })
+            let sent = PadKeys::new(&session, [me, p], cots.sent.first, cots.sent.q.len());
+            let received = PadKeys::new(&session, [p, me], cots.received.first, cots.received.t.len());
+            Some(Hashes { sent, received })
         });
         Ok(made)
     }
 
     /// What the pads of the COTs that were made last are hashed with, where this party is the sender.
-    pub(super) fn sent_hash(&self, to: PartyId) -> &FixedKey {
+    pub(super) fn sent_hash(&self, to: PartyId) -> &PadKeys {
         &self.hashes_with(to).sent
     }
 
     /// As [`Self::sent_hash`], where it is the receiver.
-    pub(super) fn received_hash(&self, from: PartyId) -> &FixedKey {
+    pub(super) fn received_hash(&self, from: PartyId) -> &PadKeys {
         &self.hashes_with(from).received
     }
 

@@ -19,18 +19,13 @@ use mpc_core::ring::Ring;
 use mpc_core::tensor::Tensor;
 
 use super::cross::{choices, cross, elements};
-use super::engine::{CHUNK, Engine, every_pair, one_of_two};
+use super::engine::{Engine, every_pair, one_of_two};
 use crate::correlation::Bilinear;
 use crate::error::PrepError;
 
-/// Elements whose COTs are made at a time.
-pub(super) const fn elements_at_a_time<R: Ring>() -> usize {
-    CHUNK / R::BITS as usize
-}
-
-/// Ranges of so many elements.
-pub(super) fn chunks<R: Ring>(len: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    let step = elements_at_a_time::<R>();
+/// Ranges of elements whose COTs are made at a time, if there are `chunk` of these.
+pub(super) fn chunks<R: Ring>(chunk: usize, len: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let step = chunk / R::BITS as usize;
     (0..len).step_by(step).map(move |start| start..len.min(start + step))
 }
 
@@ -43,7 +38,7 @@ pub(super) fn inner<R: Ring>(
 ) -> Result<[Tensor<R>; 3], PrepError> {
     let a = prg.tensor::<R>(&[terms * len]);
     let [mut b, mut c] = [terms * len, len].map(|len| Tensor::zeros(&[len]));
-    for chunk in chunks::<R>(terms * len) {
+    for chunk in chunks::<R>(engine.chunk(), terms * len) {
         let (count, a) = (chunk.len(), &a.as_slice()[chunk.clone()]);
         let chosen = engine.choose(every_pair, count * R::BITS as usize, None, prg)?;
         let own = &elements::<R>(&chosen.choices)[..count];
@@ -63,7 +58,7 @@ pub(super) fn square<R: Ring>(
     len: usize,
 ) -> Result<[Tensor<R>; 2], PrepError> {
     let [mut a, mut c] = [0; 2].map(|_| Tensor::zeros(&[len]));
-    for chunk in chunks::<R>(len) {
+    for chunk in chunks::<R>(engine.chunk(), len) {
         let chosen = engine.choose(one_of_two, chunk.len() * R::BITS as usize, None, prg)?;
         let own = &elements::<R>(&chosen.choices)[..chunk.len()];
         let c = &mut c.as_mut_slice()[chunk.clone()];
@@ -83,7 +78,7 @@ pub(super) fn powers<R: Ring>(
 ) -> Result<[Tensor<R>; 2], PrepError> {
     let mut out = [0; 2].map(|_| Tensor::<R>::zeros(&[r.len()]));
     let [squares, cubes] = &mut out;
-    for chunk in chunks::<R>(r.len()) {
+    for chunk in chunks::<R>(engine.chunk(), r.len()) {
         let (len, r) = (chunk.len(), &r[chunk.clone()]);
         let chosen = engine.choose(every_pair, len * R::BITS as usize, Some(&choices(r)), prg)?;
         let (squares, cubes) = (&mut squares.as_mut_slice()[chunk.clone()], &mut cubes.as_mut_slice()[chunk]);
@@ -130,7 +125,7 @@ pub(super) fn matmuls<R: Ring>(
     let mut b = if left { prg.tensor(&[products * k * n]) } else { Tensor::zeros(&[products * k * n]) };
     let mut c = Tensor::zeros(&[products * m * n]);
     let (count, vectors) = if left { (products * m * k, n) } else { (products * k * n, m) };
-    for chunk in chunks::<R>(count) {
+    for chunk in chunks::<R>(engine.chunk(), count) {
         let own = given.filter(|_| left).map(|a| choices(&a.as_slice()[chunk.clone()]));
         let bits = chunk.len() * R::BITS as usize;
         let chosen = engine.choose(every_pair, bits, own.as_ref().map(|o| &o[..]), prg)?;
@@ -173,7 +168,7 @@ pub(super) fn conv<R: Ring>(
     let count = mpc_core::tensor::elements;
     let a = prg.tensor::<R>(&[count(&shape.input())]);
     let [mut b, mut c] = [shape.kernel(), shape.output()].map(|axes| Tensor::zeros(&[count(&axes)]));
-    for chunk in chunks::<R>(b.len()) {
+    for chunk in chunks::<R>(engine.chunk(), b.len()) {
         let chosen = engine.choose(every_pair, chunk.len() * R::BITS as usize, None, prg)?;
         let own = &elements::<R>(&chosen.choices)[..chunk.len()];
         b.as_mut_slice()[chunk.clone()].copy_from_slice(own);

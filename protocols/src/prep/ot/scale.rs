@@ -19,16 +19,15 @@
 //! bit and y, u of every two parties i < j; where y is shared, of every party with every other.
 
 use mpc_core::bits::lane_words;
-use mpc_core::fixed_key::FixedKey;
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::prg::Prg;
 use mpc_core::ring::Ring;
 use mpc_core::tensor::Tensor;
 use zeroize::Zeroizing;
 
-use super::engine::{CHUNK, Chosen, Engine, Pairs, every_pair, upward};
+use super::engine::{Chosen, Engine, Pairs, every_pair, upward};
 use super::packing::{Packer, Unpacker, packed_len};
-use super::pads::{receiver_pads, sender_pads};
+use super::pads::{PadKeys, receiver_pads, sender_pads};
 use crate::error::PrepError;
 use crate::ot::extension::{ReceivedCots, SentCots};
 
@@ -63,9 +62,9 @@ pub(super) fn widths(is_one: bool, bits: &[u32]) -> Vec<u32> {
     bits.iter().map(|&b| if is_one { b.saturating_sub(1) } else { b }).collect()
 }
 
-/// Elements whose COTs are made at a time.
-pub(super) const fn elements_at_a_time(per: usize) -> usize {
-    CHUNK / per
+/// Elements of `per` COTs each that are worked on at a time, if `chunk` COTs are.
+pub(super) const fn elements_at_a_time(chunk: usize, per: usize) -> usize {
+    chunk / per
 }
 
 /// Which pairs have COTs.
@@ -86,8 +85,9 @@ pub(super) fn scale<R: Ring>(
     let pairs = pairs(scalings.iter().all(|s| matches!(s.factor, Factor::One)));
     let mut bits = Zeroizing::new(vec![0; lane_words(elements * per)]);
     let mut products: Vec<Tensor<R>> = scalings.iter().map(|_| Tensor::zeros(&[elements * per])).collect();
-    for start in (0..elements).step_by(elements_at_a_time(per)) {
-        let len = elements_at_a_time(per).min(elements - start);
+    let step = elements_at_a_time(engine.chunk(), per);
+    for start in (0..elements).step_by(step) {
+        let len = step.min(elements - start);
         let words = start * per / 64..((start + len) * per).div_ceil(64);
         let chosen = engine.choose(pairs, len * per, given.map(|g| &g[words.clone()]), prg)?;
         let chunks = products.iter_mut().map(|z| &mut z.as_mut_slice()[start * per..(start + len) * per]);
@@ -256,7 +256,7 @@ impl Place<'_> {
     /// `take` is given the sender's share for every COT and returns what the choice multiplies.
     fn send<R: Ring>(
         &self,
-        hash: &FixedKey,
+        hash: &PadKeys,
         cots: &SentCots,
         mut take: impl FnMut(usize, R) -> R,
         packer: &mut Packer,
@@ -278,7 +278,7 @@ impl Place<'_> {
     /// `take` is given the receiver's share for every COT.
     fn receive<R: Ring>(
         &self,
-        hash: &FixedKey,
+        hash: &PadKeys,
         cots: &ReceivedCots,
         choices: &[u64],
         message: &[u8],

@@ -102,7 +102,7 @@ fn a_model_stays_in_shares_between_sessions() {
         is_private(&cluster.path(&format!("{party}/weights.share")));
         copy_shares(&cluster, party, "", ".first");
     }
-    // 18 steps of 11 rounds: as planned, or the run would have failed.
+    // As measured, or the run would have failed.
     let plan = cluster.subrosa(&["plan", "--config", &cluster.config("bank"), "--json"]).json();
     assert_eq!(plan["rounds"], ended[0].json()["rounds"]);
     let opened = |op: &serde_json::Value| op["op"] == "matmul" && op["opens_reused_factor"] == true;

@@ -15,7 +15,7 @@ fn median(report: &Value, name: &str) -> f64 {
 }
 
 /// Flags, rounds, largest error. Rounds do not depend on sizes or parties.
-const WORKLOADS: [(&[&str], f64, f64); 12] = [
+const WORKLOADS: [(&[&str], f64, f64); 13] = [
     (&["mul", "--n", "500"], 4.0, 1e-3),
     (&["mul", "--raw", "--n", "500"], 3.0, 1e-3),
     (&["compare", "--n", "500"], 6.0, 0.0),

@@ -9,6 +9,8 @@ mod custom_operation;
 mod custom_protocol;
 #[path = "../examples/forest.rs"]
 mod forest;
+#[path = "../examples/imported_cnn.rs"]
+mod imported_cnn;
 #[path = "../examples/joint_score.rs"]
 mod joint_score;
 #[path = "../examples/private_mean.rs"]
@@ -36,6 +38,7 @@ fn the_examples_are_short_and_run() {
         custom_operation::main,
         custom_protocol::main,
         forest::main,
+        imported_cnn::main,
         joint_logistic_regression::main,
         joint_score::main,
         private_mean::main,
@@ -76,6 +79,21 @@ fn the_forest_of_one_party_scores_rows_of_another() {
     for (row, seen) in forest::applicants().outer_iter().zip(risks) {
         let expected = model.scores(&row.to_vec())[0];
         assert!((seen - expected).abs() < UNIT, "{row}: {seen} instead of {expected}");
+    }
+}
+
+#[test]
+fn the_imported_network_scores_as_onnxruntime_does() {
+    // By onnxruntime 1.32, with the same file and the same image.
+    let expected =
+        [-0.08095, -0.05689, -0.13701, 0.06012, 0.10379, 0.07338, 0.12374, 0.06223, 0.03338, 0.13070];
+    let lenet = imported_cnn::network().unwrap();
+    assert_eq!(lenet.inputs.len(), 1);
+    assert!(lenet.parameters.len() >= 8, "weights and biases of at least four layers are the laboratory's");
+    let scores = imported_cnn::run().unwrap();
+    assert_eq!(scores.shape(), [1, 10]);
+    for (seen, wanted) in scores.iter().zip(expected) {
+        assert!((seen - wanted).abs() < 1e-3, "{seen} instead of {wanted}");
     }
 }
 

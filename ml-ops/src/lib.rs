@@ -21,6 +21,7 @@
 //! | [`reference`](mod@reference) | floating point and exact fixed point, as oracles |
 //! | [`training`] | losses, optimisers, and the loop that fits parameters |
 //! | [`models`] | ready-made programs |
+//! | [`onnx`] | programs from trained models in ONNX files |
 
 mod batch;
 mod builder;
@@ -37,6 +38,7 @@ pub mod layers;
 mod local;
 mod lower;
 pub mod models;
+pub mod onnx;
 mod op;
 mod plan;
 mod program;
@@ -65,7 +67,7 @@ pub use mpc_core::windows::{Outside, Sliding};
 /// An axis of a tensor, from 0.
 pub use ndarray::Axis;
 pub use op::{Direction, Extreme, InputKind, NodeId, Op, Winner};
-pub use plan::{Correlation, Plan, PlanMismatch, PlannedOp};
+pub use plan::{Correlation, Plan, PlanMismatch, PlannedInput, PlannedOp};
 pub use program::{InputSpec, MAX_NAME_BYTES, MAX_NODES, Node, Output, Program};
 pub use protocols::tree::{Link, TreeChoice};
 pub use repeat::{Batches, Repeat};

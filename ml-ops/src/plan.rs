@@ -20,7 +20,8 @@ use serde::Serialize;
 
 use crate::estimate::{Estimate, Estimates, estimate, estimates, memory_bytes};
 use crate::exec::StepCost;
-use crate::program::Program;
+use crate::op::{InputKind, Op};
+use crate::program::{InputSpec, Program};
 
 /// The sharing that is planned for.
 pub(crate) type Planned = Additive<Z64>;
@@ -96,11 +97,30 @@ pub struct Plan {
     pub memory_bytes: u64,
     /// Estimated time on three kinds of network.
     pub estimates: Estimates,
+    /// What parties bring: data, and weights that only their owner knows.
+    pub inputs: Vec<PlannedInput>,
+    /// Numbers in the program that everybody knows, such as public parameters of a model.
+    pub public_numbers: u64,
     /// Every node in order, then `confirm` and `output`.
     pub ops: Vec<PlannedOp>,
     /// Bytes that each party sends in all.
     #[serde(skip)]
     pub sent_bytes: PerParty<u64>,
+}
+
+/// What a party brings.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedInput {
+    /// The program's name for it.
+    pub name: String,
+    /// Name of the party, which alone knows it.
+    pub owner: String,
+    /// `data` or `weights`.
+    pub kind: &'static str,
+    /// Lengths of the axes.
+    pub shape: Vec<usize>,
+    /// Largest magnitude.
+    pub max_abs: f64,
 }
 
 /// A run that did not cost what was planned: a bug, or another program.
@@ -177,9 +197,30 @@ impl Program {
             cots_per_party: largest(&made.cots),
             memory_bytes: self.memory_bytes(),
             estimates: estimates(self, &total, provider, &made),
+            inputs: self.planned_inputs(),
+            public_numbers: self.public_numbers(),
             ops,
             sent_bytes: total.sent_bytes,
         }
+    }
+
+    fn planned_inputs(&self) -> Vec<PlannedInput> {
+        let one = |i: InputSpec<'_>| PlannedInput {
+            name: i.name.to_owned(),
+            owner: self.parties[i.owner.index()].clone(),
+            kind: match i.kind {
+                InputKind::Data => "data",
+                InputKind::Weights => "weights",
+            },
+            shape: i.shape.dims().to_vec(),
+            max_abs: i.max_abs,
+        };
+        self.inputs().map(one).collect()
+    }
+
+    fn public_numbers(&self) -> u64 {
+        let constants = self.nodes.iter().filter(|n| matches!(n.op, Op::Constant { .. }));
+        constants.map(|n| n.fact.shape.elements() as u64).sum()
     }
 
     /// Estimated time with this provider, on a network whose rounds take `round_ms` milliseconds and that carries so many bytes

@@ -16,6 +16,7 @@ mod outcomes;
 mod prepare;
 mod rows;
 mod spool;
+mod tensors;
 mod weights;
 
 use std::ops::Range;
@@ -31,6 +32,7 @@ pub use prepare::{Missing, Scaling, Standardise};
 pub(crate) use rows::is_missing;
 pub use rows::{check_column, count_rows, header};
 pub use spool::SpoolPlace;
+pub use tensors::{TensorFile, holds_tensors, tensor_names};
 pub use weights::{read_weights, refuse_surplus_weights};
 
 use cells::Cells;

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ml_ops::{EncodedInputs, InputSpec, KeptShare, NodeId, Origin, Program, ProgramError};
+use ml_ops::{EncodedInputs, InputKind, InputSpec, KeptShare, NodeId, Origin, Program, ProgramError};
 use mpc_core::party::PartyId;
 use zeroize::Zeroizing;
 
 use super::window_rows::{WindowRows, encode_rows};
 use crate::config::{Config, InputSource, ScorecardConfig};
 use crate::data::{
-    Features, PreparedValues, RowNames, SpoolPlace, TableSource, read_outcomes, read_weights,
-    refuse_surplus_weights,
+    Features, PreparedValues, RowNames, SpoolPlace, TableSource, TensorFile, read_outcomes, read_weights,
+    refuse_surplus_weights, tensor_names,
 };
 use crate::error::CliError;
 use crate::regular_file::read_regular;
@@ -37,7 +37,8 @@ pub struct LocalInputs {
 enum LocalValue {
     /// Read a window of rows at a time.
     Rows(PreparedValues),
-    Weights(Zeroizing<Vec<f64>>),
+    /// Weights, and tensors.
+    Whole(Zeroizing<Vec<f64>>),
 }
 
 mpc_core::secret_types!(serde::Serialize; LocalInputs, LocalValue);
@@ -109,7 +110,7 @@ impl LocalInputs {
     pub(super) fn all_values(&self) -> Vec<f64> {
         let of = |value: &LocalValue| match value {
             LocalValue::Rows(values) => values.read(0..self.rows()).unwrap().to_vec(),
-            LocalValue::Weights(weights) => weights.to_vec(),
+            LocalValue::Whole(weights) => weights.to_vec(),
         };
         self.values.values().flat_map(of).collect()
     }
@@ -138,7 +139,7 @@ impl LocalInputs {
                     };
                     encoded.insert_rows(spec.node, Box::new(rows));
                 }
-                Some(LocalValue::Weights(weights)) => {
+                Some(LocalValue::Whole(weights)) => {
                     let tensor =
                         encode_rows(weights, spec.shape.dims(), scale, spec.max_abs).map_err(|e| {
                             CliError::setup("out_of_range", format_args!("input `{}`: {e}", spec.name))
@@ -166,10 +167,24 @@ impl LocalInputs {
             outcomes: None,
             summary: Vec::new(),
         };
+        let mut tensors: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
         for spec in &wanted {
-            match source_of(config, spec.name)? {
+            let common = config.weights.as_ref().filter(|_| spec.kind == InputKind::Weights);
+            let common =
+                common.map(|file| InputSource::Tensor { file: file.clone(), tensor: spec.name.to_owned() });
+            let source = match (config.inputs.get(spec.name), &common) {
+                (None, Some(common)) => common,
+                _ => source_of(config, spec.name)?,
+            };
+            match source {
                 InputSource::Table(source) => all.add_table(spec, source, &place)?,
                 InputSource::Weights { file, names } => all.add_weights(spec, file, names)?,
+                InputSource::Tensor { file, tensor } => {
+                    if spec.kind == InputKind::Weights {
+                        tensors.entry(file.clone()).or_default().push(tensor.clone());
+                    }
+                    all.add_tensor(spec, file, tensor)?;
+                }
                 InputSource::Share { .. } => {
                     let what = "is a table or weights in this program, not a share of an earlier session";
                     return Err(wrong_kind(config, spec.name, what));
@@ -194,6 +209,7 @@ impl LocalInputs {
             all.shares.insert(spec.name.to_owned(), share);
         }
         refuse_surplus_weights_of(config)?;
+        refuse_surplus_tensors(&tensors)?;
         all.outcomes = config.scorecard.as_ref().map_or(Ok(None), |card| all.read_outcomes(card, &place))?;
         Ok(all)
     }
@@ -232,7 +248,9 @@ impl LocalInputs {
     ) -> Result<(), CliError> {
         let table = Features::load(source, place)?;
         let seen = [table.rows(), table.columns().len()];
-        if spec.shape.dims() != seen {
+        // Images may lie in rows: a row holds what is beyond the first axis.
+        let fits = spec.shape.dims().first() == Some(&seen[0]) && spec.shape.elements() == seen[0] * seen[1];
+        if !fits {
             let message = format!(
                 "{}: input `{}` must have shape {}, the file gives {} rows and {} columns",
                 table.file().display(),
@@ -270,6 +288,35 @@ impl LocalInputs {
         Ok(())
     }
 
+    fn add_tensor(&mut self, spec: &InputSpec<'_>, file: &Path, name: &str) -> Result<(), CliError> {
+        let tensor = TensorFile::load(file, name)?;
+        let shape = spec.shape.dims();
+        let fits = match spec.kind {
+            InputKind::Weights => tensor.shape == shape,
+            // Images may lie in rows, and rows may be images.
+            InputKind::Data => {
+                tensor.shape.first() == shape.first() && tensor.values.len() == spec.shape.elements()
+            }
+        };
+        if !fits {
+            let (file, seen) = (file.display(), &tensor.shape);
+            let message = format!(
+                "{file}: input `{}` must have shape {}, tensor `{name}` has {seen:?}",
+                spec.name, spec.shape
+            );
+            return Err(CliError::setup("wrong_shape", message));
+        }
+        tensor.check_range(name, spec.max_abs)?;
+        if let Some(fraction) = tensor.values.iter().find(|v| spec.integer && v.fract() != 0.0) {
+            let file = file.display();
+            let message =
+                format!("{file}: tensor `{name}` has {fraction}, not an integer, as the program wants");
+            return Err(CliError::setup("not_an_integer", message));
+        }
+        self.insert(spec, file.to_path_buf(), vec![name.to_owned()], LocalValue::Whole(tensor.values));
+        Ok(())
+    }
+
     fn add_weights(&mut self, spec: &InputSpec<'_>, file: &Path, names: &[String]) -> Result<(), CliError> {
         let weights = read_weights(file, names)?;
         if weights.len() != spec.shape.elements() {
@@ -303,7 +350,7 @@ impl LocalInputs {
                 ),
             ));
         }
-        self.insert(spec, file.to_path_buf(), names.to_vec(), LocalValue::Weights(weights));
+        self.insert(spec, file.to_path_buf(), names.to_vec(), LocalValue::Whole(weights));
         Ok(())
     }
 
@@ -365,6 +412,18 @@ fn refuse_surplus_weights_of(config: &Config) -> Result<(), CliError> {
         files.entry(same).or_insert((file, Vec::new())).1.extend(names.iter().map(String::as_str));
     }
     files.values().try_for_each(|(file, names)| Ok(refuse_surplus_weights(file, names)?))
+}
+
+/// The same for weights in files of tensors.
+fn refuse_surplus_tensors(taken: &BTreeMap<PathBuf, Vec<String>>) -> Result<(), CliError> {
+    for (file, taken) in taken {
+        if let Some(surplus) = tensor_names(file)?.into_iter().find(|name| !taken.contains(name)) {
+            let message = format!("{}: no input of the program takes the tensor `{surplus}`", file.display());
+            return Err(CliError::setup("surplus_weight", message)
+                .with_hint("the file and the program must come from the same import"));
+        }
+    }
+    Ok(())
 }
 
 /// A configured input that the program does not want is a misunderstanding, and so is another party's.

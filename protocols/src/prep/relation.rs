@@ -32,7 +32,7 @@ impl<R: Ring> Value<R> {
         }
     }
 
-    fn ring(&self) -> &[R] {
+    pub(crate) fn ring(&self) -> &[R] {
         match self {
             Self::Ring(t) => t.as_slice(),
             Self::Bits(_) => unreachable!("the item's layout says that this component is ring elements"),

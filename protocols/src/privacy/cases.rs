@@ -148,7 +148,11 @@ fn a_matrix_product_shows_nothing() {
     // A single entry times a single entry: what one honest party sends, for all 2^16 values of its shares of a and b.
     let seed = Seed::new(fresh_key());
     let share = |v: u8| Additive::from_share(Tensor::filled(&[1, 1], Z8(v)));
-    let byte = |p: &Padded<Additive<Z8>>| p.sharing().value_share().as_slice()[0].0;
+    let byte = |p: &Padded<Additive<Z8>>| {
+        let mut share = vec![];
+        p.write(0..1, &mut share);
+        share[0].0
+    };
     let messages = |x: u8, y: u8| {
         let all = (0..1u64 << 16).map(|pads| {
             tape::record(&seed, Arc::new(move |place, _, _| pads >> (8 * place)));
@@ -174,7 +178,7 @@ fn a_convolution_shows_nothing() {
     let share = |values: &[u8], axes: &[usize]| {
         Additive::from_share(Tensor::from_vec(axes, values.iter().map(|&v| Z8(v)).collect()))
     };
-    let bytes = |p: &Padded<Additive<Z8>>| p.sharing().value_share().as_slice().iter().map(|v| v.0).collect();
+    let bytes = |p: Padded<Additive<Z8>>| p.into_value_share().as_slice().iter().map(|v| v.0).collect();
     let messages = |x: [u8; 2], y: u8| {
         let all = (0..1u64 << 18).map(|pads| {
             // Six bits of each: the openings take 64 values each, all combinations of them once.
@@ -184,7 +188,7 @@ fn a_convolution_shows_nothing() {
                 DealerPrep::<Z8>::in_process(PartyId::new(1), SessionId([1; 32]), seed.clone(), None, None);
             let (_, [d, e]) =
                 prep.conv(shape).unwrap().mask(&share(&x, &[1, 1, 1, 2]), &share(&[y], &[1, 1, 1, 1]));
-            let opened: [Vec<u8>; 2] = [bytes(&d), bytes(&e)];
+            let opened: [Vec<u8>; 2] = [bytes(d), bytes(e)];
             // Up to multiples of 64, which the missing bits would pad.
             opened.concat().into_iter().map(|v| v & 63).collect()
         });
@@ -204,7 +208,11 @@ fn two_products_with_one_mask_show_nothing() {
     let seeds = [Seed::new(fresh_key()), Seed::new(fresh_key())];
     tape::record(&seeds[0], Arc::new(|place, _, _| u64::from(place) * 41 + 9));
     let share = |v: u8| Additive::from_share(Tensor::filled(&[1, 1], Z8(v)));
-    let byte = |p: &Padded<Additive<Z8>>| p.sharing().value_share().as_slice()[0].0;
+    let byte = |p: &Padded<Additive<Z8>>| {
+        let mut share = vec![];
+        p.write(0..1, &mut share);
+        share[0].0
+    };
     let part = MaskPart { mask: 0, width: 1, rows: [0, 1], columns: [0, 1], transposed: false };
     for (x, y, again) in [(0, 0, 0), (255, 3, 3), (127, 128, 1)] {
         let views: Vec<[u8; 5]> = (0..SAMPLES)

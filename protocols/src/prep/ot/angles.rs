@@ -147,14 +147,15 @@ fn turn<R: Ring>(
     let mut products = Zeroizing::new(vec![[R::ZERO; 4]; len]);
     let send = PerParty::from_fn(n, |p| match &chosen.peers[p] {
         Some(cots) if pairs(me, p) => {
-            send::<R>(engine.sent_hash(p), &cots.sent, [cos, sin], &mut products, bytes)
+            send::<R>(&mut engine.sent_keys(p, &cots.sent), &cots.sent, [cos, sin], &mut products, bytes)
         }
         _ => vec![],
     });
     let received = engine.exchange(send, &PerParty::from_fn(n, |p| if pairs(p, me) { bytes } else { 0 }))?;
     for p in me.others(n).filter(|&p| pairs(p, me)) {
         let Some(cots) = &chosen.peers[p] else { continue };
-        receive::<R>(engine.received_hash(p), &cots.received, &given, &received[p], &mut products);
+        let keys = &mut engine.received_keys(p, &cots.received);
+        receive::<R>(keys, &cots.received, &given, &received[p], &mut products);
     }
     let one = R::power_of_two(FACTOR_BITS);
     for (((cos, sin), products), own) in cos.iter_mut().zip(sin).zip(products.iter()).zip(own) {
@@ -186,14 +187,14 @@ const fn products_of(choice: usize) -> [usize; 2] {
 }
 
 fn send<R: Ring>(
-    hash: &PadKeys,
+    keys: &mut PadKeys,
     cots: &SentCots,
     shared: [&[R]; 2],
     products: &mut [[R; 4]],
     bytes: usize,
 ) -> Vec<u8> {
     let mut packer = Packer::after(Vec::with_capacity(bytes));
-    sender_pads(hash, cots, 0..cots.q.len(), 0, CHOICES, |first, zero, one| {
+    sender_pads(keys, cots, 0..cots.q.len(), 0, CHOICES, |first, zero, one| {
         for ((e, zero), one) in (first..).zip(zero.chunks_exact(CHOICES)).zip(one.chunks_exact(CHOICES)) {
             for (choice, (zero, one)) in zero.iter().zip(one).enumerate() {
                 for (half, to) in products_of(choice).into_iter().enumerate() {
@@ -209,14 +210,14 @@ fn send<R: Ring>(
 }
 
 fn receive<R: Ring>(
-    hash: &PadKeys,
+    keys: &mut PadKeys,
     cots: &ReceivedCots,
     choices: &[u64],
     message: &[u8],
     products: &mut [[R; 4]],
 ) {
     let mut unpacker = Unpacker::new(message);
-    receiver_pads(hash, cots, 0..cots.t.len(), 0, CHOICES, |first, pads| {
+    receiver_pads(keys, cots, 0..cots.t.len(), 0, CHOICES, |first, pads| {
         for (e, pads) in (first..).zip(pads.chunks_exact(CHOICES)) {
             for (choice, pad) in pads.iter().enumerate() {
                 let at = e * CHOICES + choice;
@@ -248,7 +249,7 @@ fn shorten<R: Ring>(
         let [r, w, e] = [r, w, e].map(Additive::from_share);
         let x = Additive::from_share(Tensor::from_vec(&[len], all[piece].to_vec()));
         let (spent, padded) = TruncationTuple { r, w, e, bits: FACTOR_BITS }.mask(&x, me);
-        let mut c = padded.into_sharing().into_value_share();
+        let mut c = padded.into_value_share();
         let message = bytemuck::cast_slice::<R, u8>(c.as_slice()).to_vec();
         let send = PerParty::from_fn(n, |p| if p == me { vec![] } else { message.clone() });
         let received = engine.exchange(send, &PerParty::from_fn(n, |_| len * R::BYTES))?;

@@ -107,7 +107,7 @@ pub enum Item {
         /// Bits.
         len: usize,
     },
-    /// r mod 2^bits, an angle in units of 2^−bits of a turn, and cos kr and sin kr for k = 1, 2, …, with [`SINE_BITS`] fraction bits
+    /// r mod 2^bits, an angle in units of 2^−bits of a turn, and cos kr and sin kr for k = 1, 2, …, with 40 fraction bits
     /// and as exact as the provider makes them: a row of each.
     Angles {
         /// Elements.

@@ -292,7 +292,7 @@ impl Program {
                 let factor = self.factor(node);
                 scale(x) + factor.bits - factor.first
             }
-            Op::WeightedSum { .. } => self.weights(node, &[]).map_or(scale(node), |w| w.scale),
+            Op::WeightedSum { .. } => self.weights(node, &[]).map_or_else(|| scale(node), |w| w.scale),
             _ => return 0,
         };
         product - scale(node)

@@ -1,4 +1,5 @@
 //! A model is fitted by real nodes, stays in shares on their disks, and scores in a later session.
+#![allow(clippy::unwrap_used, reason = "a test: a panic is how it fails")]
 
 use std::path::Path;
 use std::time::Duration;

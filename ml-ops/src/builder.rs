@@ -19,6 +19,7 @@ mod elementary;
 mod function;
 mod gather;
 mod gradient;
+mod kept;
 mod layers;
 mod order;
 mod repeat;
@@ -392,30 +393,6 @@ impl ProgramBuilder {
         self.check("assume_range", &[x])?;
         let bound = bound_units("assume_range", max_abs, self.fact_of(x).scale)?;
         self.push("assume_range", &[x], |v| Op::AssumeRange { x: v[0], bound })
-    }
-
-    /// A value that an earlier session of the same parties kept ([`ProgramBuilder::keep`]), of which every party brings its share.
-    ///
-    /// # Errors
-    /// Unusable shape or bound.
-    pub fn shared(
-        &mut self,
-        name: &str,
-        shape: impl Into<Shape>,
-        max_abs: f64,
-    ) -> Result<Value, ProgramError> {
-        let bound = bound_units("shared", max_abs, self.program.frac.bits())?;
-        let shape = shape.into();
-        self.push("shared", &[], |_| Op::Shared { name: name.to_owned(), shape, bound })
-    }
-
-    /// Declares a value that nobody learns: every party keeps its share, for a later program ([`ProgramBuilder::shared`]).
-    ///
-    /// # Errors
-    /// A public value, or integers.
-    pub fn keep(&mut self, name: &str, x: Value) -> Result<(), ProgramError> {
-        self.check("keep", &[x])?;
-        self.program.push_kept(name, x.node)
     }
 
     /// Declares an output and the parties that receive it.

@@ -9,9 +9,9 @@ use protocols::compare::less_than_zero;
 use protocols::error::ProtocolError;
 use protocols::matmul::matmul;
 use protocols::mul::mul;
+use protocols::piecewise::{evaluate, tables};
 use protocols::relu::relu;
 use protocols::session::Session;
-use protocols::sigmoid::sigmoid;
 use protocols::tree::TreeChoice;
 use protocols::trial;
 use protocols::truncate::{Rounding, truncate};
@@ -39,8 +39,10 @@ fn protocols(c: &mut Criterion) {
     bench(c, "truncate 1M", &[1_000_000], |cx, x| truncate(cx, x, 16));
     bench(c, "less than zero 100k", &[100_000], |cx, x| less_than_zero(cx, x, TreeChoice::DEFAULT));
     bench(c, "relu 100k", &[100_000], |cx, x| relu(cx, x, TreeChoice::DEFAULT));
+    let table = tables::sigmoid();
+    let layout = table.layout(FracBits::DEFAULT, 1 << 20).expect("small arguments");
     bench(c, "sigmoid 100k", &[100_000], |cx, x| {
-        sigmoid(cx, x, FracBits::DEFAULT, Rounding::Dithered, TreeChoice::DEFAULT)
+        evaluate(cx, x, &table, layout, Rounding::Dithered, TreeChoice::DEFAULT)
     });
     bench(c, "matmul 256", &[256, 256], |cx, x| matmul(cx, x, x));
 }

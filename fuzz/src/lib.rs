@@ -3,5 +3,6 @@
 
 pub mod foundation;
 pub mod heads;
+pub mod models;
 pub mod mutate;
 pub mod programs;

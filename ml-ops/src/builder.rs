@@ -13,7 +13,17 @@ use crate::program::Program;
 use crate::settings::{Rounding, Trees};
 use crate::shape::Shape;
 
+mod attention;
+mod composed;
+mod elementary;
+mod function;
+mod gather;
+mod gradient;
+mod layers;
 mod order;
+mod repeat;
+
+pub use attention::{Attention, Linear};
 
 /// Most that rounding may change a constant by, relative to it.
 const MAX_ROUNDING: f64 = 1.0 / 16.0;
@@ -124,7 +134,36 @@ impl ProgramBuilder {
         shape: impl Into<Shape>,
         max_abs: f64,
     ) -> Result<Value, ProgramError> {
-        self.owned(name, owner, InputKind::Data, shape.into(), max_abs)
+        self.owned(name, owner, InputKind::Data, (shape.into(), max_abs), false)
+    }
+
+    /// As [`ProgramBuilder::input`], of integers: codes, counts, zeros and ones. The owner's encoder refuses fractions. They
+    /// have scale 0, so products with them need no truncation.
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::input`].
+    pub fn integers(
+        &mut self,
+        name: &str,
+        owner: Owner,
+        shape: impl Into<Shape>,
+        max_abs: f64,
+    ) -> Result<Value, ProgramError> {
+        self.owned(name, owner, InputKind::Data, (shape.into(), max_abs), true)
+    }
+
+    /// As [`ProgramBuilder::weights`], of integers, as [`ProgramBuilder::integers`].
+    ///
+    /// # Errors
+    /// As [`ProgramBuilder::input`].
+    pub fn integer_weights(
+        &mut self,
+        name: &str,
+        owner: Owner,
+        shape: impl Into<Shape>,
+        max_abs: f64,
+    ) -> Result<Value, ProgramError> {
+        self.owned(name, owner, InputKind::Weights, (shape.into(), max_abs), true)
     }
 
     /// A value that one party brings: the parameters of its model, committed in the log as weights.
@@ -138,7 +177,7 @@ impl ProgramBuilder {
         shape: impl Into<Shape>,
         max_abs: f64,
     ) -> Result<Value, ProgramError> {
-        self.owned(name, owner, InputKind::Weights, shape.into(), max_abs)
+        self.owned(name, owner, InputKind::Weights, (shape.into(), max_abs), false)
     }
 
     /// A public tensor. If every value is an integer it is kept as such: products with it need no truncation.
@@ -224,8 +263,8 @@ impl ProgramBuilder {
         self.push("square", &[x], |v| Op::Square(v[0]))
     }
 
-    /// The matrix product of \[m, k\] and \[k, n\], truncated once per result. Rounds and error as
-    /// [`ProgramBuilder::mul`]. A matrix that is a factor of several products is opened once for them where that is less.
+    /// The matrix product of \[…, m, k\] and \[…, k, n\], truncated once per result. Rounds and error as
+    /// [`ProgramBuilder::mul`]. Leading axes broadcast; what is repeated is opened once. A matrix that is a factor of several products is opened once for them where that is less.
     ///
     /// # Errors
     /// As [`ProgramBuilder::mul`].
@@ -233,7 +272,7 @@ impl ProgramBuilder {
         self.push("matmul", &[a, b], |v| Op::MatMul(v[0], v[1]))
     }
 
-    /// x·w + b for x of \[rows, k\], w of \[k, n\], b of \[n\]: the bias joins before the only truncation.
+    /// x·w + b for x of \[…, k\], w of \[k, n\], b of \[n\]: the bias joins before the only truncation.
     /// Rounds and error as [`ProgramBuilder::mul`].
     ///
     /// # Errors
@@ -292,6 +331,19 @@ impl ProgramBuilder {
         self.push("scale", &[x], |v| Op::Scale { x: v[0], k })
     }
 
+    /// Σ k · x for public numbers, broadcasting, with one truncation at the end; integers alone are exact and local. Where an operand
+    /// is the result of an operation that truncates and is used for nothing else, that truncation is left to the sum too.
+    ///
+    /// # Errors
+    /// No terms; shapes that do not fit; a factor that is not finite or makes its term vanish; operands whose bounds leave too few
+    /// bits for a factor.
+    pub fn weighted_sum(&mut self, terms: &[(Value, f64)]) -> Result<Value, ProgramError> {
+        let xs: Vec<Value> = terms.iter().map(|t| t.0).collect();
+        // Zero has one encoding.
+        let ks = terms.iter().map(|&(_, k)| if k == 0.0 { 0.0 } else { k }).collect();
+        self.push("weighted_sum", &xs, |v| Op::WeightedSum { xs: v.to_vec(), ks })
+    }
+
     /// The same elements, in row-major order, under another shape. Local.
     ///
     /// # Errors
@@ -330,15 +382,6 @@ impl ProgramBuilder {
         self.push("transpose", &[x], |v| Op::Transpose(v[0]))
     }
 
-    /// 1 / (1 + e^−x), by the piecewise polynomial of [`protocols::sigmoid`], which states its error (below 1.7e-4 at 16
-    /// fraction bits). Six rounds; seven above 16 fraction bits.
-    ///
-    /// # Errors
-    /// A foreign handle or a public operand, as everywhere.
-    pub fn sigmoid(&mut self, x: Value) -> Result<Value, ProgramError> {
-        self.push("sigmoid", &[x], |v| Op::Sigmoid(v[0]))
-    }
-
     /// Promises that no element of x exceeds `max_abs` in magnitude, where inference is too wide. Nothing checks the
     /// promise at run time; a value that breaks it makes what follows meaningless. The node is visible in the text
     /// form, so that whoever approves the program sees the promise.
@@ -349,6 +392,30 @@ impl ProgramBuilder {
         self.check("assume_range", &[x])?;
         let bound = bound_units("assume_range", max_abs, self.fact_of(x).scale)?;
         self.push("assume_range", &[x], |v| Op::AssumeRange { x: v[0], bound })
+    }
+
+    /// A value that an earlier session of the same parties kept ([`ProgramBuilder::keep`]), of which every party brings its share.
+    ///
+    /// # Errors
+    /// Unusable shape or bound.
+    pub fn shared(
+        &mut self,
+        name: &str,
+        shape: impl Into<Shape>,
+        max_abs: f64,
+    ) -> Result<Value, ProgramError> {
+        let bound = bound_units("shared", max_abs, self.program.frac.bits())?;
+        let shape = shape.into();
+        self.push("shared", &[], |_| Op::Shared { name: name.to_owned(), shape, bound })
+    }
+
+    /// Declares a value that nobody learns: every party keeps its share, for a later program ([`ProgramBuilder::shared`]).
+    ///
+    /// # Errors
+    /// A public value, or integers.
+    pub fn keep(&mut self, name: &str, x: Value) -> Result<(), ProgramError> {
+        self.check("keep", &[x])?;
+        self.program.push_kept(name, x.node)
     }
 
     /// Declares an output and the parties that receive it.
@@ -369,12 +436,16 @@ impl ProgramBuilder {
         Ok(self.fact_of(x))
     }
 
-    /// Ends the building.
+    /// Ends the building. Nodes that no output depends on are left out, but for inputs.
     ///
     /// # Errors
     /// Wrong number of parties, bad or duplicate names, no output.
     pub fn build(self) -> Result<Program, ProgramError> {
-        self.program.checked()
+        if self.program.loops.last().is_some_and(|l| l.end == NodeId::MAX) {
+            let first = self.program.loops.last().map_or(0, |l| l.first);
+            return Err(ProgramError::Loop { first, what: "the body could not be built" });
+        }
+        self.program.without_unused()?.checked()
     }
 
     fn owned(
@@ -382,11 +453,28 @@ impl ProgramBuilder {
         name: &str,
         owner: Owner,
         kind: InputKind,
-        shape: Shape,
-        max_abs: f64,
+        (shape, max_abs): (Shape, f64),
+        integer: bool,
     ) -> Result<Value, ProgramError> {
-        let bound = bound_units("input", max_abs, self.program.frac.bits())?;
-        self.push("input", &[], |_| Op::Input { name: name.to_owned(), owner: owner.0, kind, shape, bound })
+        let bound = bound_units("input", max_abs, if integer { 0 } else { self.program.frac.bits() })?;
+        self.push("input", &[], |_| Op::Input {
+            name: name.to_owned(),
+            owner: owner.0,
+            kind,
+            shape,
+            bound,
+            integer,
+        })
+    }
+
+    /// Fraction bits of the program.
+    pub(crate) const fn frac_bits(&self) -> u32 {
+        self.program.frac.bits()
+    }
+
+    /// How truncations round, as set so far.
+    pub(crate) const fn rounds(&self) -> Rounding {
+        self.program.settings.rounding
     }
 
     fn fact_of(&self, x: Value) -> &Fact {

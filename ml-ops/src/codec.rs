@@ -5,8 +5,8 @@
 //!
 //! Layout, little endian: magic, `u16` version, name, `u8` fraction bits, `u8` rounding, the shape of trees (`u8` 0 with block
 //! and fan-in, or 1 with a link's round trip in µs as `u32` and bytes per second as `u64`), `u32` rows of a window or 0, `u8` number of parties and
-//! their names, `u32` number of nodes, each an opcode and its fields (`op`), `u32` number of outputs, each a name, a node and a
-//! recipient bit mask.
+//! their names, `u32` number of loops, each its first node, the node after its last and its iterations as `u32`, `u32` number of nodes, each an opcode and its fields (`op`), `u32` number of outputs, each a name, a node and a
+//! recipient bit mask; without a recipient, every party keeps a share.
 
 use mpc_core::fixed::FracBits;
 use mpc_core::party::MAX_PARTIES;
@@ -15,6 +15,7 @@ use protocols::tree::{Link, TreeChoice};
 
 use crate::error::ProgramError;
 use crate::program::{MAX_NAME_BYTES, MAX_NODES, Program};
+use crate::repeat::Repeat;
 use crate::settings::{Rounding, Settings, Trees};
 
 mod op;
@@ -24,7 +25,7 @@ use op::{decode_op, encode_op};
 /// First bytes of every program file.
 const MAGIC: [u8; 8] = *b"SUBROSAP";
 /// Version of the format.
-const VERSION: u16 = 4;
+const VERSION: u16 = 5;
 /// Largest program file: room for eight million constants.
 pub(crate) const MAX_BYTES: usize = 64 << 20;
 
@@ -40,6 +41,10 @@ impl Program {
         encode_settings(&mut e, self.settings);
         e.u8(self.parties.len() as u8);
         self.parties.iter().for_each(|p| e.str(p));
+        e.u32(self.loops.len() as u32);
+        for l in &self.loops {
+            [l.first, l.end, l.times].into_iter().for_each(|n| e.u32(n));
+        }
         e.u32(self.nodes.len() as u32);
         self.nodes.iter().for_each(|n| encode_op(&mut e, &n.op));
         e.u32(self.outputs.len() as u32);
@@ -81,13 +86,25 @@ impl Program {
         let mut program = Self::empty(name, frac, parties);
         program.settings = settings;
         for _ in 0..count(&mut d)? {
+            let after = program.loops.last().map_or(0, |l| l.end);
+            let l = Repeat::new(d.u32()?, d.u32()?, d.u32()?);
+            if !(after <= l.first && l.first < l.end && l.times > 0) {
+                return Err(WireError::Invalid("loop").into());
+            }
+            program.loops.push(l);
+        }
+        for _ in 0..count(&mut d)? {
             let op = decode_op(&mut d)?;
             program.push(op)?;
         }
         for _ in 0..count(&mut d)? {
             let (name, node, mask) = (d.str(MAX_NAME_BYTES)?, d.u32()?, d.u8()?);
             let recipients: Vec<_> = (0..8).filter(|i| mask >> i & 1 == 1).collect();
-            program.push_output(name, node, &recipients)?;
+            if recipients.is_empty() {
+                program.push_kept(name, node)?;
+            } else {
+                program.push_output(name, node, &recipients)?;
+            }
         }
         d.finish()?;
         program.checked()

@@ -74,6 +74,28 @@ pub enum ProgramError {
         /// What is expected.
         what: &'static str,
     },
+    /// A gradient through an operation that has none here.
+    #[error("node {node} ({op}): there is no gradient through this operation")]
+    NoGradient {
+        /// The node.
+        node: NodeId,
+        /// Its operation.
+        op: &'static str,
+    },
+    /// A training that is none.
+    #[error("training: {what}")]
+    Training {
+        /// What is expected.
+        what: &'static str,
+    },
+    /// A loop that is none.
+    #[error("the loop whose body begins at node {first}: {what}")]
+    Loop {
+        /// First node of the body.
+        first: NodeId,
+        /// What is expected.
+        what: &'static str,
+    },
     /// A tensor beyond the limits.
     #[error(
         "node {node} ({op}): shape {shape} is not allowed; a tensor has at most {max_rank} axes, none empty, and at most {max} elements",
@@ -138,6 +160,16 @@ pub enum ProgramError {
         /// Length of the axis.
         len: usize,
     },
+    /// An index outside its axis.
+    #[error("node {node} (gather): index {index} of an axis of length {len}")]
+    NoSuchIndex {
+        /// The node.
+        node: NodeId,
+        /// The index.
+        index: u32,
+        /// Length of the axis.
+        len: usize,
+    },
     /// No operand is secret.
     #[error(
         "node {node} ({op}): all operands are public constants; compute the value before and pass it as one constant"
@@ -150,11 +182,13 @@ pub enum ProgramError {
     },
     /// A condition that is not made of zeros and ones.
     #[error(
-        "node {node} (select): the condition must be the result of a comparison (0 or 1), got values up to ±{max_abs}"
+        "node {node} ({op}): the condition must be the result of a comparison (0 or 1), got values up to ±{max_abs}"
     )]
     NotABit {
         /// The node.
         node: NodeId,
+        /// Its operation.
+        op: &'static str,
         /// Bound of the operand.
         max_abs: f64,
     },
@@ -192,6 +226,18 @@ pub enum ProgramError {
         bound: f64,
         /// Significant bits that there is room for.
         bits: u32,
+        /// Fraction bits of the program.
+        frac: u32,
+    },
+    /// Public factors that would be encoded too coarsely together.
+    #[error(
+        "node {node} (weighted_sum): operands may reach ±{bound:.4e}, which leaves too few bits for factors with a relative error of at most 2^-{frac}; narrow the operands with assume_range or clamp, take factors of fewer digits, or use fewer fraction bits"
+    )]
+    WeightedSum {
+        /// The node.
+        node: NodeId,
+        /// Largest bound of an operand.
+        bound: f64,
         /// Fraction bits of the program.
         frac: u32,
     },

@@ -13,7 +13,7 @@ use protocols::tree::Link;
 use serde::Serialize;
 
 use crate::lower::Lowered;
-use crate::program::Program;
+use crate::program::{Node, Program};
 
 /// Ring multiplications per second in matrix products, one core.
 const MACS_PER_SECOND: f64 = 15e9;
@@ -70,11 +70,14 @@ pub(crate) fn estimate(
                 let [m, k] = part.shape();
                 m as f64 * k as f64 * n as f64
             }
+            Item::BatchMatmul { count, m, k, n } => count as f64 * m as f64 * k as f64 * n as f64,
+            Item::Conv(shape) => shape.products() as f64,
             _ => 0.0,
         })
         .sum();
     let expanded: f64 = total.items.iter().map(|i| item_bytes(i) as f64).sum();
-    let elements: f64 = program.nodes().iter().map(|n| n.fact.shape.elements() as f64).sum();
+    let of_node = |(i, n): (u32, &Node)| n.fact.shape.elements() as f64 * f64::from(program.times(i));
+    let elements: f64 = (0..).zip(program.nodes()).map(of_node).sum();
     let parties = program.parties().len() as f64;
     let busiest = |of: &PerParty<u64>| of.iter().map(|(_, &v)| v).max().unwrap_or(0) as f64;
     let making = match provider.extension() {
@@ -109,12 +112,18 @@ fn item_bytes(item: &Item) -> u64 {
         Item::Square { len } => elements(2 * len),
         Item::Dot { len, terms } => elements(len * (2 * terms + 1)),
         Item::Matmul { m, k, n } => elements(m * k + k * n + m * n),
+        Item::BatchMatmul { count, m, k, n } => elements(count * (m * k + k * n + m * n)),
+        Item::Conv(shape) => {
+            let axes = [shape.input(), shape.kernel(), shape.output()];
+            elements(axes.iter().map(|axes| axes.iter().product::<usize>()).sum())
+        }
         Item::Mask { rows, columns } => elements(rows * columns),
         Item::GivenMatmul { part, n } => {
             let [m, k] = part.shape();
             elements(k * n + m * n)
         }
         Item::DaBits { len } => elements(len) + len as u64 / 8,
+        Item::Angles { len, multiples, .. } => elements(len * (2 * multiples + 1)),
         // The corrected parts, r itself and the masks of the tree, which are about as many as there are wires.
         Item::Comparison(spec) => {
             let wires = spec.thresholds * 40;
@@ -137,7 +146,7 @@ pub(crate) fn memory_bytes(program: &Program, lowered: &[Lowered]) -> u64 {
     let (mut live, mut peak) = (0, 0);
     for (node, ended) in ends.iter().enumerate() {
         live += bytes(node);
-        let (cost, reuse) = (&lowered[node].cost, lowered[node].reuse);
+        let (cost, reuse) = (lowered[node].cost_at(0), lowered[node].reuse);
         let masked = |which: bool| reuse.filter(|_| which).map_or(0, |r| 2 * bytes(r.root as usize));
         live += masked(reuse.is_some_and(|r| r.opens));
         let items: u64 = cost.items.iter().map(item_bytes).sum();

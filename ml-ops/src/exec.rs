@@ -8,7 +8,9 @@
 //! module), and the outputs that name it as recipient. The program itself, with all shapes and public constants, is
 //! known to everybody.
 
+mod function;
 mod inputs;
+mod layers;
 mod product;
 mod step;
 
@@ -26,9 +28,13 @@ use protocols::output::{confirm_cost, output};
 use protocols::session::Session;
 
 pub use inputs::{EncodedInputs, InputError, Place, RowSource, encode_inputs};
+pub(crate) use layers::{convolved, pad, padding, unfold};
 
+use crate::kept::KeptShare;
 use crate::op::NodeId;
-use crate::program::Program;
+use crate::program::{Output, Program};
+use crate::reference::RangeError;
+use crate::repeat::{At, Repeat};
 use crate::walk::walk;
 use product::Masked;
 use step::Value;
@@ -45,6 +51,12 @@ pub trait Shareable: Sharing<Ring = Z64> {
         shape: &[usize],
         value: Option<&Tensor<Z64>>,
     ) -> Result<Self, ProtocolError>;
+
+    /// The share that an earlier session kept, re-randomised.
+    fn taken_up(cx: &mut Session<Self>, share: Tensor<Z64>) -> Self;
+
+    /// The share for a later session, re-randomised.
+    fn to_keep(&self, cx: &mut Session<Self>) -> Tensor<Z64>;
 }
 
 impl Shareable for Additive<Z64> {
@@ -56,6 +68,14 @@ impl Shareable for Additive<Z64> {
     ) -> Result<Self, ProtocolError> {
         protocols::input::input(cx, owner, shape, value)
     }
+
+    fn taken_up(cx: &mut Session<Self>, share: Tensor<Z64>) -> Self {
+        protocols::output::refreshed(cx, &Self::from_share(share))
+    }
+
+    fn to_keep(&self, cx: &mut Session<Self>) -> Tensor<Z64> {
+        protocols::output::refreshed(cx, self).into_value_share()
+    }
 }
 
 /// Why a run ended without outputs.
@@ -65,6 +85,9 @@ pub enum RunError {
     /// An own input is not as the program declares it.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// A promise of a range does not hold, where the inputs of all parties are known.
+    #[error(transparent)]
+    Range(#[from] RangeError),
     /// The session is for another number of parties.
     #[error("the program is for {expected} parties, the session has {got}")]
     Parties {
@@ -110,6 +133,25 @@ pub struct Progress<'a> {
     pub rounds: u64,
     /// Bytes that this party has sent so far.
     pub sent_bytes: u64,
+    /// Where in a loop the step is.
+    pub iteration: Option<Iteration>,
+}
+
+/// An iteration of a loop, counted from 0.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Iteration {
+    /// Its number.
+    pub number: u32,
+    /// Iterations of the loop.
+    pub of: u32,
+    /// How many go through all batches once.
+    pub per_epoch: u32,
+}
+
+impl Iteration {
+    fn of(program: &Program, l: &Repeat, number: u32) -> Self {
+        Self { number, of: l.times, per_epoch: program.iterations_per_epoch(l) }
+    }
 }
 
 /// What one step took in all windows together, as the session counted it.
@@ -130,6 +172,8 @@ pub struct StepCost {
 pub struct Execution {
     /// The outputs that this party receives, by name.
     pub outputs: BTreeMap<String, ArrayD<f64>>,
+    /// This party's shares of what stays in shares, by name.
+    pub kept: BTreeMap<String, KeptShare>,
     /// Cost of every step, in the order of [`crate::Plan::ops`].
     pub measured: Vec<StepCost>,
 }
@@ -137,7 +181,12 @@ pub struct Execution {
 impl std::fmt::Debug for Execution {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let shapes: BTreeMap<_, _> = self.outputs.iter().map(|(name, v)| (name, v.shape())).collect();
-        f.debug_struct("Execution").field("outputs", &shapes).field("measured", &self.measured).finish()
+        let kept: Vec<_> = self.kept.keys().collect();
+        f.debug_struct("Execution")
+            .field("outputs", &shapes)
+            .field("kept", &kept)
+            .field("measured", &self.measured)
+            .finish()
     }
 }
 
@@ -187,9 +236,11 @@ pub fn run_windows<S: Shareable>(
     if cx.parties() != program.parties().len() {
         return Err(RunError::Parties { expected: program.parties().len(), got: cx.parties() });
     }
+    inputs.check_shares(program)?;
     let windows = program.windows();
     let nodes = program.nodes().len();
-    let total = windows.iter().map(|(_, count)| count).sum::<usize>() * nodes + 2;
+    let total = windows.iter().map(|(window, count)| count * window.steps()).sum::<usize>() + 2;
+    let mut done = 0;
     let nothing = |id| StepCost { id, rounds: 0, sent_bytes: 0, prep_bytes: 0 };
     let mut measured: Vec<StepCost> = (0..nodes).map(|id| nothing(id as u32)).collect();
     let mut seen = Counters::of(cx);
@@ -198,7 +249,8 @@ pub fn run_windows<S: Shareable>(
     let (mut iteration, mut first_row) = (0, 0);
     for (window, count) in windows {
         let lowered = window.lowered();
-        let items = lowered.iter().map(|node| node.cost.items.len()).sum();
+        let of_place = |at: At| lowered[at.node as usize].cost_at(at.iteration).items.len();
+        let items = window.places().map(of_place).sum();
         let opens = |node: NodeId| lowered[node as usize].opens();
         for _ in 0..count {
             let rows =
@@ -212,21 +264,27 @@ pub fn run_windows<S: Shareable>(
             })?;
             // What was made ahead is of no step.
             let _made = seen.advance(cx, node::START);
-            let mut masked = Masked::none();
-            let values = walk(window, opens, |node, operands: &[&Value<S>]| {
-                let at = node as usize;
+            let (mut masked, mut bits) = (Masked::none(), BTreeMap::new());
+            let first = iteration;
+            let values = walk(window, opens, |at, operands: &[&Value<S>]| {
+                let (node, i) = (at.node, at.node as usize);
+                // A program has windows or loops.
                 let value = cx
-                    .enter(node, iteration)
+                    .enter(node, first + at.iteration)
                     .and_then(|()| {
-                        let kept = step::Kept { inputs: &mut own, masked: &mut masked };
-                        step::evaluate(cx, window, node, &lowered[at], operands, kept)
+                        let kept = step::Kept { inputs: &mut own, masked: &mut masked, bits: &mut bits };
+                        step::evaluate(cx, window, at, &lowered[i], operands, kept)
                     })
-                    .map_err(|source| RunError::Protocol { node, op: name(at), source })?;
-                measured[at].add(&seen.advance(cx, node));
-                let done = iteration as usize * nodes + at + 1;
-                let next = if done == total - 2 { "confirm" } else { name((at + 1) % nodes) };
+                    .map_err(|source| RunError::Protocol { node, op: name(i), source })?;
+                measured[i].add(&seen.advance(cx, node));
+                done += 1;
+                let body = window.loop_of(node);
+                let again = body.filter(|l| l.end == node + 1 && at.iteration + 1 < l.times);
+                let next = again.map_or(i + 1, |l| l.first as usize);
+                let next = if done == total - 2 { "confirm" } else { name(next % nodes) };
+                let iteration = body.map(|l| Iteration::of(window, l, at.iteration));
                 let (rounds, sent_bytes) = (cx.rounds(), cx.sent_bytes());
-                progress(Progress { done, total, op: name(at), next, rounds, sent_bytes });
+                progress(Progress { done, total, op: name(i), next, rounds, sent_bytes, iteration });
                 Ok::<_, RunError>(value)
             })?;
             for (all, value) in collected.iter_mut().zip(&values) {
@@ -237,8 +295,14 @@ pub fn run_windows<S: Shareable>(
     }
 
     let shares: Vec<S> = collected.into_iter().map(joined).collect();
-    let recipients = program.outputs().iter().map(|o| o.recipients.as_slice());
-    let outputs: Vec<_> = shares.iter().zip(recipients).collect();
+    let (leave, stay): (Vec<_>, Vec<_>) =
+        program.outputs().iter().zip(&shares).partition(|(o, _)| !o.recipients.is_empty());
+    let keep = |(o, share): (&Output, &S)| {
+        let values = share.to_keep(cx);
+        (o.name.clone(), KeptShare::new(program, cx.id(), cx.me(), (&o.name, o.node), values))
+    };
+    let kept: BTreeMap<_, _> = stay.into_iter().map(keep).collect();
+    let outputs: Vec<_> = leave.iter().map(|(o, share)| (*share, o.recipients.as_slice())).collect();
     let failed = |source| match source {
         ProtocolError::OpeningsDiffer { .. } => {
             RunError::Protocol { node: node::CONFIRM, op: "confirm", source }
@@ -256,15 +320,17 @@ pub fn run_windows<S: Shareable>(
         ..both
     });
     let (rounds, sent_bytes) = (cx.rounds(), cx.sent_bytes());
-    progress(Progress { done: total, total, op: "output", next: "output", rounds, sent_bytes });
+    let iteration = None;
+    progress(Progress { done: total, total, op: "output", next: "output", rounds, sent_bytes, iteration });
 
-    let outputs = program
-        .outputs()
+    let outputs = leave
         .iter()
         .zip(&revealed)
-        .filter_map(|(o, r)| Some((o.name.clone(), decode(r.as_ref()?.tensor(), program.fact(o.node).scale))))
+        .filter_map(|((o, _), r)| {
+            Some((o.name.clone(), decode(r.as_ref()?.tensor(), program.fact(o.node).scale)))
+        })
         .collect();
-    Ok(Execution { outputs, measured })
+    Ok(Execution { outputs, kept, measured })
 }
 
 /// The shares of all windows' rows, one after the other.

@@ -20,8 +20,12 @@ pub struct Fact {
     pub scale: u32,
     /// Who knows the value.
     pub visibility: Visibility,
-    /// The largest magnitude that an element's ring representative can have, by exact interval arithmetic on
-    /// integers: the value times 2^scale. Below 2^62 for every node.
+    /// The smallest that an element's ring representative, the value times 2^scale, can be, by exact interval arithmetic on
+    /// integers.
+    pub lo: i64,
+    /// The largest that it can be.
+    pub hi: i64,
+    /// The largest magnitude that it can have. Below 2^62 for every node.
     pub bound: u64,
     /// Whether every element is 0 or 1.
     pub bit: bool,
@@ -30,12 +34,14 @@ pub struct Fact {
 impl Fact {
     /// A secret value.
     pub(crate) const fn secret(shape: Shape, scale: u32, bound: u64) -> Self {
-        Self { shape, scale, visibility: Visibility::Secret, bound, bit: false }
+        // Bounds are below 2^62.
+        let (lo, hi) = (-(bound as i64), bound as i64);
+        Self { shape, scale, visibility: Visibility::Secret, lo, hi, bound, bit: false }
     }
 
     /// A secret tensor of zeros and ones.
     pub(crate) const fn secret_bit(shape: Shape) -> Self {
-        Self { shape, scale: 0, visibility: Visibility::Secret, bound: 1, bit: true }
+        Self { shape, scale: 0, visibility: Visibility::Secret, lo: 0, hi: 1, bound: 1, bit: true }
     }
 
     /// Whether the value is held in shares.

@@ -10,6 +10,7 @@
 
 use mpc_core::fixed::HEADROOM_BITS;
 
+use crate::fact::Fact;
 use crate::infer::LIMIT;
 
 /// Fraction bits that a factor has if there is room; a factor below 2^(f − 40) gets what its precision asks for.
@@ -123,6 +124,71 @@ impl Search {
         let relative = ((scaled - value) / scaled).abs();
         let precise = relative <= 2f64.powi(-(self.frac as i32)) || relative * self.largest_result() <= 0.5;
         (precise && value != 0.0 && factor.product_bound(self.bound) < LIMIT).then_some(factor)
+    }
+}
+
+/// One term of a weighted sum: k · x for an x of the given bound and scale.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Term {
+    k: f64,
+    bound: u128,
+    scale: u32,
+}
+
+impl Term {
+    pub(crate) fn of(x: &Fact, k: f64) -> Self {
+        Self { k, bound: x.bound.into(), scale: x.scale }
+    }
+
+    /// The same for an x that has so many fraction bits more, because its truncation is left to the sum.
+    pub(crate) const fn not_truncated(self, bits: u32) -> Self {
+        Self { bound: self.bound << bits, scale: self.scale + bits, ..self }
+    }
+}
+
+/// The encoded factors of a weighted sum, whose terms all stand at one scale.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Weights {
+    pub(crate) values: Vec<i64>,
+    /// Fraction bits of the sum before its truncation.
+    pub(crate) scale: u32,
+}
+
+impl Weights {
+    /// The most precise encoding that there is room for, with no more bits than that takes; `None` if a factor would be encoded
+    /// too coarsely.
+    pub(crate) fn encode(terms: &[Term], frac: u32) -> Option<Self> {
+        let widest = terms.iter().map(|t| t.scale).max()?;
+        let integers = terms.iter().all(|t| t.k.fract() == 0.0);
+        let lowest = if integers { widest } else { widest.max(frac) };
+        let highest = if integers { lowest } else { HEADROOM_BITS };
+        let at = |scale: u32| {
+            let one = |t: &Term| Self::value(t, scale, frac);
+            let values: Vec<i64> = terms.iter().map(one).collect::<Option<_>>()?;
+            let weights = Self { values, scale };
+            (weights.bound(terms) < LIMIT).then_some(weights)
+        };
+        let mut best = (lowest..=highest).rev().find_map(at)?;
+        while best.scale > lowest && best.values.iter().all(|v| v % 2 == 0) {
+            best.values.iter_mut().for_each(|v| *v /= 2);
+            best.scale -= 1;
+        }
+        Some(best)
+    }
+
+    /// The factor of a term at the sum's scale.
+    fn value(t: &Term, scale: u32, frac: u32) -> Option<i64> {
+        let search = Search { k: t.k, bound: t.bound, scale: t.scale, frac };
+        if t.k == 0.0 {
+            return Some(0);
+        }
+        search.exact_bits(0, scale - t.scale).map(|f| f.value)
+    }
+
+    /// Bound of the sum before its truncation.
+    pub(crate) fn bound(&self, terms: &[Term]) -> u128 {
+        let one = |(v, t): (&i64, &Term)| t.bound.saturating_mul(v.unsigned_abs().into());
+        self.values.iter().zip(terms).map(one).fold(0, u128::saturating_add)
     }
 }
 

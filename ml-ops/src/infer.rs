@@ -1,7 +1,8 @@
 //! Inference: from the facts of its operands to the facts of a node, or the reason why the node is refused.
 //!
-//! Bounds are exact integers in ring units. An addition adds them, a product multiplies them, and a truncation by s
-//! bits divides by 2^s and rounds up, which covers both neighbours that the randomised rounding of TruncPr can choose.
+//! Bounds are exact integers in ring units, as intervals (`range`): that 1 less a bit is a bit, and a difference of what is not
+//! negative no larger than either, follows from them. An addition adds them, a product multiplies them, and a truncation by s
+//! bits divides by 2^s and rounds outwards, which covers both neighbours that the randomised rounding of TruncPr can choose.
 //! Everything that is truncated, compared or kept must stay below 2^62, the range in which the protocols are right.
 
 use mpc_core::fixed::HEADROOM_BITS;
@@ -9,10 +10,18 @@ use mpc_core::ring::Ring;
 
 use crate::error::ProgramError;
 use crate::fact::{Fact, Visibility};
+use crate::factor::{Term, Weights};
+use crate::function::divisor;
 use crate::op::{NodeId, Op, Winner};
+use crate::shape::Shape;
 
+mod function;
+pub(crate) mod layers;
+mod range;
 mod site;
 
+use function::{divide, function};
+use range::Range;
 use site::Site;
 
 /// Bounds stay below this.
@@ -34,69 +43,78 @@ pub(crate) struct Context {
     pub(crate) node: NodeId,
     /// Whether a window of rows is computed at a time: then a node has no more elements than in one of them.
     pub(crate) windowed: bool,
+    /// Iterations of the loop that the first operand is in; 1 outside of loops.
+    pub(crate) times: u32,
 }
 
 /// Facts of `op` from those of its operands, which are in the order of [`Op::operands`].
 pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, ProgramError> {
     let at = Site { node: cx.node, op: op.name() };
-    if !operands.is_empty() && operands.iter().all(|f| !f.is_secret()) {
+    let may_be_public = matches!(op, Op::Carry { .. } | Op::Batch { .. });
+    if !operands.is_empty() && !may_be_public && operands.iter().all(|f| !f.is_secret()) {
         return Err(ProgramError::PublicOnly { node: at.node, op: at.op });
     }
     let fact = match (op, operands) {
-        (Op::Input { owner, shape, bound, .. }, []) => {
+        (Op::Input { owner, shape, bound, integer, .. }, []) => {
             if *owner >= cx.parties {
                 return Err(ProgramError::NoSuchParty { what: "input", got: *owner, parties: cx.parties });
             }
-            Fact::secret(shape.clone(), cx.frac, at.within("the input", u128::from(*bound), cx.frac)?)
+            let scale = if *integer { 0 } else { cx.frac };
+            Fact::secret(shape.clone(), scale, at.within("the input", u128::from(*bound), scale)?)
+        }
+        (Op::Shared { shape, bound, .. }, []) => {
+            Fact::secret(shape.clone(), cx.frac, at.within("the value", u128::from(*bound), cx.frac)?)
         }
         (Op::Constant { scale, values }, []) => {
             if *scale != 0 && *scale != cx.frac {
                 return Err(at.parameter("a constant has 0 or the program's fraction bits"));
             }
-            let largest = values.as_slice().iter().map(|v| v.to_i64().unsigned_abs()).max().unwrap_or(0);
-            Fact {
-                shape: values.shape().into(),
-                scale: *scale,
-                visibility: Visibility::Public,
-                bound: at.within("the constant", u128::from(largest), *scale)?,
-                bit: *scale == 0 && values.as_slice().iter().all(|v| v.to_u64() <= 1),
-            }
+            let all = || values.as_slice().iter().map(|v| i128::from(v.to_i64()));
+            let range = Range { lo: all().min().unwrap_or(0), hi: all().max().unwrap_or(0) };
+            let fact = at.ranged("the constant", values.shape().into(), *scale, range)?;
+            Fact { visibility: Visibility::Public, ..fact }
         }
         (Op::Add(..) | Op::Sub(..), [a, b]) => {
             let (shape, scale) = (at.broadcast(a, b)?, a.scale.max(b.scale));
-            let sum = a.bound_at(scale) + b.bound_at(scale);
-            Fact::secret(shape, scale, at.within("the result", sum, scale)?)
+            let (a, b) = (Range::of(a, scale), Range::of(b, scale));
+            let range = if matches!(op, Op::Add(..)) { a + b } else { a - b };
+            at.ranged("the result", shape, scale, range)?
         }
-        (Op::Neg(_), [x]) => Fact { bit: false, ..(*x).clone() },
+        (Op::Neg(_), [x]) => at.ranged("the result", x.shape.clone(), x.scale, -Range::of(x, x.scale))?,
         (Op::Mul(..), [a, b]) => {
-            let shape = at.broadcast(a, b)?;
-            let (scale, bound) = at.product(a, b, 1, cx.frac)?;
-            Fact { bit: a.bit && b.bit, ..Fact::secret(shape, scale, bound) }
+            let range = Range::of(a, a.scale).product(Range::of(b, b.scale));
+            at.truncated(at.broadcast(a, b)?, range, a.scale + b.scale, cx.frac)?
         }
         (Op::Square(_), [x]) => {
-            let (scale, bound) = at.product(x, x, 1, cx.frac)?;
-            Fact { bit: x.bit, ..Fact::secret(x.shape.clone(), scale, bound) }
+            let range = Range::of(x, x.scale).square();
+            at.truncated(x.shape.clone(), range, 2 * x.scale, cx.frac)?
         }
         (Op::MatMul(..), [a, b]) => {
-            let (shape, k) = at.matrix_product(a, b)?;
-            let (scale, bound) = at.product(a, b, k, cx.frac)?;
-            Fact::secret(shape, scale, bound)
+            let (shape, k) = at.matrix_products(a, b)?;
+            let range = Range::of(a, a.scale).product(Range::of(b, b.scale)).times(k);
+            at.truncated(shape, range, a.scale + b.scale, cx.frac)?
         }
-        (Op::Dense { .. }, [x, w, b]) => dense(at, x, w, b, cx.frac)?,
+        (Op::Dense { .. }, [x, w, b]) => layers::dense(at, x, w, b, cx.frac)?,
+        (Op::Conv { sliding, groups, bias, .. }, [x, w, rest @ ..]) if rest.len() == bias.iter().len() => {
+            layers::conv(at, [x, w], rest.first().copied(), (*sliding, *groups), cx.frac)?
+        }
+        (Op::Unfold { window, sliding, outside, .. }, [x]) => {
+            layers::unfold(at, x, *window, *sliding, *outside)?
+        }
+        (Op::Permute { axes, .. }, [x]) => layers::permute(at, x, axes)?,
+        (Op::Pad { before, after, value, .. }, [x]) => layers::pad(at, x, before, after, *value, cx.frac)?,
         (Op::Sum { axis, .. }, [x]) => {
             let n = at.axis_len(x, *axis)?;
-            let bound = at.within("the sum", u128::from(x.bound) * n as u128, x.scale)?;
-            Fact::secret(x.shape.without(*axis), x.scale, bound)
+            at.ranged("the sum", x.shape.without(*axis), x.scale, Range::of(x, x.scale).times(n))?
         }
         (Op::Mean { axis, .. }, [x]) => {
             let n = at.axis_len(x, *axis)?;
-            let sum = u128::from(at.within("the sum", u128::from(x.bound) * n as u128, x.scale)?);
-            let (scale, bound) = at.scaled(1.0 / n as f64, sum, x.scale, cx.frac)?;
-            Fact::secret(x.shape.without(*axis), scale, bound)
+            let sum = Range::of(x, x.scale).times(n);
+            at.within("the sum", sum.magnitude(), x.scale)?;
+            at.scaled(x.shape.without(*axis), 1.0 / n as f64, sum, x.scale, cx.frac)?
         }
         (Op::Scale { k, .. }, [x]) => {
-            let (scale, bound) = at.scaled(*k, x.bound.into(), x.scale, cx.frac)?;
-            Fact::secret(x.shape.clone(), scale, bound)
+            at.scaled(x.shape.clone(), *k, Range::of(x, x.scale), x.scale, cx.frac)?
         }
         (Op::Reshape { shape, .. }, [x]) => {
             at.allowed(shape)?;
@@ -111,6 +129,26 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
                 return Err(ProgramError::SliceRange { node: at.node, start: *start, end: *end, len });
             }
             Fact { shape: x.shape.with_axis(*axis, end - start), ..(*x).clone() }
+        }
+        (Op::Gather { axis, indices, .. }, [x]) => {
+            let len = at.axis_len(x, *axis)?;
+            if let Some(&index) = indices.iter().find(|&&i| i as usize >= len) {
+                return Err(ProgramError::NoSuchIndex { node: at.node, index, len });
+            }
+            Fact { shape: x.shape.with_axis(*axis, indices.len()), ..(*x).clone() }
+        }
+        (Op::Split { .. }, [x, bit]) => {
+            if !bit.bit {
+                return Err(ProgramError::NotABit { node: at.node, op: at.op, max_abs: bit.max_abs() });
+            }
+            let shape = at.broadcast(x, bit)?;
+            let Some(axis) = shape.rank().checked_sub(1) else {
+                return Err(at.shapes(x, &bit.shape, "a single number has no axis to join along"));
+            };
+            let both = shape.with_axis(axis, shape.dims()[axis].saturating_mul(2));
+            // Either side is x or 0.
+            let range = Range::of(x, x.scale);
+            at.ranged("the result", both, x.scale, range.or(Range { lo: 0, hi: 0 }))?
         }
         (Op::Concat { axis, .. }, [first, rest @ ..]) => concat(at, first, rest, *axis)?,
         (Op::Transpose(_), [x]) => {
@@ -132,18 +170,21 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
         }
         (Op::Minimum(..) | Op::Maximum(..), [a, b]) => {
             let (shape, scale) = (at.broadcast(a, b)?, at.difference(a, b)?);
-            let bound = at.within("the result", a.bound_at(scale).max(b.bound_at(scale)), scale)?;
-            Fact { bit: a.bit && b.bit, ..Fact::secret(shape, scale, bound) }
+            let (a, b) = (Range::of(a, scale), Range::of(b, scale));
+            let range = if matches!(op, Op::Minimum(..)) { a.min(b) } else { a.max(b) };
+            at.ranged("the result", shape, scale, range)?
         }
-        (Op::Abs(_), [x]) => (*x).clone(),
-        (Op::Sign(_), [x]) => Fact::secret(x.shape.clone(), 0, 1),
+        (Op::Abs(_), [x]) => {
+            at.ranged("the result", x.shape.clone(), x.scale, Range::of(x, x.scale).abs())?
+        }
+        (Op::Sign(_), [x]) => at.ranged("the result", x.shape.clone(), 0, Range::of(x, x.scale).sign())?,
         (Op::Extreme { axis, with, .. }, [x]) => {
             let last = at.axis_len(x, *axis)?.saturating_sub(1);
             match with {
                 Winner::Value => Fact { shape: x.shape.without(*axis), ..(*x).clone() },
                 Winner::Index => {
-                    let index = Fact::secret(x.shape.without(*axis), 0, (last as u64).max(1));
-                    Fact { bit: last <= 1, ..index }
+                    let range = Range { lo: 0, hi: last.max(1) as i128 };
+                    at.ranged("the index", x.shape.without(*axis), 0, range)?
                 }
                 Winner::OneHot => Fact::secret_bit(x.shape.clone()),
             }
@@ -158,25 +199,27 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
                 return Err(at.shapes(keys, &payload.shape, "what moves along has a value beside every key"));
             }
             let scale = keys.scale.max(payload.scale);
-            let bound = keys.bound_at(scale).max(payload.bound_at(scale));
-            let bound = at.within("an operand", bound, scale)?;
             let kept = keys.shape.with_axis(*axis, *keep);
             let both = [&[2], kept.dims()].concat().into();
-            Fact { bit: keys.bit && payload.bit, ..Fact::secret(both, scale, bound) }
+            let range = Range::of(keys, scale).or(Range::of(payload, scale));
+            at.ranged("an operand", both, scale, range)?
         }
         (Op::Select { .. }, [bit, a, b]) => {
             if !bit.bit {
-                return Err(ProgramError::NotABit { node: at.node, max_abs: bit.max_abs() });
+                return Err(ProgramError::NotABit { node: at.node, op: at.op, max_abs: bit.max_abs() });
             }
             let values = at.broadcast(a, b)?;
             let shape = bit.shape.broadcast(&values);
             let shape = shape
                 .ok_or_else(|| at.shapes(bit, &values, "axes must be equal or 1, aligned at the end"))?;
             let scale = at.difference(a, b)?;
-            let bound = at.within("the result", a.bound_at(scale).max(b.bound_at(scale)), scale)?;
-            Fact { bit: a.bit && b.bit, ..Fact::secret(shape, scale, bound) }
+            at.ranged("the result", shape, scale, Range::of(a, scale).or(Range::of(b, scale)))?
         }
-        (Op::Relu(_), [x]) => (*x).clone(),
+        (Op::Relu(_), [x]) => {
+            let range = Range::of(x, x.scale).max(Range { lo: 0, hi: 0 });
+            at.ranged("the result", x.shape.clone(), x.scale, range)?
+        }
+        (Op::ReluBit(_), [x]) => Fact::secret_bit(x.shape.clone()),
         (Op::Clamp { lo, hi, .. }, [x]) => {
             if lo > hi {
                 return Err(at.parameter("the lower limit must not be above the upper one"));
@@ -184,35 +227,85 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             let limit = u128::from(lo.unsigned_abs().max(hi.unsigned_abs()));
             let bound = x.bound_at(cx.frac);
             at.within("the distance to a limit", bound.saturating_add(limit), cx.frac)?;
-            let bound = if *lo <= 0 && 0 <= *hi { limit.min(bound) } else { limit };
-            Fact::secret(x.shape.clone(), cx.frac, at.within("the result", bound, cx.frac)?)
+            let at_limit = |limit: i64| Range { lo: limit.into(), hi: limit.into() };
+            let range = Range::of(x, cx.frac).max(at_limit(*lo)).min(at_limit(*hi));
+            at.ranged("the result", x.shape.clone(), cx.frac, range)?
         }
-        (Op::Sigmoid(_), [x]) => {
-            // The protocol compares with thresholds below 2^4 and needs twice the room of others.
-            at.within("twice the operand", 2 * x.bound_at(cx.frac), cx.frac)?;
-            Fact::secret(x.shape.clone(), cx.frac, sigmoid_bound(cx.frac))
+        (Op::Function { function: f, .. }, [x]) => function(at, *f, x, cx.frac)?,
+        (Op::Divide { lowest, highest, .. }, [a, b]) => {
+            divide(at, a, b, divisor(*lowest, *highest), cx.frac)?
         }
         (Op::AssumeRange { bound, .. }, [x]) => {
             if *bound == 0 {
                 return Err(at.parameter("the promised bound must be positive"));
             }
-            Fact { bound: x.bound.min(*bound), ..(*x).clone() }
+            let limit = i128::from(*bound);
+            let range = Range::of(x, x.scale);
+            let range = Range { lo: range.lo.clamp(-limit, limit), hi: range.hi.clamp(-limit, limit) };
+            Fact { visibility: x.visibility, ..at.ranged("the result", x.shape.clone(), x.scale, range)? }
         }
-        (Op::Input { .. } | Op::Constant { .. }, _)
-        | (Op::Neg(_) | Op::Square(_) | Op::Transpose(_) | Op::Relu(_) | Op::Sigmoid(_), _)
+        (Op::WeightedSum { ks, .. }, [_, ..]) => weighted_sum(at, operands, ks, cx.frac)?,
+        (Op::Carry { bound, .. }, [x]) => {
+            let bound = at.within("the carried value", u128::from(*bound), cx.frac)?;
+            if x.bound_at(cx.frac) > u128::from(bound) {
+                return Err(at.parameter("the initial value is within the declared range"));
+            }
+            Fact::secret(x.shape.clone(), cx.frac, bound)
+        }
+        (Op::Carried { .. }, [carry, next]) => {
+            if next.shape != carry.shape {
+                return Err(at.shapes(carry, &next.shape, "the next value has the shape of the initial one"));
+            }
+            if !next.is_secret() || next.scale != carry.scale {
+                return Err(at.parameter("the next value is secret and no integer"));
+            }
+            (*carry).clone()
+        }
+        (Op::Batch { rows, .. }, [x]) => {
+            let len = at.axis_len(x, 0)?;
+            if !(1..=len).contains(rows) {
+                return Err(at.parameter("a batch has at least one row, and at most all of them"));
+            }
+            Fact { shape: x.shape.with_axis(0, *rows), ..(*x).clone() }
+        }
+        (Op::History { every, .. }, [x]) => {
+            let times = cx.times as usize;
+            if *every == 0 || !times.is_multiple_of(*every) {
+                return Err(
+                    at.parameter("a history adds up so many iterations as the loop has several times")
+                );
+            }
+            let shape: Shape = [&[times / every], x.shape.dims()].concat().into();
+            if times.saturating_mul(x.shape.elements()) > Shape::MAX_ELEMENTS {
+                return Err(at.parameter("the values of all iterations have at most 2^27 elements"));
+            }
+            let sum = u128::from(x.bound) * *every as u128;
+            Fact {
+                bit: x.bit && *every == 1,
+                ..Fact::secret(shape, x.scale, at.within("the sum", sum, x.scale)?)
+            }
+        }
+        (Op::Input { .. } | Op::Shared { .. } | Op::Constant { .. }, _)
+        | (Op::Neg(_) | Op::Square(_) | Op::Transpose(_) | Op::Relu(_) | Op::Function { .. }, _)
         | (Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. }, _)
         | (
             Op::Clamp { .. }
+            | Op::Divide { .. }
             | Op::AssumeRange { .. }
             | Op::Concat { .. }
+            | Op::Gather { .. }
+            | Op::Split { .. }
             | Op::Select { .. }
             | Op::Dense { .. },
             _,
         )
+        | (Op::Conv { .. } | Op::Unfold { .. } | Op::Permute { .. } | Op::Pad { .. }, _)
         | (Op::Add(..) | Op::Sub(..) | Op::Mul(..) | Op::MatMul(..), _)
         | (Op::Less(..) | Op::Greater(..) | Op::LessEqual(..) | Op::GreaterEqual(..), _)
         | (Op::Equal(..) | Op::NotEqual(..) | Op::Minimum(..) | Op::Maximum(..), _)
-        | (Op::Abs(_) | Op::Sign(_) | Op::Extreme { .. } | Op::Sort { .. }, _) => {
+        | (Op::Abs(_) | Op::Sign(_) | Op::Extreme { .. } | Op::Sort { .. }, _)
+        | (Op::WeightedSum { .. } | Op::Carry { .. } | Op::Carried { .. }, _)
+        | (Op::ReluBit(_) | Op::Batch { .. } | Op::History { .. }, _) => {
             return Err(at.parameter("the operation needs at least one operand"));
         }
     };
@@ -244,22 +337,9 @@ const fn compares(op: &Op) -> bool {
             | Op::Sort { .. }
             | Op::Relu(_)
             | Op::Clamp { .. }
-            | Op::Sigmoid(_)
+            | Op::Function { .. }
+            | Op::Divide { .. }
     )
-}
-
-fn dense(at: Site, x: &Fact, w: &Fact, b: &Fact, frac: u32) -> Result<Fact, ProgramError> {
-    let (shape, k) = at.matrix_product(x, w)?;
-    if b.shape.broadcast(&shape).as_ref() != Some(&shape) {
-        return Err(at.shapes(b, &shape, "the bias must have one number per output column"));
-    }
-    let product = u128::from(x.bound).saturating_mul(u128::from(w.bound)).saturating_mul(k as u128);
-    // The sum stands at the scale of the product, or of the bias if the product is an integer.
-    let scale = (x.scale + w.scale).max(b.scale);
-    let product = product.saturating_mul(1 << (scale - x.scale - w.scale));
-    let sum = at.within("the result before truncation", product.saturating_add(b.bound_at(scale)), scale)?;
-    let (scale, bound) = truncated(u128::from(sum), scale, frac);
-    Ok(Fact::secret(shape, scale, bound))
 }
 
 fn concat(at: Site, first: &Fact, rest: &[&Fact], axis: usize) -> Result<Fact, ProgramError> {
@@ -271,18 +351,38 @@ fn concat(at: Site, first: &Fact, rest: &[&Fact], axis: usize) -> Result<Fact, P
         }
         len = len.saturating_add(at.axis_len(x, axis)?);
         let scale = fact.scale.max(x.scale);
-        fact.bound = at.within("an operand", fact.bound_at(scale).max(x.bound_at(scale)), scale)?;
-        fact.scale = scale;
-        fact.bit &= x.bit;
+        let range = Range::of(&fact, scale).or(Range::of(x, scale));
+        fact = at.ranged("an operand", fact.shape, scale, range)?;
     }
     Ok(Fact { shape: first.shape.with_axis(axis, len), visibility: Visibility::Secret, ..fact })
 }
 
-/// Bound of a sigmoid's result: 1 and the error that `protocols::sigmoid` states, 4.72e-5 and 8 units of
-/// 2^−min(f, 16).
-fn sigmoid_bound(frac: u32) -> u64 {
-    let fit = (1u64 << frac) * 472 / 10_000_000 + 1;
-    (1 << frac) + fit + (8 << frac.saturating_sub(16))
+/// Every number is encoded as for [`Op::Scale`], the terms stand at one scale, and the sum is truncated once.
+fn weighted_sum(at: Site, xs: &[&Fact], ks: &[f64], frac: u32) -> Result<Fact, ProgramError> {
+    if ks.len() != xs.len() {
+        return Err(at.parameter("there is a number for every operand"));
+    }
+    let mut shape = xs[0].shape.clone();
+    for x in &xs[1..] {
+        let joined = shape.broadcast(&x.shape);
+        shape = joined.ok_or_else(|| at.shapes(x, &shape, "axes must be equal or 1, aligned at the end"))?;
+    }
+    if ks.iter().any(|k| !k.is_finite() || (*k == 0.0 && k.is_sign_negative())) {
+        return Err(at.parameter("every factor is a finite number, and zero has no sign"));
+    }
+    let terms: Vec<Term> = xs.iter().zip(ks).map(|(x, &k)| Term::of(x, k)).collect();
+    let Some(weights) = Weights::encode(&terms, frac) else {
+        return Err(ProgramError::WeightedSum {
+            node: at.node,
+            bound: xs.iter().map(|x| x.max_abs()).fold(0.0, f64::max),
+            frac,
+        });
+    };
+    let bound = at.within("the sum before truncation", weights.bound(&terms), weights.scale)?;
+    let (scale, bound) = truncated(bound.into(), weights.scale, frac);
+    // Fused with truncations before it, the factors have other encodings.
+    let slack = if weights.scale > frac { 2 + (bound >> frac) } else { 0 };
+    Ok(Fact::secret(shape, scale, at.within("the result", u128::from(bound + slack), scale)?))
 }
 
 /// Scale and bound after the truncation that brings a value back to the program's fraction bits.

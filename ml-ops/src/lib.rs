@@ -8,15 +8,22 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `builder`, `infer`, `factor`, `op`, `fact`, `shape` | the graph and what is known about it |
+//! | `builder`, `infer`, `factor`, `function`, `op`, `fact`, `shape` | the graph and what is known about it |
 //! | `settings` | how a program's truncations round, the shape of its comparisons, its window |
+//! | [`layers`] | parameters of layers, in the clear |
+//! | `unused` | leaving out what no output depends on |
 //! | `codec`, `text` | canonical bytes and readable text |
 //! | `lower`, `plan`, `estimate` | protocol steps of every node, their exact cost, memory and time |
+//! | `kept` | values that stay in shares for a later session |
+//! | `repeat` | loops with mini-batches |
 //! | `window` | running a program a window of rows at a time |
 //! | `exec`, `local`, `walk` | running a program on shares |
 //! | [`reference`](mod@reference) | floating point and exact fixed point, as oracles |
+//! | [`training`] | losses, optimisers, and the loop that fits parameters |
 //! | [`models`] | ready-made programs |
+//! | [`onnx`] | programs from trained models in ONNX files |
 
+mod batch;
 mod builder;
 mod codec;
 mod error;
@@ -24,34 +31,45 @@ mod estimate;
 mod exec;
 mod fact;
 mod factor;
+mod function;
 mod infer;
+mod kept;
+pub mod layers;
 mod local;
 mod lower;
 pub mod models;
+pub mod onnx;
 mod op;
 mod plan;
 mod program;
 pub mod reference;
+mod repeat;
 mod settings;
 mod shape;
 mod text;
+pub mod training;
+mod unused;
 mod walk;
 mod window;
 
-pub use builder::{Owner, ProgramBuilder, Value};
+pub use builder::{Attention, Linear, Owner, ProgramBuilder, Value};
 pub use error::ProgramError;
 pub use estimate::{Estimate, Estimates};
 pub use exec::{
-    Ahead, EncodedInputs, Execution, InputError, Place, Progress, RowSource, RunError, Shareable, StepCost,
-    encode_inputs, run, run_encoded, run_windows,
+    Ahead, EncodedInputs, Execution, InputError, Iteration, Place, Progress, RowSource, RunError, Shareable,
+    StepCost, encode_inputs, run, run_encoded, run_windows,
 };
 pub use fact::{Fact, Visibility};
-pub use local::run_local;
+pub use function::Function;
+pub use kept::{KeptError, KeptShare, Origin, SharedSpec};
+pub use local::{run_local, run_local_with};
+pub use mpc_core::windows::{Outside, Sliding};
 /// An axis of a tensor, from 0.
 pub use ndarray::Axis;
 pub use op::{Direction, Extreme, InputKind, NodeId, Op, Winner};
-pub use plan::{Correlation, Plan, PlanMismatch, PlannedOp};
+pub use plan::{Correlation, Plan, PlanMismatch, PlannedInput, PlannedOp};
 pub use program::{InputSpec, MAX_NAME_BYTES, MAX_NODES, Node, Output, Program};
 pub use protocols::tree::{Link, TreeChoice};
+pub use repeat::{Batches, Repeat};
 pub use settings::{Rounding, Trees};
 pub use shape::Shape;

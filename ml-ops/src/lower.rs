@@ -2,19 +2,25 @@
 //! steps; a test holds the two together.
 //!
 //! A truncation at the end of a node is left to the only user of its result where that is a ReLU, an absolute value or a
-//! clamp, which does it on its own opening (`fuse`). A matrix that is a factor of several products is opened once for all of
-//! them where that is less (`factor_reuse`).
+//! clamp, which does it on its own opening, or a weighted sum, which does it with its own (`fuse`). A matrix that is a factor of
+//! several products is opened once for all of them where that is less (`factor_reuse`), also for those of all iterations of a loop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use mpc_core::conv::ConvShape;
 use protocols::cost::Cost;
+use protocols::elementary::Elementary;
 use protocols::order::Relation;
+use protocols::prep::Item;
 use protocols::tree::TreeChoice;
 
-use crate::factor::{Factor, encode_factor};
+use crate::batch::Batches;
+use crate::factor::{Factor, Term, Weights, encode_factor};
+use crate::function::{Function, Method, divisor, layout, reciprocal};
+use crate::infer::layers::conv_shape;
 use crate::op::{NodeId, Op};
 use crate::plan::Planned;
-use crate::program::Program;
+use crate::program::{Node, Program};
 
 mod factor_reuse;
 mod fuse;
@@ -32,13 +38,32 @@ pub(crate) struct Lowered {
     pub(crate) fused: u32,
     /// Bits that the node truncates at its end.
     pub(crate) last: u32,
+    /// Whether a ReLU's bit is used too.
+    pub(crate) keeps_bit: bool,
+    /// The factors of a weighted sum.
+    pub(crate) weights: Option<Weights>,
     /// Which matrix that is opened once is a factor.
     pub(crate) reuse: Option<Reuse>,
-    /// What the steps cost.
-    pub(crate) cost: Cost,
+    /// What the steps cost. Items that name masks, and the parts of them, are those of [`Program::items`].
+    cost: Cost,
+    /// What they cost in later iterations, if that is less.
+    later: Option<Cost>,
 }
 
 impl Lowered {
+    /// What the steps cost in an iteration.
+    pub(crate) fn cost_at(&self, iteration: u32) -> &Cost {
+        self.later.as_ref().filter(|_| iteration > 0).unwrap_or(&self.cost)
+    }
+
+    /// What the steps cost in so many iterations.
+    pub(crate) fn cost_of(&self, times: u32) -> Cost {
+        match &self.later {
+            None => self.cost.times(times as usize),
+            Some(later) => self.cost.clone().then(later.times(times as usize - 1)),
+        }
+    }
+
     /// The node whose whole value this one needs beside its operands, to open it.
     pub(crate) fn opens(&self) -> Option<NodeId> {
         self.reuse.filter(|r| r.opens).map(|r| r.root)
@@ -65,41 +90,64 @@ struct Whole {
     /// For every node, the bits that its value still has to lose.
     pending: Vec<u32>,
     reuse: BTreeMap<NodeId, Reuse>,
-    /// Items of correlated randomness so far.
-    items: u32,
-    /// Which of them is the mask of a matrix that is opened once.
-    masks: BTreeMap<NodeId, u32>,
+    /// ReLUs whose bits are used.
+    bits: BTreeSet<NodeId>,
 }
 
 impl Program {
     /// How all nodes are computed, in order.
     pub(crate) fn lowered(&self) -> Vec<Lowered> {
-        let mut whole = Whole {
-            pending: self.pending_truncations(),
-            reuse: self.reused_factors(),
-            items: 0,
-            masks: BTreeMap::new(),
-        };
-        (0..self.nodes.len()).map(|node| self.lower(node as NodeId, &mut whole)).collect()
+        let bit = |n: &Node| if let Op::ReluBit(x) = n.op { Some(x) } else { None };
+        let bits = self.nodes.iter().filter_map(bit).collect();
+        let whole = Whole { pending: self.pending_truncations(), reuse: self.reused_factors(), bits };
+        (0..self.nodes.len()).map(|node| self.lower(node as NodeId, &whole)).collect()
+    }
+
+    /// The items of correlated randomness that a run consumes, in order, where `earlier` others precede them.
+    pub(crate) fn items(&self, lowered: &[Lowered], earlier: u32) -> Vec<Item> {
+        let mut items: Vec<Item> = vec![];
+        let mut masks = BTreeMap::new();
+        for at in self.places() {
+            let node = &lowered[at.node as usize];
+            for &item in &node.cost_at(at.iteration).items {
+                let next = earlier + items.len() as u32;
+                items.push(match (item, node.reuse) {
+                    (Item::Mask { .. }, Some(reuse)) => {
+                        masks.insert(reuse.root, next);
+                        item
+                    }
+                    (Item::GivenMatmul { n, part }, Some(reuse)) => {
+                        let part = reuse.part_at(at.iteration).of(masks[&reuse.root], part.width);
+                        Item::GivenMatmul { part, n }
+                    }
+                    _ => item,
+                });
+            }
+        }
+        items
     }
 
     /// How one node is computed.
-    fn lower(&self, node: NodeId, whole: &mut Whole) -> Lowered {
+    fn lower(&self, node: NodeId, whole: &Whole) -> Lowered {
         let op = &self.nodes[node as usize].op;
         let len = self.fact(node).shape.elements();
         let secret = |x: NodeId| self.fact(x).is_secret();
         let dims = |x: NodeId| self.fact(x).shape.dims();
         let holds = |relation| Some(Step::Holds { len, relation });
+        let reuse = whole.reuse.get(&node).copied();
         let fused = match *op {
             Op::Relu(x) | Op::Abs(x) | Op::Clamp { x, .. } => whole.pending[x as usize],
             _ => 0,
         };
         let step = match *op {
             Op::Mul(a, b) => (secret(a) && secret(b)).then_some(Step::Mul { len }),
+            // One product says both sides.
+            Op::Split { x, bit } => (secret(x) && secret(bit)).then_some(Step::Mul { len: len / 2 }),
             Op::Square(_) => Some(Step::Square { len }),
             Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. } => {
-                (secret(a) && secret(b)).then(|| self.matmul_step(node, [a, b], whole))
+                (secret(a) && secret(b)).then(|| self.matmul_step([a, b], reuse, 0))
             }
+            Op::Conv { x, w, .. } => (secret(x) && secret(w)).then(|| Step::Conv(self.conv_shape(node))),
             Op::Select { bit, a, b } => {
                 (secret(bit) && (secret(a) || secret(b))).then_some(Step::Mul { len })
             }
@@ -124,23 +172,58 @@ impl Program {
                 let len = self.fact(keys).shape.elements() / n;
                 (n > 1).then(|| Step::Sort { n, len, payloads: payload.iter().count(), keep })
             }
-            Op::Sigmoid(_) => Some(Step::Sigmoid { len }),
-            Op::Input { .. } | Op::Constant { .. } | Op::Add(..) | Op::Sub(..) | Op::Neg(_) => None,
+            Op::Function { x, function } => Some(self.function_step(x, function, len)),
+            Op::Divide { b, .. } => {
+                Some(Step::Quartic { len: self.fact(b).shape.elements(), function: self.reciprocal(node) })
+            }
+            Op::Input { .. }
+            | Op::Shared { .. }
+            | Op::Constant { .. }
+            | Op::Add(..)
+            | Op::Sub(..)
+            | Op::Neg(_) => None,
             Op::Sum { .. } | Op::Mean { .. } | Op::Scale { .. } | Op::Reshape { .. } | Op::Slice { .. } => {
                 None
             }
-            Op::Concat { .. } | Op::Transpose(_) | Op::AssumeRange { .. } => None,
+            Op::Concat { .. } | Op::Transpose(_) | Op::AssumeRange { .. } | Op::WeightedSum { .. } => None,
+            Op::ReluBit(_) | Op::Carry { .. } | Op::Carried { .. } => None,
+            Op::Batch { .. } | Op::History { .. } => None,
+            Op::Gather { .. } | Op::Unfold { .. } | Op::Permute { .. } | Op::Pad { .. } => None,
         };
         let truncate = |bits: u32| (bits > 0).then_some(Step::Truncate { len, bits });
+        let product = match *op {
+            Op::Divide { a, .. } => secret(a).then_some(Step::Mul { len }),
+            _ => None,
+        };
         // Before a product with a public factor, which is local, and at the end unless that is left to the user.
-        let last = if whole.pending[node as usize] > 0 { 0 } else { self.truncation(node) };
-        let steps = truncate(self.factor(node).first).into_iter().chain(step).chain(truncate(last));
-        let steps: Vec<_> = steps.map(|step| (step, self.tree_of(step))).collect();
+        let weights = self.weights(node, &whole.pending);
+        let bits =
+            weights.as_ref().map_or_else(|| self.truncation(node), |w| w.scale - self.fact(node).scale);
+        let last = if whole.pending[node as usize] > 0 { 0 } else { bits };
+        let all = |step: Option<Step>| -> Vec<_> {
+            let steps = truncate(self.factor(node).first)
+                .into_iter()
+                .chain(step)
+                .chain(product)
+                .chain(truncate(last));
+            steps.map(|step| (step, self.tree_of(step))).collect()
+        };
+        let steps = all(step);
+        let cost = self.cost_of_steps(&steps);
+        let later = match (op, reuse.filter(|r| r.opens && !r.opens_at(1))) {
+            (&(Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. }), Some(_)) => {
+                Some(self.cost_of_steps(&all(Some(self.matmul_step([a, b], reuse, 1)))))
+            }
+            _ => None,
+        };
+        let keeps_bit = whole.bits.contains(&node);
+        Lowered { steps, fused, last, keeps_bit, weights, reuse, cost, later }
+    }
+
+    fn cost_of_steps(&self, steps: &[(Step, Option<TreeChoice>)]) -> Cost {
         let costs =
             steps.iter().map(|&(step, tree)| self.step_cost(step, tree.unwrap_or(TreeChoice::DEFAULT)));
-        let cost = costs.fold(Cost::none(self.parties.len()), Cost::then);
-        whole.items += cost.items.len() as u32;
-        Lowered { steps, fused, last, reuse: whole.reuse.get(&node).copied(), cost }
+        costs.fold(Cost::none(self.parties.len()), Cost::then)
     }
 
     /// The shape of a step's trees, if it has any.
@@ -152,26 +235,47 @@ impl Program {
 
     /// Cost of a step with trees of the given shape.
     fn step_cost(&self, step: Step, tree: TreeChoice) -> Cost {
-        step.cost::<Planned>(self.parties.len(), self.frac, self.settings.rounding, tree)
+        step.cost::<Planned>(self.parties.len(), self.settings.rounding, tree)
     }
 
-    fn matmul_step(&self, node: NodeId, [a, b]: [NodeId; 2], whole: &mut Whole) -> Step {
-        let matrix = |x: NodeId| match *self.fact(x).shape.dims() {
-            [rows, columns] => [rows, columns],
-            _ => unreachable!("inference accepts products of matrices only"),
+    /// The reciprocal that a quotient is a product with.
+    pub(crate) fn reciprocal(&self, node: NodeId) -> Elementary {
+        let Op::Divide { a, b, lowest, highest } = self.nodes[node as usize].op else {
+            unreachable!("only quotients take a reciprocal")
         };
-        let ([m, k], [_, n]) = (matrix(a), matrix(b));
-        let Some(&Reuse { root, part, right, opens, .. }) = whole.reuse.get(&node) else {
-            return Step::Matmul { m, k, n };
+        let found = reciprocal(self.fact(a), self.fact(b), divisor(lowest, highest), self.frac);
+        found.expect("invariant: inference found a reciprocal")
+    }
+
+    fn function_step(&self, x: NodeId, function: Function, len: usize) -> Step {
+        match function.method() {
+            Method::Piecewise(table) => {
+                let layout = layout(&table, self.fact(x), self.frac);
+                Step::Piecewise { len, layout: layout.expect("invariant: inference found a layout") }
+            }
+            Method::Fourier => Step::Fourier { len, frac: self.frac },
+            Method::Quartic(limits) => {
+                let function = limits.of(self.fact(x), self.frac, self.frac.bits());
+                Step::Quartic { len, function }
+            }
+        }
+    }
+
+    fn matmul_step(&self, [a, b]: [NodeId; 2], reuse: Option<Reuse>, iteration: u32) -> Step {
+        let dims = |x: NodeId| self.fact(x).shape.dims();
+        let Batches { count, dims: [m, k, n], .. } = Batches::new(dims(a), dims(b));
+        let Some(reuse) = reuse else {
+            return match count {
+                1 => Step::Matmul { m, k, n },
+                _ => Step::Matmuls { count, dims: [m, k, n] },
+            };
         };
-        let (part, n) = if right { (part.transpose(), m) } else { (part, n) };
-        let (shape, next) = (matrix(root), whole.items);
-        // The mask is the first item of the product that opens it.
-        let mask = *whole.masks.entry(root).or_insert(next);
-        if opens {
-            Step::MatmulMasking { shape, mask, part, n }
+        let (part, n) = (reuse.part_at(iteration), if reuse.right { m } else { n });
+        let shape = self.fact(reuse.root).shape.as_matrix();
+        if reuse.opens_at(iteration) {
+            Step::MatmulMasking { shape, part, n }
         } else {
-            Step::MatmulMasked { part: part.of(mask, shape[1]), n }
+            Step::MatmulMasked { part: part.of(0, shape[1]), n }
         }
     }
 
@@ -181,14 +285,26 @@ impl Program {
         let product = match self.nodes[node as usize].op {
             Op::Mul(a, b) | Op::MatMul(a, b) => scale(a) + scale(b),
             Op::Square(x) => 2 * scale(x),
+            Op::Divide { a, .. } => scale(a) + self.reciprocal(node).result,
             Op::Dense { x, w, b } => (scale(x) + scale(w)).max(scale(b)),
+            Op::Conv { x, w, bias, .. } => (scale(x) + scale(w)).max(bias.map_or(0, scale)),
             Op::Mean { x, .. } | Op::Scale { x, .. } => {
                 let factor = self.factor(node);
                 scale(x) + factor.bits - factor.first
             }
+            Op::WeightedSum { .. } => self.weights(node, &[]).map_or_else(|| scale(node), |w| w.scale),
             _ => return 0,
         };
         product - scale(node)
+    }
+
+    /// Sizes of a node that is a convolution.
+    pub(crate) fn conv_shape(&self, node: NodeId) -> ConvShape {
+        let Op::Conv { x, w, sliding, groups, .. } = self.nodes[node as usize].op else {
+            unreachable!("asked of convolutions alone")
+        };
+        conv_shape(&self.fact(x).shape, &self.fact(w).shape, sliding, groups)
+            .expect("invariant: inference accepted this convolution")
     }
 
     /// The encoded factor of a mean or a scaling; 1 for any other node.
@@ -206,13 +322,23 @@ impl Program {
             .expect("invariant: inference accepted this factor")
     }
 
-    /// For every node, the last node that uses it; outputs are used at the end. `also` says what a node uses beside its
-    /// operands.
+    /// The encoded factors of a weighted sum, given the bits that its operands still have to lose; none for any other node.
+    pub(crate) fn weights(&self, node: NodeId, pending: &[u32]) -> Option<Weights> {
+        let Op::WeightedSum { xs, ks } = &self.nodes[node as usize].op else { return None };
+        let bits = |x: NodeId| pending.get(x as usize).copied().unwrap_or(0);
+        let term = |(&x, &k): (&NodeId, &f64)| Term::of(self.fact(x), k).not_truncated(bits(x));
+        Weights::encode(&xs.iter().zip(ks).map(term).collect::<Vec<_>>(), self.frac.bits())
+    }
+
+    /// For every node, the last node that uses it; outputs are used at the end, and what a loop uses is used until the loop
+    /// ends. `also` says what a node uses beside its operands.
     pub(crate) fn last_uses(&self, also: impl Fn(NodeId) -> Option<NodeId>) -> Vec<usize> {
         let mut last: Vec<usize> = (0..self.nodes.len()).collect();
         for (user, node) in self.nodes.iter().enumerate() {
+            let body = self.loop_of(user as NodeId);
             for x in node.op.operands().into_iter().chain(also(user as NodeId)) {
-                last[x as usize] = user;
+                let from_outside = body.filter(|l| !l.contains(x));
+                last[x as usize] = from_outside.map_or(user, |l| l.end as usize - 1);
             }
         }
         for o in &self.outputs {

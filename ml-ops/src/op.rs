@@ -3,7 +3,9 @@
 
 use mpc_core::ring::Z64;
 use mpc_core::tensor::Tensor;
+use mpc_core::windows::{Outside, Sliding};
 
+use crate::function::Function;
 use crate::shape::Shape;
 
 pub use protocols::sort::Direction;
@@ -35,7 +37,18 @@ pub enum Op {
         kind: InputKind,
         /// Lengths of the axes.
         shape: Shape,
-        /// Largest magnitude in units of 2^−f; the owner's encoder refuses more.
+        /// Largest magnitude in units of 2^−f, or of 1 for integers; the owner's encoder refuses more.
+        bound: u64,
+        /// Whether the values are integers, which are kept as such: products with them need no truncation.
+        integer: bool,
+    },
+    /// A value that an earlier session of the same parties kept in shares.
+    Shared {
+        /// Unique name.
+        name: String,
+        /// Lengths of the axes.
+        shape: Shape,
+        /// Largest magnitude in units of 2^−f.
         bound: u64,
     },
     /// A public tensor, encoded.
@@ -55,16 +68,58 @@ pub enum Op {
     Mul(NodeId, NodeId),
     /// x²
     Square(NodeId),
-    /// Matrix product.
+    /// Matrix product over the last two axes; leading axes broadcast.
     MatMul(NodeId, NodeId),
     /// x·w + b with one truncation.
     Dense {
-        /// Rows.
+        /// Rows, along any number of leading axes.
         x: NodeId,
         /// Weights, one column per output.
         w: NodeId,
         /// One number per output.
         b: NodeId,
+    },
+    /// Convolution of images by a kernel, and a bias, with one truncation.
+    Conv {
+        /// \[images, channels, height, width\].
+        x: NodeId,
+        /// \[filters, channels / groups, height, width\].
+        w: NodeId,
+        /// One number per filter.
+        bias: Option<NodeId>,
+        /// How windows lie on the images; beyond those are zeros.
+        sliding: Sliding,
+        /// Groups of channels and filters that do not meet.
+        groups: usize,
+    },
+    /// The elements of every window on images \[images, channels, height, width\], along a new second axis.
+    Unfold {
+        /// Operand.
+        x: NodeId,
+        /// Height and width of a window.
+        window: [usize; 2],
+        /// How windows lie on the images.
+        sliding: Sliding,
+        /// What they have beyond the images.
+        outside: Outside,
+    },
+    /// Axes in another order.
+    Permute {
+        /// Operand.
+        x: NodeId,
+        /// For every axis of the result, which one of the operand it is.
+        axes: Vec<usize>,
+    },
+    /// More elements around, all of one public value.
+    Pad {
+        /// Operand.
+        x: NodeId,
+        /// How many before the first, along every axis.
+        before: Vec<usize>,
+        /// How many after the last.
+        after: Vec<usize>,
+        /// The value in units of 2^−f.
+        value: i64,
     },
     /// Sum along an axis, which disappears.
     Sum {
@@ -111,6 +166,22 @@ pub enum Op {
         xs: Vec<NodeId>,
         /// Axis.
         axis: usize,
+    },
+    /// The elements at public indices of one axis, in this order.
+    Gather {
+        /// Operand.
+        x: NodeId,
+        /// Axis.
+        axis: usize,
+        /// The indices; one may come several times.
+        indices: Vec<u32>,
+    },
+    /// x where the bit is 1, then x where it is 0, joined along the last axis; zeros elsewhere.
+    Split {
+        /// What goes to one side or the other.
+        x: NodeId,
+        /// Tensor of zeros and ones.
+        bit: NodeId,
     },
     /// Rows become columns.
     Transpose(NodeId),
@@ -169,6 +240,8 @@ pub enum Op {
     },
     /// max(x, 0)
     Relu(NodeId),
+    /// \[x ≥ 0\] for the operand x of a ReLU, which has found it out.
+    ReluBit(NodeId),
     /// min(max(x, lo), hi) for public limits.
     Clamp {
         /// Operand.
@@ -178,8 +251,24 @@ pub enum Op {
         /// Upper limit in units of 2^−f.
         hi: i64,
     },
-    /// 1 / (1 + e^−x), approximated.
-    Sigmoid(NodeId),
+    /// A function of every element, approximated.
+    Function {
+        /// Operand.
+        x: NodeId,
+        /// Which.
+        function: Function,
+    },
+    /// a/b for b between limits above zero, approximated; outside, with b at the nearer.
+    Divide {
+        /// The numerator.
+        a: NodeId,
+        /// The divisor.
+        b: NodeId,
+        /// The least divisor.
+        lowest: f64,
+        /// The largest divisor.
+        highest: f64,
+    },
     /// x, with the author's promise of a smaller bound. Nothing checks it at run time: a value beyond the promise
     /// makes what follows meaningless.
     AssumeRange {
@@ -187,6 +276,42 @@ pub enum Op {
         x: NodeId,
         /// Promised bound in ring units at the operand's scale.
         bound: u64,
+    },
+    /// Σ k·x for public numbers, with one truncation.
+    WeightedSum {
+        /// Operands in order; they broadcast.
+        xs: Vec<NodeId>,
+        /// The number beside each, as for [`Op::Scale`].
+        ks: Vec<f64>,
+    },
+    /// What an iteration of a loop begins with: the first with the initial value, every other with what the one before
+    /// leaves ([`Op::Carried`]).
+    Carry {
+        /// Initial value, from before the loop.
+        initial: NodeId,
+        /// Largest magnitude in units of 2^−f that the value has in any iteration.
+        bound: u64,
+    },
+    /// After a loop: what its last iteration leaves for a carry.
+    Carried {
+        /// The carry.
+        carry: NodeId,
+        /// The node of the loop whose value is what an iteration leaves.
+        next: NodeId,
+    },
+    /// So many rows of a value from before the loop, others in every iteration ([`crate::Batches`]).
+    Batch {
+        /// Operand.
+        x: NodeId,
+        /// How many rows.
+        rows: usize,
+    },
+    /// After a loop: the values of one of its nodes, added up over so many iterations at a time, along a new first axis.
+    History {
+        /// The node of the loop.
+        x: NodeId,
+        /// Iterations that are added up.
+        every: usize,
     },
 }
 
@@ -197,6 +322,7 @@ impl Op {
         match self {
             Self::Input { kind: InputKind::Data, .. } => "input",
             Self::Input { kind: InputKind::Weights, .. } => "weights",
+            Self::Shared { .. } => "shared",
             Self::Constant { .. } => "constant",
             Self::Add(..) => "add",
             Self::Sub(..) => "sub",
@@ -205,12 +331,18 @@ impl Op {
             Self::Square(_) => "square",
             Self::MatMul(..) => "matmul",
             Self::Dense { .. } => "dense",
+            Self::Conv { .. } => "conv2d",
+            Self::Unfold { .. } => "unfold",
+            Self::Permute { .. } => "permute",
+            Self::Pad { .. } => "pad",
             Self::Sum { .. } => "sum",
             Self::Mean { .. } => "mean",
             Self::Scale { .. } => "scale",
             Self::Reshape { .. } => "reshape",
             Self::Slice { .. } => "slice",
             Self::Concat { .. } => "concat",
+            Self::Gather { .. } => "gather",
+            Self::Split { .. } => "split",
             Self::Transpose(_) => "transpose",
             Self::Less(..) => "less",
             Self::Greater(..) => "greater",
@@ -234,9 +366,16 @@ impl Op {
             Self::Sort { payload: Some(_), .. } => "sort_with",
             Self::Select { .. } => "select",
             Self::Relu(_) => "relu",
+            Self::ReluBit(_) => "relu_bit",
             Self::Clamp { .. } => "clamp",
-            Self::Sigmoid(_) => "sigmoid",
+            Self::Function { function, .. } => function.name(),
+            Self::Divide { .. } => "divide",
             Self::AssumeRange { .. } => "assume_range",
+            Self::WeightedSum { .. } => "weighted_sum",
+            Self::Carry { .. } => "carry",
+            Self::Carried { .. } => "carried",
+            Self::Batch { .. } => "batch",
+            Self::History { .. } => "history",
         }
     }
 
@@ -244,19 +383,23 @@ impl Op {
     #[must_use]
     pub fn operands(&self) -> Vec<NodeId> {
         match self {
-            Self::Input { .. } | Self::Constant { .. } => vec![],
-            Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) | Self::Sigmoid(x) => {
-                vec![*x]
-            }
-            Self::Abs(x) | Self::Sign(x) | Self::Extreme { x, .. } => vec![*x],
+            Self::Input { .. } | Self::Shared { .. } | Self::Constant { .. } => vec![],
+            Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) => vec![*x],
+            Self::Abs(x) | Self::Sign(x) | Self::ReluBit(x) | Self::Extreme { x, .. } => vec![*x],
             Self::Sort { keys, payload, .. } => [*keys].into_iter().chain(*payload).collect(),
             Self::Sum { x, .. }
             | Self::Mean { x, .. }
             | Self::Scale { x, .. }
             | Self::Reshape { x, .. }
             | Self::Slice { x, .. }
+            | Self::Gather { x, .. }
             | Self::Clamp { x, .. }
-            | Self::AssumeRange { x, .. } => vec![*x],
+            | Self::Function { x, .. }
+            | Self::AssumeRange { x, .. }
+            | Self::Carry { initial: x, .. }
+            | Self::Batch { x, .. }
+            | Self::History { x, .. } => vec![*x],
+            Self::Carried { carry, next } => vec![*carry, *next],
             Self::Add(a, b)
             | Self::Sub(a, b)
             | Self::Mul(a, b)
@@ -268,10 +411,56 @@ impl Op {
             | Self::Equal(a, b)
             | Self::NotEqual(a, b)
             | Self::Minimum(a, b)
-            | Self::Maximum(a, b) => vec![*a, *b],
+            | Self::Maximum(a, b)
+            | Self::Divide { a, b, .. } => vec![*a, *b],
+            Self::Split { x, bit } => vec![*x, *bit],
             Self::Dense { x, w, b } => vec![*x, *w, *b],
+            Self::Conv { x, w, bias, .. } => [*x, *w].into_iter().chain(*bias).collect(),
+            Self::Unfold { x, .. } | Self::Permute { x, .. } | Self::Pad { x, .. } => vec![*x],
             Self::Select { bit, a, b } => vec![*bit, *a, *b],
-            Self::Concat { xs, .. } => xs.clone(),
+            Self::Concat { xs, .. } | Self::WeightedSum { xs, .. } => xs.clone(),
+        }
+    }
+
+    /// As [`Op::operands`], to be renumbered.
+    pub(crate) fn operands_mut(&mut self) -> Vec<&mut NodeId> {
+        match self {
+            Self::Input { .. } | Self::Shared { .. } | Self::Constant { .. } => vec![],
+            Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) => vec![x],
+            Self::Abs(x) | Self::Sign(x) | Self::ReluBit(x) | Self::Extreme { x, .. } => vec![x],
+            Self::Sort { keys, payload, .. } => [keys].into_iter().chain(payload).collect(),
+            Self::Sum { x, .. }
+            | Self::Mean { x, .. }
+            | Self::Scale { x, .. }
+            | Self::Reshape { x, .. }
+            | Self::Slice { x, .. }
+            | Self::Gather { x, .. }
+            | Self::Clamp { x, .. }
+            | Self::Function { x, .. }
+            | Self::AssumeRange { x, .. }
+            | Self::Carry { initial: x, .. }
+            | Self::Batch { x, .. }
+            | Self::History { x, .. } => vec![x],
+            Self::Carried { carry, next } => vec![carry, next],
+            Self::Add(a, b)
+            | Self::Sub(a, b)
+            | Self::Mul(a, b)
+            | Self::MatMul(a, b)
+            | Self::Less(a, b)
+            | Self::Greater(a, b)
+            | Self::LessEqual(a, b)
+            | Self::GreaterEqual(a, b)
+            | Self::Equal(a, b)
+            | Self::NotEqual(a, b)
+            | Self::Minimum(a, b)
+            | Self::Maximum(a, b)
+            | Self::Divide { a, b, .. } => vec![a, b],
+            Self::Split { x, bit } => vec![x, bit],
+            Self::Dense { x, w, b } => vec![x, w, b],
+            Self::Conv { x, w, bias, .. } => [x, w].into_iter().chain(bias).collect(),
+            Self::Unfold { x, .. } | Self::Permute { x, .. } | Self::Pad { x, .. } => vec![x],
+            Self::Select { bit, a, b } => vec![bit, a, b],
+            Self::Concat { xs, .. } | Self::WeightedSum { xs, .. } => xs.iter_mut().collect(),
         }
     }
 }

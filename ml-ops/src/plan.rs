@@ -20,7 +20,8 @@ use serde::Serialize;
 
 use crate::estimate::{Estimate, Estimates, estimate, estimates, memory_bytes};
 use crate::exec::StepCost;
-use crate::program::Program;
+use crate::op::{InputKind, Op};
+use crate::program::{InputSpec, Program};
 
 /// The sharing that is planned for.
 pub(crate) type Planned = Additive<Z64>;
@@ -57,8 +58,10 @@ pub struct PlannedOp {
     pub fused_truncation_bits: u32,
     /// The node whose value is a factor, in whole or in part, and is opened once for all products that use it.
     pub reused_factor: Option<u32>,
-    /// Whether this operation opens it.
+    /// Whether this operation opens it; in a loop, the first time.
     pub opens_reused_factor: bool,
+    /// How often the operation is computed: the iterations of the loop that it is in.
+    pub times: u32,
     /// Bytes that each party sends.
     #[serde(skip)]
     pub sent_bytes: PerParty<u64>,
@@ -94,11 +97,30 @@ pub struct Plan {
     pub memory_bytes: u64,
     /// Estimated time on three kinds of network.
     pub estimates: Estimates,
+    /// What parties bring: data, and weights that only their owner knows.
+    pub inputs: Vec<PlannedInput>,
+    /// Numbers in the program that everybody knows, such as public parameters of a model.
+    pub public_numbers: u64,
     /// Every node in order, then `confirm` and `output`.
     pub ops: Vec<PlannedOp>,
     /// Bytes that each party sends in all.
     #[serde(skip)]
     pub sent_bytes: PerParty<u64>,
+}
+
+/// What a party brings.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedInput {
+    /// The program's name for it.
+    pub name: String,
+    /// Name of the party, which alone knows it.
+    pub owner: String,
+    /// `data` or `weights`.
+    pub kind: &'static str,
+    /// Lengths of the axes.
+    pub shape: Vec<usize>,
+    /// Largest magnitude.
+    pub max_abs: f64,
 }
 
 /// A run that did not cost what was planned: a bug, or another program.
@@ -127,33 +149,36 @@ impl Program {
     /// Cost of the program with correlated randomness of this provider.
     #[must_use]
     pub fn plan_for(&self, provider: Provider) -> Plan {
-        let windows: Vec<_> = self.windows().into_iter().map(|(w, count)| (w.lowered(), count)).collect();
+        let windows: Vec<_> = self.windows().into_iter().map(|(w, count)| (w, w.lowered(), count)).collect();
         let (ends, mut ops) = (self.end_costs(), Vec::with_capacity(self.nodes.len() + 2));
         let (total, n) = (self.total(), self.parties.len());
         let offline = provider.costs(n, &self.demand().items);
         let mut of_nodes: Vec<Vec<OfflineCost>> = vec![vec![]; self.nodes.len()];
         let mut rest = offline.iter();
-        for (lowered, count) in &windows {
+        for (window, lowered, count) in &windows {
             for _ in 0..*count {
-                for (node, of_node) in lowered.iter().zip(&mut of_nodes) {
-                    of_node.extend(rest.by_ref().take(node.cost.items.len()).cloned());
+                for at in window.places() {
+                    let node = at.node as usize;
+                    let of_place = lowered[node].cost_at(at.iteration).items.len();
+                    of_nodes[node].extend(rest.by_ref().take(of_place).cloned());
                 }
             }
         }
         for ((id, node), of_node) in (0..).zip(&self.nodes).zip(&of_nodes) {
             let mut cost = Cost::none(n);
             let mut trees = vec![];
-            for (lowered, count) in &windows {
+            for (window, lowered, count) in &windows {
                 let lowered = &lowered[id as usize];
                 trees.extend(lowered.trees().map(|tree| [tree.block(), tree.fan_in()]));
-                cost = cost.then(lowered.cost.times(*count));
+                cost = cost.then(lowered.cost_of(window.times(id)).times(*count));
             }
-            let first = &windows[0].0[id as usize];
+            let first = &windows[0].1[id as usize];
             ops.push(PlannedOp {
                 trees,
                 fused_truncation_bits: first.fused,
                 reused_factor: first.reuse.map(|r| r.root),
                 opens_reused_factor: first.opens().is_some(),
+                times: self.times(id),
                 ..planned(id, node.op.name(), &cost, of_node)
             });
         }
@@ -172,9 +197,30 @@ impl Program {
             cots_per_party: largest(&made.cots),
             memory_bytes: self.memory_bytes(),
             estimates: estimates(self, &total, provider, &made),
+            inputs: self.planned_inputs(),
+            public_numbers: self.public_numbers(),
             ops,
             sent_bytes: total.sent_bytes,
         }
+    }
+
+    fn planned_inputs(&self) -> Vec<PlannedInput> {
+        let one = |i: InputSpec<'_>| PlannedInput {
+            name: i.name.to_owned(),
+            owner: self.parties[i.owner.index()].clone(),
+            kind: match i.kind {
+                InputKind::Data => "data",
+                InputKind::Weights => "weights",
+            },
+            shape: i.shape.dims().to_vec(),
+            max_abs: i.max_abs,
+        };
+        self.inputs().map(one).collect()
+    }
+
+    fn public_numbers(&self) -> u64 {
+        let constants = self.nodes.iter().filter(|n| matches!(n.op, Op::Constant { .. }));
+        constants.map(|n| n.fact.shape.elements() as u64).sum()
     }
 
     /// Estimated time with this provider, on a network whose rounds take `round_ms` milliseconds and that carries so many bytes
@@ -199,7 +245,7 @@ impl Program {
     fn total(&self) -> Cost {
         let none = || Cost::none(self.parties.len());
         let windows = self.windows().into_iter().map(|(window, count)| {
-            let nodes = window.lowered().into_iter().map(|node| node.cost);
+            let nodes = (0..).zip(window.lowered()).map(|(id, node)| node.cost_of(window.times(id)));
             nodes.fold(none(), Cost::then).times(count)
         });
         let ends = self.end_costs().into_iter().map(|(_, _, cost)| cost);
@@ -219,10 +265,10 @@ impl Program {
     pub fn demand(&self) -> Demand {
         let mut items: Vec<Item> = vec![];
         for (window, count) in self.windows() {
-            let of_one: Vec<Item> = window.lowered().into_iter().flat_map(|node| node.cost.items).collect();
+            let lowered = window.lowered();
             for _ in 0..count {
-                let earlier = items.len() as u32;
-                items.extend(of_one.iter().map(|item| item.after(earlier)));
+                let of_one = window.items(&lowered, items.len() as u32);
+                items.extend(of_one);
             }
         }
         Demand { items }
@@ -308,6 +354,7 @@ fn planned(id: u32, op: &'static str, cost: &Cost, offline: &[OfflineCost]) -> P
         fused_truncation_bits: 0,
         reused_factor: None,
         opens_reused_factor: false,
+        times: 1,
         sent_bytes: cost.sent_bytes.clone(),
         offline_bytes: made.bytes,
     }
@@ -341,6 +388,9 @@ impl std::fmt::Display for Plan {
             if let Some(root) = op.reused_factor {
                 let how = if op.opens_reused_factor { "opens" } else { "uses opened" };
                 list.push(format!("{how} %{root}"));
+            }
+            if op.times > 1 {
+                list.push(format!("in {} iterations", op.times));
             }
             let (rounds, online, offline) =
                 (op.rounds, op.online_bytes_per_party, op.offline_bytes_per_party);

@@ -17,6 +17,7 @@ use crate::fact::Fact;
 use crate::infer::{Context, infer};
 use crate::lower::Lowered;
 use crate::op::{InputKind, NodeId, Op};
+use crate::repeat::Repeat;
 use crate::settings::{Rounding, Settings, Trees};
 use crate::shape::Shape;
 use crate::window::Windows;
@@ -46,7 +47,7 @@ pub struct Output {
     pub name: String,
     /// The node whose value it is.
     pub node: NodeId,
-    /// Who receives it, in increasing order.
+    /// Who receives it, in increasing order; nobody if every party keeps its share.
     pub recipients: Vec<PartyId>,
 }
 
@@ -65,6 +66,8 @@ pub struct InputSpec<'a> {
     pub shape: &'a Shape,
     /// Largest magnitude that the owner may encode.
     pub max_abs: f64,
+    /// Whether every value must be an integer.
+    pub integer: bool,
 }
 
 /// A static graph with inferred facts. There is no way to hold one that inference has not accepted: the builder and
@@ -77,6 +80,8 @@ pub struct Program {
     pub(crate) parties: Vec<String>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) outputs: Vec<Output>,
+    /// Ranges of nodes that are computed several times, in order.
+    pub(crate) loops: Vec<Repeat>,
     /// What bounds the work of laying out sorts and extremes.
     ranked: Ranked,
     /// Rows of the data, in a program with a window.
@@ -140,13 +145,14 @@ impl Program {
     /// The inputs, in node order.
     pub fn inputs(&self) -> impl Iterator<Item = InputSpec<'_>> {
         (0..).zip(&self.nodes).filter_map(|(node, n)| match &n.op {
-            Op::Input { name, owner, kind, shape, .. } => Some(InputSpec {
+            Op::Input { name, owner, kind, shape, integer, .. } => Some(InputSpec {
                 node,
                 name,
                 owner: PartyId::new(*owner),
                 kind: *kind,
                 shape,
                 max_abs: n.fact.max_abs(),
+                integer: *integer,
             }),
             _ => None,
         })
@@ -211,6 +217,7 @@ impl Program {
             parties,
             nodes: vec![],
             outputs: vec![],
+            loops: vec![],
             ranked: Ranked { comparators: 0, stages: 0 },
             rows: None,
             row_wise: vec![],
@@ -237,26 +244,21 @@ impl Program {
                 None => Err(ProgramError::NoSuchNode { node, op: op.name(), operand }),
             })
             .collect::<Result<Vec<_>, _>>()?;
+        self.check_place(&op)?;
         let windowed = self.settings.window_rows.is_some();
-        let cx = Context { frac: self.frac.bits(), parties: self.party_limit(), node, windowed };
+        let times = op.operands().first().map_or(1, |&x| self.times(x));
+        let cx = Context { frac: self.frac.bits(), parties: self.party_limit(), node, windowed, times };
         let fact = infer(&op, &operands, cx)?;
-        self.ranked = self.ranked.with(&op, &operands, node)?;
+        self.ranked = self.ranked.with(&op, &operands, node, self.times(node))?;
+        self.note_carried(&op);
         self.nodes.push(Node { op, fact });
         Ok(node)
     }
 
     /// Appends an output.
     pub(crate) fn push_output(&mut self, name: &str, node: NodeId, to: &[usize]) -> Result<(), ProgramError> {
+        self.check_output(name, node)?;
         let parties = self.party_limit();
-        if self.outputs.len() >= MAX_NODES {
-            return Err(ProgramError::TooManyNodes);
-        }
-        let Some(value) = self.nodes.get(node as usize) else {
-            return Err(ProgramError::NoSuchNode { node, op: "output", operand: node });
-        };
-        if !value.fact.is_secret() {
-            return Err(ProgramError::PublicOutput { name: name.into() });
-        }
         if let Some(&got) = to.iter().find(|&&p| p >= parties) {
             return Err(ProgramError::NoSuchParty { what: "output", got, parties });
         }
@@ -271,6 +273,35 @@ impl Program {
         Ok(())
     }
 
+    /// Appends a value that stays in shares.
+    pub(crate) fn push_kept(&mut self, name: &str, node: NodeId) -> Result<(), ProgramError> {
+        self.check_output(name, node)?;
+        if self.fact(node).scale != self.frac.bits() {
+            let (op, what) = (self.nodes[node as usize].op.name(), "what is kept in shares is no integer");
+            return Err(ProgramError::Parameter { node, op, what });
+        }
+        self.outputs.push(Output { name: name.into(), node, recipients: vec![] });
+        Ok(())
+    }
+
+    /// Checks that a value can leave the computation.
+    fn check_output(&self, name: &str, node: NodeId) -> Result<(), ProgramError> {
+        if self.outputs.len() >= MAX_NODES {
+            return Err(ProgramError::TooManyNodes);
+        }
+        let Some(value) = self.nodes.get(node as usize) else {
+            return Err(ProgramError::NoSuchNode { node, op: "output", operand: node });
+        };
+        if !value.fact.is_secret() {
+            return Err(ProgramError::PublicOutput { name: name.into() });
+        }
+        if self.loop_of(node).is_some() {
+            let what = "an output is a value outside of loops: what the last iteration leaves, or a history";
+            return Err(ProgramError::Parameter { node, op: value.op.name(), what });
+        }
+        Ok(())
+    }
+
     /// Checks what is about the program as a whole: names, parties, that there is an output.
     pub(crate) fn checked(self) -> Result<Self, ProgramError> {
         if !(2..=MAX_PARTIES).contains(&self.parties.len()) {
@@ -280,12 +311,24 @@ impl Program {
         unique("party", self.parties.iter().map(String::as_str), &mut HashSet::new())?;
         let mut values = HashSet::new();
         unique("input", self.inputs().map(|i| i.name), &mut values)?;
+        unique("shared value", self.shared().map(|s| s.name), &mut values)?;
         unique("output", self.outputs.iter().map(|o| o.name.as_str()), &mut values)?;
         if self.outputs.is_empty() {
             return Err(ProgramError::NoOutput { name: self.name });
         }
+        let varies = |op: &Op| matches!(op, Op::Function { function, .. } if !function.is_exact());
+        if self.rounding() == Rounding::Exact
+            && let Some(node) = self.nodes.iter().position(|n| varies(&n.op))
+        {
+            return Err(ProgramError::Parameter {
+                node: node as NodeId,
+                op: self.nodes[node].op.name(),
+                what: "its results depend on masks, and rounding is exact; use sigmoid",
+            });
+        }
+        self.check_loops()?;
         let cut = self.cut()?;
-        let too_large = |l: &Lowered| l.cost.items.iter().any(|item| !item.is_sane());
+        let too_large = |l: &Lowered| l.cost_at(0).items.iter().any(|item| !item.is_sane());
         let refused = |node: usize, what| {
             let (node, op) = (node as NodeId, cut.nodes[node].op.name());
             Err(ProgramError::Parameter { node, op, what })
@@ -300,13 +343,15 @@ impl Program {
                      of rows at a time, or take narrower trees",
                 );
             }
-            let of_one: usize = lowered.iter().map(|l| l.cost.items.len()).sum();
+            let of_one: usize =
+                window.places().map(|at| lowered[at.node as usize].cost_at(at.iteration).items.len()).sum();
             items = items.saturating_add(of_one.saturating_mul(count));
         }
         if items > MAX_ITEMS {
             return refused(
                 0,
-                "all windows together take at most 2^20 items of correlated randomness; take longer ones",
+                "all windows, or iterations, together take at most 2^20 items of correlated randomness; take longer \
+                 windows, or fewer iterations",
             );
         }
         Ok(cut)
@@ -324,15 +369,15 @@ struct Ranked {
 
 impl Ranked {
     /// With one more operation.
-    fn with(mut self, op: &Op, operands: &[&Fact], node: NodeId) -> Result<Self, ProgramError> {
+    fn with(mut self, op: &Op, operands: &[&Fact], node: NodeId, times: u32) -> Result<Self, ProgramError> {
         let (Op::Sort { axis, .. } | Op::Extreme { axis, .. }) = op else { return Ok(self) };
         let n = operands.first().map_or(1, |x| x.shape.dims()[*axis] as u64);
         let levels = u64::from(n.next_power_of_two().ilog2());
         if let Op::Sort { .. } = op {
             self.comparators += n * levels * (levels + 1) / 4;
-            self.stages += levels * (levels + 1) / 2;
+            self.stages += u64::from(times) * levels * (levels + 1) / 2;
         } else {
-            self.stages += levels;
+            self.stages += u64::from(times) * levels;
         }
         let refused = |what| Err(ProgramError::Parameter { node, op: op.name(), what });
         if self.comparators > MAX_COMPARATORS {

@@ -1,11 +1,15 @@
 //! What a program means, computed in the clear: the oracles that tests and users compare secure runs with.
 //!
 //! [`float()`] computes in floating point with the exact functions. [`fixed()`] computes on the same ring elements as the
-//! protocols, with the same scales, the same sigmoid table and truncation as floor; a secure run differs from it only
-//! by the dither of each truncation, at most one unit of 2^−f per truncation on the way.
+//! protocols, with the same scales, the same tables of functions and truncation as floor; a secure run differs from it only
+//! by the dither of each truncation, at most one unit of 2^−f per truncation on the way. [`check_ranges`] finds promises
+//! of ranges that inputs break.
 
 mod fixed;
 mod float;
+mod function;
+mod layers;
+mod ranges;
 mod ranks;
 
 use std::collections::BTreeMap;
@@ -14,6 +18,7 @@ use ndarray::ArrayD;
 
 pub use fixed::fixed;
 pub use float::float;
+pub use ranges::{RangeError, check_ranges};
 
 use crate::exec::InputError;
 use crate::program::Program;
@@ -32,6 +37,14 @@ fn input<'a>(inputs: &'a Values, name: &str, shape: &[usize]) -> Result<&'a Arra
         });
     }
     Ok(value)
+}
+
+/// The shape of one side of a split, and the axis along which the sides are joined.
+fn one_side(both: &[usize]) -> (Vec<usize>, usize) {
+    let mut shape = both.to_vec();
+    let last = shape.len() - 1;
+    shape[last] /= 2;
+    (shape, last)
 }
 
 /// Pairs the outputs of a walk with their names.

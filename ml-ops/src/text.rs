@@ -9,9 +9,11 @@ use mpc_core::hex::hex;
 use mpc_core::ring::Ring;
 use mpc_core::ring::Z64;
 use mpc_core::tensor::Tensor;
+use mpc_core::windows::{Outside, Sliding};
 use sha2::{Digest, Sha256};
 
-use crate::op::{Direction, Op};
+use crate::function::divisor;
+use crate::op::{Direction, NodeId, Op};
 use crate::program::Program;
 use crate::settings::Rounding;
 
@@ -36,18 +38,30 @@ impl fmt::Display for Program {
         }
         writeln!(f, "sha256 {}", self.digest_hex())?;
         let left: Vec<_> =
-            (0..self.nodes.len()).map(|i| format!("%{i} = {}", self.describe(&self.nodes[i].op))).collect();
+            (0..self.nodes.len()).map(|i| format!("%{i} = {}", self.describe(i as NodeId))).collect();
         let shapes: Vec<_> = self.nodes.iter().map(|n| n.fact.shape.to_string()).collect();
         let widest = |texts: &[String]| texts.iter().map(|t| t.chars().count()).max().unwrap_or(0);
         let (left_width, shape_width) = (widest(&left).min(60), widest(&shapes));
-        for ((node, left), shape) in self.nodes.iter().zip(&left).zip(&shapes) {
+        for (((id, node), left), shape) in (0..).zip(&self.nodes).zip(&left).zip(&shapes) {
             let fact = &node.fact;
+            if let Some(l) = self.loops.iter().find(|l| l.first == id) {
+                let per_epoch = self.iterations_per_epoch(l);
+                write!(f, "repeat {} times", l.times)?;
+                if per_epoch < l.times {
+                    write!(f, ", {per_epoch} of them an epoch")?;
+                }
+                writeln!(f, ", to %{}", l.end - 1)?;
+            }
             write!(f, "{left:left_width$}  {shape:shape_width$}  scale {:2}  ", fact.scale)?;
             if fact.bit { writeln!(f, "bit") } else { writeln!(f, "|x| <= {}", Real(fact.max_abs())) }?;
         }
         for o in &self.outputs {
             let to: Vec<_> =
                 o.recipients.iter().map(|p| format!("\"{}\"", self.parties[p.index()])).collect();
+            if to.is_empty() {
+                writeln!(f, "keep \"{}\" = %{} in shares", o.name, o.node)?;
+                continue;
+            }
             writeln!(f, "output \"{}\" = %{} to {}", o.name, o.node, to.join(", "))?;
         }
         Ok(())
@@ -56,7 +70,8 @@ impl fmt::Display for Program {
 
 impl Program {
     /// Operation, operands and parameters.
-    fn describe(&self, op: &Op) -> String {
+    fn describe(&self, id: NodeId) -> String {
+        let op = &self.nodes[id as usize].op;
         let mut text = op.name().to_owned();
         for x in op.operands() {
             text += &format!(" %{x}");
@@ -64,6 +79,7 @@ impl Program {
         let unit = 2f64.powi(-(self.frac.bits() as i32));
         text + &match op {
             Op::Input { name, owner, .. } => format!(" \"{name}\" of \"{}\"", self.parties[*owner]),
+            Op::Shared { name, .. } => format!(" \"{name}\" of an earlier session"),
             Op::Constant { scale, values } => format!(" {}", constant(values, *scale)),
             Op::Sum { axis, .. }
             | Op::Mean { axis, .. }
@@ -76,17 +92,68 @@ impl Program {
                 };
                 format!(" axis {axis}, {first} {keep} first")
             }
-            // In full: the shortest digits that are this number and no other.
-            Op::Scale { k, .. } if (1e-4..1e9).contains(&k.abs()) => format!(" by {k}"),
-            Op::Scale { k, .. } => format!(" by {k:e}"),
+            Op::Scale { k, .. } => format!(" by {}", factor(*k)),
             Op::Slice { axis, start, end, .. } => format!(" axis {axis} at {start}..{end}"),
+            Op::Gather { axis, indices, .. } => format!(" axis {axis} at {}", list(indices)),
             Op::Clamp { lo, hi, .. } => {
                 format!(" to {} .. {}", Real(*lo as f64 * unit), Real(*hi as f64 * unit))
             }
+            Op::Conv { sliding: s, groups, .. } => {
+                let groups = if *groups > 1 { format!(", {groups} groups") } else { String::new() };
+                sliding(s) + &groups
+            }
+            Op::Unfold { window: [height, width], sliding: s, outside, .. } => {
+                let padded = s.padding != [[0; 2]; 2];
+                let nearest = if padded && *outside == Outside::Nearest { " of the nearest" } else { "" };
+                format!(" {height}x{width}{}{nearest}", sliding(s))
+            }
+            Op::Permute { axes, .. } => format!(" to axes {}", numbers(axes)),
+            Op::Pad { before, after, value, .. } => {
+                let value = Real(*value as f64 * unit);
+                format!(" by {} before and {} after, {value}", numbers(before), numbers(after))
+            }
+            Op::Function { function, .. } => function.parameters(),
+            Op::Divide { lowest, highest, .. } => divisor(*lowest, *highest).text(),
             Op::AssumeRange { .. } => " (promised, not checked)".to_owned(),
+            Op::Carry { .. } => {
+                let next = self.loops.iter().flat_map(|l| &l.carried).find(|(c, _)| *c == id);
+                let next = next.map_or_else(String::new, |(_, next)| format!(", then %{next}"));
+                let how = if self.is_proven(id) { "" } else { " (range promised, not checked)" };
+                format!("{next}{how}")
+            }
+            Op::Batch { rows, .. } => format!(" of {rows} rows"),
+            Op::History { every, .. } => format!(", sums of {every} iterations"),
+            Op::WeightedSum { ks, .. } => {
+                let ks: Vec<_> = ks.iter().map(|&k| factor(k)).collect();
+                format!(" by {}", ks.join(" "))
+            }
             _ => String::new(),
         }
     }
+}
+
+/// In full: the shortest digits that are this number and no other.
+fn factor(k: f64) -> String {
+    if (1e-4..1e9).contains(&k.abs()) { k.to_string() } else { format!("{k:e}") }
+}
+
+/// What is not usual about how windows lie.
+fn sliding(s: &Sliding) -> String {
+    let mut text = String::new();
+    let [[above, below], [left, right]] = s.padding;
+    for (what, [down, across]) in [("stride", s.stride), ("dilation", s.dilation)] {
+        if [down, across] != [1; 2] {
+            text += &format!(" {what} {down} {across}");
+        }
+    }
+    if s.padding != [[0; 2]; 2] {
+        text += &format!(" padding {above} {below} {left} {right}");
+    }
+    text
+}
+
+fn numbers(list: &[usize]) -> String {
+    list.iter().map(usize::to_string).collect::<Vec<_>>().join(" ")
 }
 
 fn constant(values: &Tensor<Z64>, scale: u32) -> String {
@@ -98,6 +165,14 @@ fn constant(values: &Tensor<Z64>, scale: u32) -> String {
     }
     let digest = Sha256::digest(values.to_bytes());
     format!("sha256:{}…", hex(&digest[..8]))
+}
+
+fn list(indices: &[u32]) -> String {
+    if indices.len() <= SHOWN_ELEMENTS {
+        return indices.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+    }
+    let bytes: Vec<u8> = indices.iter().flat_map(|i| i.to_le_bytes()).collect();
+    format!("{} indices, sha256:{}…", indices.len(), hex(&Sha256::digest(bytes)[..8]))
 }
 
 /// A number as people read it: plain where that is short, scientific where it is not.

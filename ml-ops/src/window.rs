@@ -54,6 +54,11 @@ impl Program {
     /// Finds the rows of a program that has a window, and the programs of its windows.
     pub(crate) fn cut(mut self) -> Result<Self, ProgramError> {
         let Some(window) = self.settings.window_rows.map(|rows| rows as usize) else { return Ok(self) };
+        if let Some(l) = self.loops.first() {
+            return Err(
+                self.not_row_wise(l.first, "a program with a loop has no window: its batches are that")
+            );
+        }
         let first = (0..).zip(&self.nodes).find(|(_, n)| is_data(&n.op));
         let Some((node, rows)) = first.map(|(i, n)| (i, n.fact.shape.dims().first().copied())) else {
             return Err(self.not_row_wise(0, "a program with a window has data in rows"));
@@ -97,20 +102,40 @@ impl Program {
         if !operands.iter().any(|&x| has(x)) {
             return Ok(false);
         }
+        // Rows meet rows, or what is the same for all of them.
+        let fits = |&x: &NodeId| {
+            let (dims, rank) = (self.fact(x).shape.dims(), n.fact.shape.rank());
+            if has(x) { dims.len() == rank } else { dims.len() < rank || dims[0] == 1 }
+        };
         let refused = match &n.op {
+            // Lists of products, one or some for every row, which stand along a leading axis of the result.
+            Op::MatMul(..) if n.fact.shape.rank() > 2 => {
+                if operands.iter().all(fits) {
+                    return Ok(true);
+                }
+                "the other operand is not the same for every row"
+            }
             Op::MatMul(_, w) | Op::Dense { w, .. } if has(*w) => {
                 "the right factor of a product has no rows of data"
             }
             Op::Dense { b, .. } if has(*b) => "a bias has no rows of data",
-            Op::MatMul(..) | Op::Dense { .. } => return Ok(true),
+            Op::Conv { w, .. } if has(*w) => "the kernel of a convolution has no rows of data",
+            Op::Conv { bias: Some(b), .. } if has(*b) => "a bias has no rows of data",
+            Op::MatMul(..) | Op::Dense { .. } | Op::Conv { .. } | Op::Unfold { .. } => return Ok(true),
+            Op::Permute { axes, .. } if axes[0] == 0 => return Ok(true),
+            Op::Permute { .. } => "this moves them to another axis",
+            Op::Pad { before, after, .. } if before[0] == 0 && after[0] == 0 => return Ok(true),
+            Op::Pad { .. } => "this adds to them",
             Op::Transpose(_) => "this turns them into columns",
             Op::Reshape { shape, .. } => return in_front(shape, "they stay along the first axis"),
             Op::Concat { xs, .. } if !xs.iter().all(|&x| has(x)) => "this joins data to what has no rows",
+            Op::Split { .. } if n.fact.shape.rank() == 1 => "the two sides are joined along them",
             // With a payload, both are joined along a new first axis.
             Op::Sort { payload: Some(_), .. } => "the result of this has them along another axis",
             Op::Sum { axis, .. }
             | Op::Mean { axis, .. }
             | Op::Slice { axis, .. }
+            | Op::Gather { axis, .. }
             | Op::Extreme { axis, .. }
             | Op::Concat { axis, .. }
             | Op::Sort { axis, .. } => {
@@ -121,10 +146,6 @@ impl Program {
             }
             // Elementwise: rows of data meet rows of data, or what is repeated for every row.
             _ => {
-                let fits = |&x: &NodeId| {
-                    let (dims, rank) = (self.fact(x).shape.dims(), n.fact.shape.rank());
-                    if has(x) { dims.len() == rank } else { dims.len() < rank || dims[0] == 1 }
-                };
                 if operands.iter().all(fits) {
                     return Ok(true);
                 }

@@ -1,7 +1,8 @@
 //! What the builder infers and what it refuses, with the messages that users see.
 
 use ml_ops::{
-    Axis, Direction, Link, Owner, Program, ProgramBuilder, ProgramError, Rounding, TreeChoice, Trees, Value,
+    Axis, Direction, Link, Outside, Owner, Program, ProgramBuilder, ProgramError, Rounding, Sliding,
+    TreeChoice, Trees, Value,
 };
 use mpc_core::fixed::FracBits;
 use ndarray::{arr1, arr2};
@@ -20,6 +21,9 @@ fn facts_follow_the_operations() {
     let x = input(&mut p, "x", &[4, 3], 10.0);
     let w = input(&mut p, "w", &[3, 2], 2.0);
     let row = input(&mut p, "row", &[3], 5.0);
+    let list = input(&mut p, "list", &[2, 4, 3], 5.0);
+    let image = input(&mut p, "image", &[1, 2, 3, 3], 5.0);
+    let kernel = input(&mut p, "kernel", &[3, 2, 2, 2], 3.0);
     let less = p.less(x, row).unwrap();
     let integers = p.constant(&arr2(&[[1.0, -2.0, 3.0]]).into_dyn()).unwrap();
     let made = [
@@ -37,9 +41,32 @@ fn facts_follow_the_operations() {
         (p.mean(x, Axis(1)).unwrap(), "[4]", 16, 10.0, false),
         (p.mean(x, Axis(0)).unwrap(), "[3]", 16, 10.0, false),
         (p.clamp(x, -1.0, 2.5).unwrap(), "[4, 3]", 16, 2.5, false),
-        (p.clamp(x, 20.0, 30.0).unwrap(), "[4, 3]", 16, 30.0, false),
+        // No element is above 10.
+        (p.clamp(x, 20.0, 30.0).unwrap(), "[4, 3]", 16, 20.0, false),
+        (p.clamp(x, -30.0, 30.0).unwrap(), "[4, 3]", 16, 10.0, false),
         (p.assume_range(x, 3.0).unwrap(), "[4, 3]", 16, 3.0, false),
         (p.transpose(x).unwrap(), "[3, 4]", 16, 10.0, false),
+        (p.permute(x, &[1, 0]).unwrap(), "[3, 4]", 16, 10.0, false),
+        (p.pad(x, &[1, 0], &[0, 2], -12.5).unwrap(), "[5, 5]", 16, 12.5, false),
+        (p.pad(less, &[1, 0], &[0, 2], 1.0).unwrap(), "[5, 5]", 0, 1.0, true),
+        (p.pad(less, &[1, 0], &[0, 2], -2.0).unwrap(), "[5, 5]", 0, 2.0, false),
+        (p.pad(less, &[1, 0], &[0, 2], 0.5).unwrap(), "[5, 5]", 16, 1.0, false),
+        (p.matmul(list, w).unwrap(), "[2, 4, 2]", 16, 30.0, false),
+        // Two channels of 2×2 and three times as large weights.
+        (p.conv2d(image, kernel, None, Sliding::by(1)).unwrap(), "[1, 3, 2, 2]", 16, 8.0 * 5.0 * 3.0, false),
+        (
+            p.conv2d(image, kernel, Some(row), Sliding::by(2).padded(1)).unwrap(),
+            "[1, 3, 2, 2]",
+            16,
+            125.0,
+            false,
+        ),
+        (p.unfold(image, [2, 1], Sliding::by(1), Outside::Zero).unwrap(), "[1, 2, 2, 2, 3]", 16, 5.0, false),
+        (p.max_pool2d(image, [2, 2], Sliding::by(1)).unwrap(), "[1, 2, 2, 2]", 16, 5.0, false),
+        (p.average_pool2d(image, [2, 2], Sliding::by(1), true).unwrap(), "[1, 2, 2, 2]", 16, 5.0, false),
+        (p.global_average_pool(image).unwrap(), "[1, 2]", 16, 5.0 + 1.0 / 65536.0, false),
+        (p.global_max_pool(image).unwrap(), "[1, 2]", 16, 5.0, false),
+        (p.flatten(image, Axis(2)).unwrap(), "[2, 9]", 16, 5.0, false),
         (p.slice(x, Axis(1), 1..3).unwrap(), "[4, 2]", 16, 10.0, false),
         (p.reshape(x, [12]).unwrap(), "[12]", 16, 10.0, false),
         (p.concat(&[x, less], Axis(0)).unwrap(), "[8, 3]", 16, 10.0, false),
@@ -67,6 +94,94 @@ fn facts_follow_the_operations() {
         let f = p.fact(v).unwrap();
         assert_eq!((&*f.shape.to_string(), f.scale, f.max_abs(), f.bit), (shape, scale, max_abs, bit));
     }
+}
+
+#[test]
+fn layers_that_do_not_fit_are_refused() {
+    type Build = fn(&mut ProgramBuilder, Value, Value) -> Result<Value, ProgramError>;
+    // x is [2, 4, 5, 5] and w is [6, 2, 3, 3].
+    let refused: &[(Build, &str)] = &[
+        (
+            |p, x, w| p.conv2d(x, w, None, Sliding::by(1)),
+            "node 2 (conv2d): shapes [2, 4, 5, 5] and [6, 2, 3, 3] do not fit: images are [images,",
+        ),
+        (|p, x, w| p.conv2d_grouped(x, w, None, Sliding::by(1), 3), "groups divide filters"),
+        (
+            |p, x, w| p.conv2d_grouped(x, w, None, Sliding::by(1).dilated(3), 2),
+            "not larger than a padded image",
+        ),
+        (|p, x, w| p.conv2d_grouped(x, w, None, Sliding::by(0), 2), "steps are 1 or more"),
+        (
+            |p, x, w| p.conv2d_grouped(x, w, None, Sliding::by(1 << 40), 2),
+            "steps and padding are at most 2^27",
+        ),
+        (|p, x, w| p.conv2d_grouped(x, w, None, Sliding::by(1).padded(1 << 20), 2), "at most 2^42 products"),
+        (|p, x, w| p.conv2d_grouped(x, w, Some(w), Sliding::by(1), 2), "one number per filter"),
+        (
+            |p, x, w| {
+                let w = p.sum(w, Axis(0))?;
+                p.conv2d(x, w, None, Sliding::by(1))
+            },
+            "images are [images,",
+        ),
+        (
+            |p, x, _| p.unfold(x, [6, 1], Sliding::by(1), Outside::Zero),
+            "a window is not larger than a padded image",
+        ),
+        (
+            |p, x, _| p.unfold(x, [0, 1], Sliding::by(1), Outside::Zero),
+            "a window is not larger than a padded image",
+        ),
+        (
+            |p, x, _| p.unfold(x, [2, 2], Sliding::by(1).padded(2), Outside::Nearest),
+            "padding is less than a window",
+        ),
+        (|p, x, _| p.max_pool2d(x, [2, 2], Sliding::by(2).padded(2)), "padding is less than a window"),
+        (
+            |p, x, _| p.average_pool2d(x, [2, 2], Sliding::by(2).padded(2), false),
+            "every window has an element of the image",
+        ),
+        (
+            |p, x, _| {
+                let x = p.sum(x, Axis(0))?;
+                p.max_pool2d(x, [2, 2], Sliding::by(2))
+            },
+            "expected images [images, channels, height, width], got shape [4, 5, 5]",
+        ),
+        (|p, x, _| p.permute(x, &[0, 1, 2]), "the order names every axis once"),
+        (|p, x, _| p.permute(x, &[0, 1, 2, 2]), "the order names every axis once"),
+        (|p, x, _| p.permute(x, &[0, 1, 2, 4]), "the order names every axis once"),
+        (|p, x, _| p.pad(x, &[0; 4], &[0; 3], 0.0), "for every axis"),
+        (|p, x, _| p.pad(x, &[usize::MAX, 0, 0, 0], &[1; 4], 0.0), "not allowed"),
+        (|p, x, _| p.pad(x, &[0; 4], &[1; 4], 1e-9), "would round to 0"),
+        (|p, x, _| p.pad(x, &[0; 4], &[1; 4], f64::NAN), "pad: "),
+        (|p, x, _| p.flatten(x, Axis(5)), "axis 5 of shape [2, 4, 5, 5] does not exist"),
+        (|p, x, w| p.matmul(x, w), "columns of the first must equal rows of the second"),
+        (
+            |p, x, w| {
+                let w = p.permute(w, &[1, 0, 2, 3])?;
+                let w = p.pad(w, &[0; 4], &[0, 0, 2, 0], 0.0)?;
+                p.matmul(x, w)
+            },
+            "leading axes must be equal or 1",
+        ),
+        (|p, x, w| p.dense(x, w, w), "weights are a matrix"),
+        (|p, x, w| p.batch_norm(x, w, w), "axes must be equal or 1"),
+        (|p, x, w| p.layer_norm(x, w, w, 0.0), "ε is a positive number"),
+    ];
+    for (build, why) in refused {
+        let mut p = builder();
+        let x = input(&mut p, "x", &[2, 4, 5, 5], 1.0);
+        let w = input(&mut p, "w", &[6, 2, 3, 3], 1.0);
+        let error = build(&mut p, x, w).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(why), "{error:?} does not say {why:?}");
+    }
+    // What one convolution may take of a dealer's time.
+    let mut p = builder();
+    let x = input(&mut p, "x", &[1, 1, 1 << 13, 1 << 13], 1e-3);
+    let w = input(&mut p, "w", &[1, 1, 1 << 12, 1 << 12], 1e-3);
+    let error = p.conv2d(x, w, None, Sliding::by(1)).unwrap_err().to_string();
+    assert!(error.contains("at most 2^42 products"), "{error}");
 }
 
 #[test]
@@ -227,6 +342,41 @@ fn whole_programs_are_checked_at_the_end() {
 }
 
 #[test]
+fn functions_know_their_largest_value_and_their_range() {
+    let mut p = builder();
+    let x = input(&mut p, "x", &[3], 8.0);
+    let wide = input(&mut p, "wide", &[3], 2f64.powi(44));
+    let bound = |p: &ProgramBuilder, v| p.fact(v).unwrap().max_abs();
+    // Exact values are 0.99967, 1, 8, 2.9899 and 0.9997; the rest is the error of the fit, a unit and what powers take.
+    for (v, exact) in [
+        (p.sigmoid(x).unwrap(), 0.999_665),
+        (p.tanh(wide).unwrap(), 1.0),
+        (p.gelu(x).unwrap(), 8.0),
+        (p.softplus(x).unwrap(), 8.000_335),
+        (p.elu(x, 64.0).unwrap(), 63.978_53),
+        (p.exp_negative(wide).unwrap(), 1.0),
+    ] {
+        let got = bound(&p, v);
+        assert!((exact..exact + 64.0 * 3e-5 + 1e-3).contains(&(got + 5e-5)), "{got}, exact {exact}");
+    }
+    let message = |r: Result<Value, ProgramError>| r.unwrap_err().to_string();
+    assert_eq!(
+        message(p.gelu(wide)),
+        "node 8 (gelu): the operand may reach ±1.7592e13 at 16 fraction bits, the limit is ±33554432 (2^25); narrow an operand \
+         with assume_range or clamp, or use fewer fraction bits"
+    );
+    let narrow = p.assume_range(wide, 2f64.powi(25)).unwrap();
+    assert!(p.silu(narrow).is_ok());
+    let too_wide = input(&mut p, "too wide", &[3], 2f64.powi(45));
+    assert!(message(p.tanh(too_wide)).contains("(tanh): the operand may reach"));
+    for alpha in [0.0, -1.0, 64.5, f64::NAN, f64::INFINITY] {
+        assert!(message(p.elu(x, alpha)).contains("(elu): α is above 0, and 64 at most"), "{alpha}");
+    }
+    let five = p.number(5.0).unwrap();
+    assert!(matches!(p.gelu(five), Err(ProgramError::PublicOnly { .. })));
+}
+
+#[test]
 fn whatever_builds_is_within_the_limits_of_a_dealer() {
     let most = 1 << 21;
     let mut p = builder();
@@ -357,4 +507,40 @@ fn stages_of_all_tournaments_fit_into_a_demand() {
     let y = p.neg(x).unwrap();
     p.output("y", y, &[0]).unwrap();
     p.build().unwrap().demand().check().unwrap();
+}
+
+#[test]
+fn ranges_that_functions_do_not_have_are_refused() {
+    let mut p = builder();
+    let x = input(&mut p, "x", &[2], 100.0);
+    let known = p.number(2.0).unwrap();
+    let refused = [
+        (p.exp(x, 60.0), "node 2 (exp): its largest result is too large; name a narrower range"),
+        (p.exp(x, f64::NAN), "node 2 (exp): limits are finite numbers, and zero has no sign"),
+        (p.exp(x, -20.0), "node 2 (exp): no argument within the operand's bound is in its range"),
+        (p.log(x, ..), "node 2 (log): the least argument must be above zero"),
+        (p.log(x, 0.0..10.0), "node 2 (log): the least argument must be above zero"),
+        (p.log(x, 200.0..), "node 2 (log): the least argument must not be above the largest"),
+        (p.rsqrt(x, 5.0..=4.0), "node 2 (rsqrt): the least argument must not be above the largest"),
+        (p.reciprocal(x, -1.0..), "node 2 (reciprocal): the least argument must be above zero"),
+        (p.divide(x, x, ..), "node 2 (divide): the least argument must be above zero"),
+        (
+            p.divide(x, known, 1.0..),
+            "node 2 (divide): a divisor that everybody knows is divided by with a factor",
+        ),
+    ];
+    for (i, (result, message)) in refused.into_iter().enumerate() {
+        let error = result.expect_err(message).to_string();
+        assert!(error.contains(message), "{i}: {error}\n{message}");
+    }
+    let large = input(&mut p, "large", &[2], 1e6);
+    let error = p.divide(large, x, 1e-4..).expect_err("the quotient has no room");
+    assert!(matches!(error, ProgramError::Overflow { op: "divide", .. }), "{error}");
+    // A narrower promise, and room.
+    let small = p.assume_range(large, 100.0).unwrap();
+    let ratio = p.divide(small, x, 0.5..).unwrap();
+    assert!(p.fact(ratio).unwrap().max_abs() < 200.1);
+    let part = p.softmax(x, Axis(0)).unwrap();
+    let largest = p.fact(part).unwrap().max_abs();
+    assert!(largest < 1.001, "{largest}");
 }

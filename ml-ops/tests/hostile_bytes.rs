@@ -1,5 +1,7 @@
 //! The fuzz targets' checks of programs and demands, over their seeds and deterministic mutations of them.
 
+#[path = "../../fuzz/src/models.rs"]
+pub mod models;
 #[path = "../../fuzz/src/mutate.rs"]
 pub mod mutate;
 #[path = "../../fuzz/src/programs.rs"]
@@ -18,4 +20,9 @@ fn small_programs_run_as_planned() {
 #[test]
 fn demands() {
     mutate::run("demand", 10_000, programs::demand);
+}
+
+#[test]
+fn models_are_imported_or_refused() {
+    mutate::run("onnx", 3000, models::onnx);
 }

@@ -8,8 +8,8 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use ml_ops::{
-    Axis, Direction, EncodedInputs, Owner, Program, ProgramBuilder, ProgramError, RowSource, RunError, Value,
-    encode_inputs, reference, run_local, run_windows,
+    Axis, Direction, EncodedInputs, Owner, Program, ProgramBuilder, ProgramError, RowSource, RunError,
+    Sliding, Value, encode_inputs, reference, run_local, run_windows,
 };
 use mpc_core::fixed::FracBits;
 use mpc_core::party::PartyId;
@@ -80,6 +80,44 @@ fn windows_change_no_result_and_cost_what_is_planned() {
     }
 }
 
+/// Images and sequences, row by row.
+fn layers(parties: usize, rows: usize, window: Option<u32>) -> Program {
+    let mut p = Program::builder("layers", FracBits::DEFAULT, &PARTIES[..parties]);
+    p.rounding(ml_ops::Rounding::Exact);
+    window.map(|w| p.window_rows(w));
+    let x = p.input("x", Owner(0), [rows, 2, 5, 4], 4.0).unwrap();
+    let w = p.weights("w", Owner(1), [3, 2, 2, 2], 2.0).unwrap();
+    let b = p.weights("b", Owner(1), [3], 2.0).unwrap();
+    let z = p.conv2d(x, w, Some(b), Sliding::by(1).padded(1)).unwrap();
+    let z = p.max_pool2d(z, [2, 2], Sliding::by(2)).unwrap();
+    let z = p.relu(z).unwrap();
+    let z = p.pad(z, &[0, 0, 1, 0], &[0, 0, 0, 1], 0.5).unwrap();
+    let sequences = p.reshape(z, [rows, 3, 12]).unwrap();
+    let turned = p.permute(sequences, &[0, 2, 1]).unwrap();
+    let scores = p.matmul(sequences, turned).unwrap();
+    let mix = p.weights("mix", Owner(0), [1, 3, 3], 2.0).unwrap();
+    let mixed = p.matmul(scores, mix).unwrap();
+    let back = p.matmul(turned, mixed).unwrap();
+    p.output("scores", scores, &[0]).unwrap();
+    p.output("back", back, &[0]).unwrap();
+    p.build().unwrap()
+}
+
+#[test]
+fn images_and_sequences_are_rows_too() {
+    for (parties, rows) in [(2, 7), (3, 4)] {
+        let (whole, cut) = (layers(parties, rows, None), layers(parties, rows, Some(3)));
+        assert_eq!(Program::decode(&cut.encode()).unwrap(), cut);
+        let inputs = inputs(&whole);
+        let results = run_local(&cut, &inputs, [5; 32]).unwrap();
+        cut.demand().check().unwrap();
+        assert_eq!(results[0].outputs, reference::fixed(&whole, &inputs).unwrap());
+        for (party, run) in results.iter().enumerate() {
+            cut.plan().check(PartyId::new(party), &run.measured).unwrap();
+        }
+    }
+}
+
 #[test]
 fn memory_is_that_of_a_window() {
     let memory = |rows: usize| scores(2, rows, Some(1000)).plan().memory_bytes;
@@ -95,7 +133,7 @@ fn what_mixes_rows_has_no_windows() {
     let refused: &[(Build, &str)] = &[
         (
             |p, x, _| p.sum(x, Axis(0)),
-            "node 3 (sum): rows are computed in windows, and this works along them",
+            "node 2 (sum): rows are computed in windows, and this works along them",
         ),
         (|p, x, _| p.mean(x, Axis(0)), "this works along them"),
         (|p, x, _| p.slice(x, Axis(0), 0..9), "this works along them"),
@@ -107,6 +145,40 @@ fn what_mixes_rows_has_no_windows() {
         (|p, x, w| p.concat(&[x, w], Axis(1)), "this joins data to what has no rows"),
         (|p, x, w| p.matmul(w, x), "the right factor of a product has no rows of data"),
         (|p, x, w| p.add(x, w), "the other operand is not the same for every row"),
+        (
+            |p, x, w| {
+                let x = p.reshape(x, [10, 1, 2, 2])?;
+                let w = p.reshape(w, [10, 1, 2, 2])?;
+                p.conv2d(w, x, None, Sliding::by(1))
+            },
+            "the kernel of a convolution has no rows of data",
+        ),
+        (
+            |p, x, w| {
+                let bias = p.sum(x, Axis(1))?;
+                let image = p.reshape(x, [10, 1, 2, 2])?;
+                let kernel = p.reshape(w, [10, 1, 2, 2])?;
+                p.conv2d(image, kernel, Some(bias), Sliding::by(1))
+            },
+            "a bias has no rows of data",
+        ),
+        (|p, x, _| p.permute(x, &[1, 0]), "this moves them to another axis"),
+        (|p, x, _| p.pad(x, &[0, 0], &[1, 0], 0.0), "this adds to them"),
+        (
+            |p, x, w| {
+                let w = p.reshape(w, [10, 4, 1])?;
+                let x = p.reshape(x, [10, 1, 4])?;
+                p.matmul(x, w)
+            },
+            "the other operand is not the same for every row",
+        ),
+        (
+            |p, x, w| {
+                let w = p.reshape(w, [10, 4, 1])?;
+                p.matmul(x, w)
+            },
+            "the other operand is not the same for every row",
+        ),
         (|_, _, w| Ok(w), "an output has a row for every row of the data"),
         (|p, _, _| p.input("more", Owner(0), [11], 1.0), "all data has the same number of rows"),
     ];

@@ -54,6 +54,14 @@ pub enum FixedError {
         /// The value.
         value: f64,
     },
+    /// A fraction where integers are encoded: rounding one to an integer would change what it says.
+    #[error("element {position} is {value}, not an integer")]
+    NotInteger {
+        /// Row-major position.
+        position: usize,
+        /// The value.
+        value: f64,
+    },
     /// Magnitude above the limit.
     #[error("element {position} is {value}, outside ±{limit}")]
     OutOfRange {
@@ -71,17 +79,20 @@ impl FixedError {
     #[must_use]
     pub fn position(&self) -> Option<usize> {
         match self {
-            Self::NotFinite { position, .. } | Self::OutOfRange { position, .. } => Some(*position),
+            Self::NotFinite { position, .. }
+            | Self::NotInteger { position, .. }
+            | Self::OutOfRange { position, .. } => Some(*position),
             Self::FracBits { .. } => None,
         }
     }
 }
 
 /// Encodes a tensor at scale 2^`scale`, refusing magnitudes above `max_abs` and those that reach the ring's headroom,
-/// 2^(62 − `scale`). `max_abs` itself is accepted where it is below the headroom.
+/// 2^(62 − `scale`). `max_abs` itself is accepted where it is below the headroom. At scale 0 nothing is rounded: every
+/// value must be an integer.
 ///
 /// # Errors
-/// The first element that is not finite or out of range.
+/// The first element that is not finite, out of range, or at scale 0 not an integer.
 ///
 /// ```
 /// use mpc_core::fixed::{decode, encode};
@@ -105,6 +116,9 @@ pub fn encode(values: &ArrayD<f64>, scale: u32, max_abs: f64) -> Result<Tensor<Z
         }
         if value.abs() > limit {
             return Err(FixedError::OutOfRange { position, value, limit });
+        }
+        if scale == 0 && value.fract() != 0.0 {
+            return Err(FixedError::NotInteger { position, value });
         }
         *out = Z64::from_i64((value * factor).round_ties_even() as i64);
     }

@@ -4,6 +4,7 @@
 pub mod bits;
 pub mod channel;
 pub mod checkpoint;
+pub mod conv;
 pub mod fixed;
 pub mod fixed_key;
 pub mod hex;
@@ -19,4 +20,5 @@ pub mod tag;
 pub mod tensor;
 pub mod text;
 pub mod transcript;
+pub mod windows;
 pub mod wire;

@@ -16,6 +16,8 @@ use zeroize::Zeroize;
 
 use crate::ring::Ring;
 
+mod permute;
+
 /// A row-major tensor of public ring elements, or of one party's shares inside a share type.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Tensor<R: Ring>(Arc<Elements<R>>);
@@ -223,9 +225,13 @@ impl<R: Ring> Tensor<R> {
     }
 
     /// Axes in another order.
+    ///
+    /// # Panics
+    /// If `axes` does not name every axis once.
     #[must_use]
     pub fn permute(&self, axes: &[usize]) -> Self {
-        Self::from_view(&self.array().view().permuted_axes(IxDyn(axes)))
+        let shape: Vec<usize> = axes.iter().map(|&a| self.shape()[a]).collect();
+        Self::from_vec(&shape, permute::permuted(self.as_slice(), self.shape(), axes))
     }
 
     /// The part with indices `start..end` of one axis.
@@ -235,6 +241,25 @@ impl<R: Ring> Tensor<R> {
             return self.clone();
         }
         Self::from_view(&self.array().slice_axis(Axis(axis), Slice::from(start..end)))
+    }
+
+    /// The elements at these indices of one axis, in this order; an index may come several times.
+    ///
+    /// # Panics
+    /// If an index is outside the axis.
+    #[must_use]
+    pub fn gather(&self, axis: usize, indices: &[u32]) -> Self {
+        let mut shape = self.shape().to_vec();
+        let (len, inner) = (shape[axis], elements(&shape[axis + 1..]));
+        shape[axis] = indices.len();
+        let mut out = Vec::with_capacity(elements(&shape));
+        for block in self.as_slice().chunks((len * inner).max(1)) {
+            for &i in indices {
+                let at = i as usize * inner;
+                out.extend_from_slice(&block[at..at + inner]);
+            }
+        }
+        Self::from_vec(&shape, out)
     }
 
     /// Tensors joined along an axis.
@@ -268,6 +293,10 @@ impl<R: Ring> Tensor<R> {
         let (outer, len, inner) = (elements(&shape[..axis]), shape[axis], elements(&shape[axis + 1..]));
         let mut out = vec![R::ZERO; outer * inner];
         for (o, block) in out.chunks_mut(inner.max(1)).zip(self.as_slice().chunks((len * inner).max(1))) {
+            if let [sum] = o {
+                *sum = block.iter().fold(R::ZERO, |sum, &x| sum + x);
+                continue;
+            }
             for row in block.chunks(inner.max(1)) {
                 for (a, &b) in o.iter_mut().zip(row) {
                     *a += b;

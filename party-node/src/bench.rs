@@ -6,6 +6,7 @@
 //! they do. One repetition goes before those that count. Inputs are fresh random values, and party 0 compares its result
 //! with the plaintext one.
 
+mod forest;
 mod link;
 mod node;
 mod raw;

@@ -5,6 +5,7 @@
 mod bench;
 mod check;
 mod demo;
+mod import;
 mod keygen;
 mod log;
 mod plan;
@@ -107,6 +108,8 @@ enum Command {
         #[arg(long)]
         net: Option<Net>,
     },
+    /// Make a program from a trained model in an ONNX file
+    Import(import::ImportArgs),
     /// Check and read nodes' logs offline
     Log {
         #[command(subcommand)]
@@ -185,7 +188,7 @@ struct BenchArgs {
     /// Elements, side of the matrices, rows or batch
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=20_000_000))]
     n: Option<u32>,
-    /// Columns (lr-infer)
+    /// Columns (lr-infer, lr-train, tree)
     #[arg(long, value_parser = clap::value_parser!(u32).range(2..=10_000))]
     columns: Option<u32>,
     /// Products in the plain ring, without truncation (mul)
@@ -258,6 +261,7 @@ fn run(args: &[OsString], format: Format) -> ExitCode {
         Command::Plan { program, config, text, offline, net } => {
             plan::run(program.as_deref(), config.as_deref(), text, (offline, net), format)
         }
+        Command::Import(args) => import::run(&args, format),
         // What is wrong with logs is the result, not an error: it is printed like one that holds.
         Command::Log { command: LogCommand::Verify(args) } => {
             return log::verify(&args, format).unwrap_or_else(|error| format.fail(&error));

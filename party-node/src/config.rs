@@ -68,6 +68,8 @@ pub struct Config {
     pub store: Option<PathBuf>,
     /// The dealer, where it comes from one.
     pub dealer: Option<Peer>,
+    /// A file of tensors that holds all weights which no input of the configuration names.
+    pub weights: Option<PathBuf>,
     /// This party's inputs, by the program's names.
     pub inputs: BTreeMap<String, InputSource>,
     /// Files for the outputs that this party learns, by the program's names.
@@ -142,6 +144,7 @@ impl Config {
             return wrong(store.span(), "`store` belongs to preprocessing = \"ot\"");
         }
         let store = file.job.store.map(|folder| source.resolve(folder.get_ref()));
+        let weights = file.job.weights.map(|w| tensors_file(source, &w)).transpose()?;
         let offline = Offline { preprocessing: mode, ot: file.job.ot.map(Spanned::into_inner) };
         let inputs = file
             .inputs
@@ -157,6 +160,7 @@ impl Config {
             offline,
             store,
             dealer,
+            weights,
             inputs,
             outputs,
             scorecard,
@@ -251,6 +255,15 @@ fn key_file(source: &Source, file: &Spanned<String>) -> Result<PathBuf, CliError
         return Err(source.error("config_value", Some(file.span()), message));
     }
     Ok(source.resolve(file.get_ref()))
+}
+
+fn tensors_file(source: &Source, file: &Spanned<String>) -> Result<PathBuf, CliError> {
+    let path = source.resolve(file.get_ref());
+    if crate::data::holds_tensors(&path) {
+        return Ok(path);
+    }
+    let message = format!("expected weights = a .safetensors file, got {}", file.get_ref());
+    Err(source.error("config_value", Some(file.span()), message))
 }
 
 fn listen(source: &Source, text: &Spanned<String>) -> Result<SocketAddr, CliError> {

@@ -16,6 +16,7 @@ mod outcomes;
 mod prepare;
 mod rows;
 mod spool;
+mod tensors;
 mod weights;
 
 use std::ops::Range;
@@ -31,6 +32,7 @@ pub use prepare::{Missing, Scaling, Standardise};
 pub(crate) use rows::is_missing;
 pub use rows::{check_column, count_rows, header};
 pub use spool::SpoolPlace;
+pub use tensors::{TensorFile, holds_tensors, tensor_names};
 pub use weights::{read_weights, refuse_surplus_weights};
 
 use cells::Cells;
@@ -76,6 +78,14 @@ pub struct PreparedValues {
     cells: Cells,
     /// One per column.
     recipes: Vec<Recipe>,
+}
+
+/// Where a value of a table stands, for people.
+struct Cell {
+    file: PathBuf,
+    line: u64,
+    id: String,
+    column: String,
 }
 
 mpc_core::secret_types!(serde::Serialize; Features, PreparedValues);
@@ -171,18 +181,34 @@ impl Features {
     /// # Errors
     /// [`DataError::OutOfRange`] naming file, line, row key, column, the value and the limit.
     pub fn check_range(&self, max_abs: f64) -> Result<(), DataError> {
+        let Some((cell, seen)) = self.first(|v| v.is_nan() || v.abs() > max_abs)? else { return Ok(()) };
+        let Cell { file, line, id, column } = cell;
+        Err(DataError::OutOfRange { file, line, id, column, seen, max_abs })
+    }
+
+    /// Checks that every value is an integer.
+    ///
+    /// # Errors
+    /// [`DataError::NotAnInteger`] naming file, line, row key, column and the value.
+    pub fn check_integers(&self) -> Result<(), DataError> {
+        let Some((cell, seen)) = self.first(|v| v.fract() != 0.0)? else { return Ok(()) };
+        let Cell { file, line, id, column } = cell;
+        Err(DataError::NotAnInteger { file, line, id, column, seen })
+    }
+
+    /// The first value of which something holds, and where it is.
+    fn first(&self, is: impl Fn(f64) -> bool) -> Result<Option<(Cell, f64)>, DataError> {
         let mut found = None;
         let all = self.values.for_each(0..self.rows(), |number, row| {
             if found.is_none() {
-                let bad = row.iter().position(|v| v.is_nan() || v.abs() > max_abs);
-                found = bad.map(|column| (number, column, row[column]));
+                found = row.iter().position(|&v| is(v)).map(|column| (number, column, row[column]));
             }
         });
         all.map_err(|e| self.unkept(e))?;
-        let Some((row, column, seen)) = found else { return Ok(()) };
+        let Some((row, column, seen)) = found else { return Ok(None) };
         let (line, id) = self.names.of_row(row).map_err(|e| self.unkept(e))?;
         let (file, column) = (self.file.clone(), self.columns[column].clone());
-        Err(DataError::OutOfRange { file, line, id: clip(&id), column, seen, max_abs })
+        Ok(Some((Cell { file, line, id: clip(&id), column }, seen)))
     }
 }
 

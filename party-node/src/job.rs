@@ -37,7 +37,7 @@ pub use store::{FromStore, store_purpose};
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ml_ops::Program;
+use ml_ops::{Origin, Program};
 use protocols::prep::Provider;
 use sha2::{Digest, Sha256};
 
@@ -128,25 +128,30 @@ pub fn distance_from_cause(code: &str) -> u8 {
 }
 
 /// Digest of everything besides program and roster that all parties of a session must have chosen alike.
-pub(crate) fn parameters_digest(provider: Provider) -> [u8; 32] {
-    parameters_of("semi-honest", provider)
+/// Shares of earlier sessions are of one value only if they are of one session.
+pub(crate) fn parameters_digest(provider: Provider, shares: &[(&str, &Origin)]) -> [u8; 32] {
+    parameters_of("semi-honest", provider, shares)
 }
 
 /// The same for a session that makes correlated randomness ahead, so that it never meets one that runs.
 fn parameters_ahead(provider: Provider) -> [u8; 32] {
-    parameters_of("semi-honest, ahead", provider)
+    parameters_of("semi-honest, ahead", provider, &[])
 }
 
-fn parameters_of(kind: &str, provider: Provider) -> [u8; 32] {
+fn parameters_of(kind: &str, provider: Provider, shares: &[(&str, &Origin)]) -> [u8; 32] {
     let extension = match provider {
         Provider::Dealer => None,
         Provider::Ot(extension) => Some(extension.name()),
     };
     let mut hash = Sha256::new();
     let fixed = ["subrosa/parameters/1", kind, "additive/Z_2^64", provider.name()];
-    for part in fixed.into_iter().chain(extension) {
+    let fixed = fixed.into_iter().chain(extension).map(str::as_bytes);
+    let shares = shares.iter().flat_map(|(name, from)| {
+        [b"share", name.as_bytes(), &from.session[..], &from.program[..], from.name.as_bytes()]
+    });
+    for part in fixed.chain(shares) {
         hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part.as_bytes());
+        hash.update(part);
     }
     hash.finalize().into()
 }

@@ -3,6 +3,8 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
+use ml_ops::Iteration;
+
 use crate::output::bytes;
 
 /// One step of a run that is under way.
@@ -10,6 +12,8 @@ use crate::output::bytes;
 pub struct Step<'a> {
     /// What is being done: an operation of the program.
     pub label: &'a str,
+    /// Where in a loop that is.
+    pub iteration: Option<Iteration>,
     /// Rounds done so far.
     pub rounds: u64,
     /// Rounds in all.
@@ -97,8 +101,17 @@ fn line(step: Step<'_>, elapsed: Duration) -> String {
     } else {
         String::new()
     };
+    // People count from 1.
+    let place = match step.iteration {
+        Some(i) if i.per_epoch < i.of => {
+            let (epoch, epochs) = (i.number / i.per_epoch + 1, i.of.div_ceil(i.per_epoch));
+            format!("epoch {epoch} of {epochs}, batch {} of {}, ", i.number % i.per_epoch + 1, i.per_epoch)
+        }
+        Some(i) => format!("iteration {} of {}, ", i.number + 1, i.of),
+        None => String::new(),
+    };
     format!(
-        "{:3.0}% {}: round {} of {}, {} of {}{left}",
+        "{:3.0}% {place}{}: round {} of {}, {} of {}{left}",
         100.0 * done.min(1.0),
         step.label,
         step.rounds,
@@ -114,11 +127,23 @@ mod tests {
 
     #[test]
     fn the_line_says_step_rounds_bytes_and_time_left() {
-        let step = Step { label: "sigmoid", rounds: 5, rounds_total: 10, bytes: 500, bytes_total: 1_000 };
+        let step = Step {
+            label: "sigmoid",
+            iteration: None,
+            rounds: 5,
+            rounds_total: 10,
+            bytes: 500,
+            bytes_total: 1_000,
+        };
         let text = line(step, Duration::from_secs(4));
         assert_eq!(text, " 50% sigmoid: round 5 of 10, 500 B of 1.0 kB, about 4 s left");
         let start = Step { rounds: 0, bytes: 0, ..step };
         assert!(!line(start, Duration::from_secs(1)).contains("left"));
+        let batch =
+            |number, per_epoch| Step { iteration: Some(Iteration { number, of: 80, per_epoch }), ..step };
+        let text = line(batch(17, 8), Duration::from_secs(4));
+        assert!(text.starts_with(" 50% epoch 3 of 10, batch 2 of 8, sigmoid: round 5 of 10"), "{text}");
+        assert!(line(batch(17, 80), Duration::ZERO).contains("50% iteration 18 of 80, sigmoid"));
         let empty = Step { rounds: 0, rounds_total: 0, bytes: 0, bytes_total: 0, ..step };
         assert!(line(empty, Duration::ZERO).starts_with("100%"));
     }

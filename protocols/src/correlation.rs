@@ -19,13 +19,17 @@ use mpc_core::ring::Ring;
 use mpc_core::share::Sharing;
 use mpc_core::tensor::Tensor;
 
+mod bulk;
 mod bundle;
 mod padded;
 mod reuse;
 
+pub(crate) use bulk::Bilinear;
+pub use bulk::{BulkTriple, SpentBulk};
 pub use bundle::ComparisonBundle;
 pub(crate) use bundle::{PayloadMask, QuotientParts, RingBits};
 pub use padded::{Padded, PaddedBits};
+pub(crate) use padded::{PaddedLow, low_bits};
 pub use reuse::{GivenTriple, MaskedOnce, MaskedPart, Part, ReusableMask, SpentGiven};
 pub(crate) use reuse::{UnopenedOnce, part_of};
 
@@ -75,6 +79,28 @@ pub struct TruncationTuple<S> {
 pub struct DaBits<S: Sharing> {
     pub(crate) xor: S::Bits,
     pub(crate) ring: S,
+}
+
+/// r uniform mod 2^bits, an angle, and the cosines and sines of its multiples, a row of each.
+#[must_use]
+pub struct AngleTuple<S> {
+    pub(crate) r: S,
+    pub(crate) sines: S,
+    pub(crate) bits: u32,
+}
+
+/// As [`SpentTriple`], for angles.
+pub struct SpentAngles<S> {
+    pub(crate) sines: S,
+}
+
+impl<S: Sharing> AngleTuple<S> {
+    /// `[c] = [z] + [r]`, of which as many bits are padded as r has: no more may be opened.
+    pub(crate) fn mask(self, z: &S) -> (SpentAngles<S>, PaddedLow<S>) {
+        let Self { r, sines, bits } = self;
+        let value = r.combine_into(&[z], |c, p| c.add_assign(p[0]));
+        (SpentAngles { sines }, PaddedLow::new(value, bits))
+    }
 }
 
 /// A triple whose pads are used up; what remains to finish the product.

@@ -7,7 +7,7 @@
 //! product with the same X masks it afresh.
 //!
 //! **Cost** for m×k · k×n: 1 round, 64·(mk + kn) bits to each party, one matrix triple (64·mn bits from the dealer), two
-//! ring products per party.
+//! ring products per party. [`batch`] does many such products in the same round.
 
 use mpc_core::share::Sharing;
 
@@ -37,6 +37,34 @@ pub fn matmul<S: Sharing>(cx: &mut Session<S>, x: &S, y: &S) -> Result<S, Protoc
     let ([d, e], []) = cx.open_masked(padded, [])?;
     // 3. [Z] = [C] + D·([B] + E) + [A]·E
     Ok(triple.finish(&d, &e, cx.holder()))
+}
+
+/// `[Z_i] = [X_i·Y_i]` for matrices one behind the other, along a first axis. One round.
+///
+/// # Errors
+/// As [`matmul`].
+pub fn batch<S: Sharing>(cx: &mut Session<S>, x: &S, y: &S) -> Result<S, ProtocolError> {
+    let (count, dims) = match (x.shape(), y.shape()) {
+        (&[count, m, k], &[count2, k2, n]) if count == count2 && k == k2 => (count, [m, k, n]),
+        (_, got) => {
+            return Err(ProtocolError::Shape {
+                what: "right factors of matrix products",
+                expected: x.shape().to_vec(),
+                got: got.to_vec(),
+            });
+        }
+    };
+    let (triple, padded) = cx.prep().matmuls(count, dims)?.mask(x, y);
+    let ([d, e], []) = cx.open_masked(padded, [])?;
+    Ok(triple.finish(&d, &e, cx.holder()))
+}
+
+/// Cost of [`batch`].
+#[must_use]
+pub fn batch_cost<S: Sharing>(parties: usize, count: usize, [m, k, n]: [usize; 3]) -> Cost {
+    let opened = count * (m * k + k * n);
+    Cost::item(parties, Item::BatchMatmul { count, m, k, n })
+        .then(Cost::opening::<S::Ring>(parties, opened, 0))
 }
 
 /// Cost of [`matmul`].

@@ -34,6 +34,7 @@ use crate::prep::{Comparison, Item, Question};
 use crate::session::Session;
 
 mod blocks;
+mod lines;
 mod products;
 
 pub(crate) use products::{Decided, MaskedAnswers};

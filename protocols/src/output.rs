@@ -17,7 +17,7 @@ use bytes::Bytes;
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::prg::Prg;
 use mpc_core::ring::Ring;
-use mpc_core::share::Sharing;
+use mpc_core::share::{Additive, Sharing};
 use mpc_core::tag::node;
 use mpc_core::tensor::Tensor;
 
@@ -91,6 +91,15 @@ fn add_at<R: Ring>(totals: &mut [Option<Tensor<R>>], at: usize, piece: &[u8]) {
             add_bytes(own, &piece[start - at..end - at]);
         }
     }
+}
+
+/// The same value in shares that are independent of these: each party adds its share of a fresh zero. Local.
+///
+/// The shares of one session leave it like this, for a later one, and enter that like this: what all parties but one hold of both
+/// is independent.
+#[must_use]
+pub fn refreshed<R: Ring>(cx: &mut Session<Additive<R>>, x: &Additive<R>) -> Additive<R> {
+    Additive::from_share(rerandomised(cx, x))
 }
 
 /// This party's share plus its share of zero.

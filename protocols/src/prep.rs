@@ -18,13 +18,14 @@ pub mod stored;
 pub use comparison::{Comparison, Question};
 pub use demand::{Demand, DemandError, MAX_ITEMS};
 pub use item::{Item, MaskPart};
+use mpc_core::conv::ConvShape;
 use mpc_core::share::Sharing;
 pub use provider::{CotExtension, Provider};
 pub use stored::StoredPrep;
 
 use crate::correlation::{
-    ComparisonBundle, DaBits, DotTriple, GivenTriple, MatmulTriple, ReusableMask, SquarePair, Triple,
-    TruncationTuple,
+    AngleTuple, BulkTriple, ComparisonBundle, DaBits, DotTriple, GivenTriple, MatmulTriple, ReusableMask,
+    SquarePair, Triple, TruncationTuple,
 };
 use crate::error::PrepError;
 
@@ -42,6 +43,10 @@ pub trait Preprocessing<S: Sharing>: Send {
     fn dot(&mut self, len: usize, terms: usize) -> Result<DotTriple<S>, PrepError>;
     /// A matrix triple C = A·B with A: m×k, B: k×n.
     fn matmul(&mut self, m: usize, k: usize, n: usize) -> Result<MatmulTriple<S>, PrepError>;
+    /// A convolution triple C = A∗B.
+    fn conv(&mut self, shape: ConvShape) -> Result<BulkTriple<S>, PrepError>;
+    /// `count` matrix triples C_i = A_i·B_i with A_i: m×k, B_i: k×n.
+    fn matmuls(&mut self, count: usize, dims: [usize; 3]) -> Result<BulkTriple<S>, PrepError>;
     /// A mask for one matrix.
     fn reusable_mask(&mut self, rows: usize, columns: usize) -> Result<ReusableMask<S>, PrepError>;
     /// B: k×n and C = A′·B for a part A′: m×k of an earlier mask.
@@ -52,6 +57,8 @@ pub trait Preprocessing<S: Sharing>: Send {
     fn comparison(&mut self, spec: Comparison) -> Result<ComparisonBundle<S>, PrepError>;
     /// `len` random bits, shared both ways.
     fn dabits(&mut self, len: usize) -> Result<DaBits<S>, PrepError>;
+    /// `len` angles of so many bits, with the cosines and sines of so many multiples of each.
+    fn angles(&mut self, len: usize, bits: u32, multiples: usize) -> Result<AngleTuple<S>, PrepError>;
     /// Receives or makes now what must come from elsewhere for the next `items` items of the agreed demand, or as many as
     /// there are, instead of item by item as it is used. Takes memory for all of them.
     ///

@@ -47,7 +47,24 @@ pub fn relu_truncated<S: Sharing>(
     Ok(below.y.sub(&below.products[0]).reshape(x.shape()))
 }
 
-/// Cost of [`relu`], and of [`relu_truncated`] for the bits.
+/// As [`relu_truncated`], and \[x ≥ 0\] in the ring, which its opening tells as well: the derivative. Four rounds, at the same cost.
+///
+/// # Errors
+/// Channel and preprocessing errors.
+pub fn relu_and_bit<S: Sharing>(
+    cx: &mut Session<S>,
+    x: &S,
+    bits: u32,
+    tree: TreeChoice,
+) -> Result<(S, S), ProtocolError> {
+    let (len, holder) = (x.len(), cx.holder());
+    let below = below(cx, x, &[S::Ring::ZERO], bits, tree)?;
+    let negative = below.decided.bits(holder).map_linear(|m| m.map(|v| -v));
+    let bit = negative.reshape(&[len]).add_public(&Tensor::filled(&[len], S::Ring::ONE), holder);
+    Ok((below.y.sub(&below.products[0]).reshape(x.shape()), bit.reshape(x.shape())))
+}
+
+/// Cost of [`relu`], of [`relu_and_bit`], and of [`relu_truncated`] for the bits.
 #[must_use]
 pub fn relu_cost<S: Sharing>(n: usize, len: usize, bits: u32, tree: TreeChoice) -> Cost {
     opening::cost::<S>(n, spec(len, 1, bits, tree))

@@ -5,10 +5,10 @@ use mpc_core::ring::Z64;
 use mpc_core::share::{Additive, XorBits};
 
 use crate::correlation::{
-    ComparisonBundle, DaBits, DotTriple, GivenTriple, MaskedOnce, MaskedPart, MatmulTriple, Padded,
-    PaddedBits, PayloadMask, QuotientParts, ReusableMask, RingBits, SpentDaBits, SpentDot, SpentGiven,
-    SpentMatmul, SpentSquare, SpentTriple, SpentTruncation, SquarePair, Triple, TruncationTuple,
-    UnopenedOnce,
+    AngleTuple, BulkTriple, ComparisonBundle, DaBits, DotTriple, GivenTriple, MaskedOnce, MaskedPart,
+    MatmulTriple, Padded, PaddedBits, PaddedLow, PayloadMask, QuotientParts, ReusableMask, RingBits,
+    SpentAngles, SpentBulk, SpentDaBits, SpentDot, SpentGiven, SpentMatmul, SpentSquare, SpentTriple,
+    SpentTruncation, SquarePair, Triple, TruncationTuple, UnopenedOnce,
 };
 use crate::opening::{Decided, Masked, MaskedAnswers, MaskedLevel, Opened};
 use crate::output::Revealed;
@@ -30,6 +30,8 @@ mpc_core::secret_types!(
     SpentDot<Additive<Z64>>,
     MatmulTriple<Additive<Z64>>,
     SpentMatmul<Additive<Z64>>,
+    BulkTriple<Additive<Z64>>,
+    SpentBulk<Additive<Z64>>,
     TruncationTuple<Additive<Z64>>,
     SpentTruncation<Additive<Z64>>,
     ReusableMask<Additive<Z64>>,
@@ -38,6 +40,9 @@ mpc_core::secret_types!(
     MaskedPart<'static, Additive<Z64>>,
     GivenTriple<Additive<Z64>>,
     SpentGiven<Additive<Z64>>,
+    AngleTuple<Additive<Z64>>,
+    SpentAngles<Additive<Z64>>,
+    PaddedLow<Additive<Z64>>,
     DaBits<Additive<Z64>>,
     SpentDaBits<Additive<Z64>>,
     ComparisonBundle<Additive<Z64>>,

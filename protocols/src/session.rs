@@ -14,7 +14,7 @@ use mpc_core::tag::{SessionId, Tag, node};
 use mpc_core::tensor::Tensor;
 use zeroize::Zeroizing;
 
-use crate::correlation::{Padded, PaddedBits};
+use crate::correlation::{Padded, PaddedBits, PaddedLow, low_bits};
 use crate::error::ProtocolError;
 use crate::prep::Preprocessing;
 
@@ -241,6 +241,37 @@ impl<S: Sharing> Session<S> {
         opened_bits.iter().for_each(|b| b.pack_into(&mut packed));
         self.opened.update(&packed);
         Ok((opened, opened_bits))
+    }
+
+    /// Opens the lowest bits of values that are hidden there by one-time pads, in one round: so many bits per element, packed
+    /// without gaps.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Channel`].
+    pub(crate) fn open_low(&mut self, padded: PaddedLow<S>) -> Result<Tensor<S::Ring>, ProtocolError> {
+        let (mut opened, bits) = padded.into_low_bits();
+        let (lanes, len) = (bits as usize, opened.len());
+        let packed = |values: &Tensor<S::Ring>| {
+            let mut out = vec![];
+            BitTensor::slice_of(values.as_slice(), lanes).pack_into(&mut out);
+            Bytes::from(out)
+        };
+        let (payload, me) = (packed(&opened), self.me);
+        let length = payload.len();
+        let send = PerParty::from_fn(self.n, |p| (p != me).then(|| payload.clone()));
+        let received = self.exchange(send, PerParty::from_fn(self.n, |p| (p != me).then_some(length)))?;
+        for from in me.others(self.n) {
+            let theirs = received[from].as_deref().and_then(|b| BitTensor::unpack(lanes, len, b));
+            let Some(theirs) = theirs else {
+                self.poisoned = true;
+                let what = "padding of opened bits is not zero";
+                return Err(ChannelError::Malformed { peer: Peer::Party(from), what }.into());
+            };
+            opened.add_assign(&theirs.to_ring());
+        }
+        opened.as_mut_slice().iter_mut().for_each(|v| *v = low_bits(*v, bits));
+        self.opened.update(&packed(&opened));
+        Ok(opened)
     }
 
     /// Compares the digest of everything opened so far with all parties: one round of 32 bytes to each. Nothing is

@@ -160,26 +160,17 @@ mod tests {
     #[test]
     fn a_shape_that_no_dealer_makes_is_not_chosen() {
         // Ten thresholds for the most elements at once: 3.3 GB with blocks of 8 and fan-in 8.
-        use crate::sigmoid;
+        use crate::piecewise::{cost, tables};
         use crate::truncate::Rounding;
         use mpc_core::fixed::FracBits;
         let fast = Link::new(u32::MAX, u64::MAX).unwrap();
-        let cost =
-            |tree| sigmoid::cost::<Additive<Z64>>(2, 1 << 22, FracBits::DEFAULT, Rounding::Dithered, tree);
+        let layout = tables::sigmoid().layout(FracBits::DEFAULT, 1 << 20).unwrap();
+        let of = |len| move |tree| cost::<Additive<Z64>>(2, len, layout, Rounding::Dithered, tree);
+        let cost = of(1 << 22);
         let chosen = fast.choose::<Z64>(cost);
         assert_ne!(chosen, TreeChoice::new(8, 8).unwrap());
         assert!(cost(chosen).items.iter().all(|i| i.is_sane()));
-        assert_eq!(
-            fast.choose::<Z64>(|tree| sigmoid::cost::<Additive<Z64>>(
-                2,
-                1000,
-                FracBits::DEFAULT,
-                Rounding::Dithered,
-                tree
-            ))
-            .block(),
-            8
-        );
+        assert_eq!(fast.choose::<Z64>(of(1000)).block(), 8);
     }
 
     #[test]

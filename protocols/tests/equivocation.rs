@@ -27,15 +27,16 @@ use mpc_core::tensor::Tensor;
 use protocols::compare::{less_than, less_than_zero, sign_bits};
 use protocols::convert::{select, to_ring};
 use protocols::error::ProtocolError;
+use protocols::fourier;
 use protocols::input::input;
 use protocols::matmul::matmul;
 use protocols::mul::{dot, mul, square};
 use protocols::order::{Relation, holds, min_max, sign};
 use protocols::output::output;
+use protocols::piecewise::{evaluate, tables};
 use protocols::relu::{clamp, relu, relu_truncated};
 use protocols::reuse::{Part, mask_and_multiply, mask_once, matmul_masked};
 use protocols::session::Session;
-use protocols::sigmoid::sigmoid;
 use protocols::sort::{Direction, sort};
 use protocols::tournament::{Extreme, Winner, extreme};
 use protocols::tree::TreeChoice;
@@ -54,7 +55,7 @@ const P0: PartyId = PartyId::new(0);
 const TREE: TreeChoice = TreeChoice::DEFAULT;
 
 /// Every protocol that opens values, on a secret vector of [`LEN`] small numbers.
-const PROTOCOLS: [(&str, Protocol); 22] = [
+const PROTOCOLS: [(&str, Protocol); 23] = [
     ("mul", |cx, x| mul(cx, x, x)),
     ("square", square),
     ("dot", |cx, x| {
@@ -85,8 +86,9 @@ const PROTOCOLS: [(&str, Protocol); 22] = [
         Ok(index.unwrap_or(value))
     }),
     ("sort", |cx, x| Ok(sort(cx, x, &[x], Direction::Ascending, 2, TREE)?.0)),
-    ("sigmoid", |cx, x| sigmoid(cx, x, FracBits::DEFAULT, Rounding::Dithered, TREE)),
-    ("sigmoid with floors", |cx, x| sigmoid(cx, x, FracBits::DEFAULT, Rounding::Exact, TREE)),
+    ("sigmoid", |cx, x| sigmoid(cx, x, Rounding::Dithered)),
+    ("sigmoid with floors", |cx, x| sigmoid(cx, x, Rounding::Exact)),
+    ("sigmoid by sines", |cx, x| fourier::sigmoid(cx, x, FracBits::DEFAULT)),
     ("sign_bits, to_ring", |cx, x| {
         let bits = sign_bits(cx, x, TREE)?;
         to_ring(cx, &bits)
@@ -96,6 +98,12 @@ const PROTOCOLS: [(&str, Protocol); 22] = [
         select(cx, &bit, x, x)
     }),
 ];
+
+fn sigmoid(cx: &mut Cx, x: &Share, rounding: Rounding) -> Result<Share, ProtocolError> {
+    let table = tables::sigmoid();
+    let layout = table.layout(FracBits::DEFAULT, 1 << 20).expect("small arguments");
+    evaluate(cx, x, &table, layout, rounding, TREE)
+}
 
 fn zero() -> Share {
     Share::from_share(Tensor::filled(&[LEN], Z64::ZERO))

@@ -15,10 +15,10 @@ use protocols::input::input;
 use protocols::matmul::matmul;
 use protocols::mul::{dot, mul, square};
 use protocols::output::output;
+use protocols::piecewise::{evaluate, tables};
 use protocols::relu::{relu, relu_truncated};
 use protocols::reuse::{mask_once, matmul_masked};
 use protocols::session::Session;
-use protocols::sigmoid::{piecewise, sigmoid};
 use protocols::sort::{Direction, sort};
 use protocols::tree::TreeChoice;
 use protocols::trial;
@@ -115,13 +115,15 @@ fn comparisons_and_truncations() {
 fn sigmoids_and_sorting() {
     for n in [2, 3] {
         let x = values(9, 100, 19);
+        let table = tables::sigmoid();
+        let layout = table.layout(FracBits::DEFAULT, 1 << 19).unwrap();
         for rounding in [Rounding::Dithered, Rounding::Exact] {
             let y = run(n, 20, std::slice::from_ref(&x), |cx, s| {
-                sigmoid(cx, &s[0], FracBits::DEFAULT, rounding, TREE)
+                evaluate(cx, &s[0], &table, layout, rounding, TREE)
             });
             for (y, x) in y.as_slice().iter().zip(x.as_slice()) {
                 let [x, y] = [x, y].map(|v| v.to_i64() as f64 / 65536.0);
-                assert!((y - piecewise(x)).abs() < 5e-5, "σ({x}) = {y}, {n} parties");
+                assert!((y - table.value(x)).abs() < 5e-5, "σ({x}) = {y}, {n} parties");
             }
         }
         let x = values(10, 37, 50);

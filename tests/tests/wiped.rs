@@ -346,11 +346,11 @@ fn values(cluster: &Cluster, node: &str) -> Vec<u64> {
     let config = Config::load(Path::new(&cluster.config(node))).unwrap();
     let table = config.inputs.values().find_map(|input| match input {
         InputSource::Table(table) => Some(Features::load(table, &SpoolPlace::temporary()).unwrap()),
-        InputSource::Weights { .. } => None,
+        InputSource::Weights { .. } | InputSource::Share { .. } | InputSource::Tensor { .. } => None,
     });
     let weights = config.inputs.values().filter_map(|input| match input {
         InputSource::Weights { file, names } => Some(read_weights(file, names).unwrap()),
-        InputSource::Table(_) => None,
+        InputSource::Table(_) | InputSource::Share { .. } | InputSource::Tensor { .. } => None,
     });
     let weights: Vec<f64> = weights.flat_map(|w| w.to_vec()).collect();
     let table = table.unwrap();
@@ -397,29 +397,36 @@ fn rows_that_are_kept_on_disk_leave_nothing_in_memory() {
     }
 }
 
+/// One after the other: both have the demo's data in memory.
 #[test]
 fn a_nodes_whole_run_leaves_neither_its_key_nor_its_values() {
     // Enough rows that what holds them has to grow.
-    let cluster = Cluster::new(SUBROSA, 2, 3_000);
+    run_of_nodes(&Cluster::new(SUBROSA, 2, 3_000), 3_000);
+    run_of_nodes(&Cluster::without_dealer(SUBROSA, 2, 3_000), 3_000);
+}
+
+fn run_of_nodes(cluster: &Cluster, rows: usize) {
     let mut look = Vec::new();
     for node in cluster.nodes() {
         look.extend(key_words(&cluster.path(&format!("{node}/{node}.key"))));
     }
     for party in cluster.parties() {
-        let values = values(&cluster, party);
+        let values = values(cluster, party);
         assert!(values.len() > 5_000, "{party}: {}", values.len());
         look.extend(values);
     }
     let config = |node: &str| cluster.config(node);
     watch_clean("a run", &look, || {
         std::thread::scope(|scope| {
-            let dealer = DealerConfig::load(Path::new(&config("dealer"))).unwrap();
-            scope.spawn(move || run_dealer(&dealer, true, &mut |_| Ok(())).unwrap());
+            for dealer in cluster.nodes().into_iter().filter(|node| !cluster.parties().contains(node)) {
+                let dealer = DealerConfig::load(Path::new(&config(dealer))).unwrap();
+                scope.spawn(move || run_dealer(&dealer, true, &mut |_| Ok(())).unwrap());
+            }
             for party in cluster.parties() {
                 let config = Config::load(Path::new(&config(party))).unwrap();
                 scope.spawn(move || run_party(&config, &mut Silent).unwrap());
             }
         });
     });
-    assert_eq!(files::read_csv(&cluster.scores()).1.len(), 3_000);
+    assert_eq!(files::read_csv(&cluster.scores()).1.len(), rows);
 }

@@ -223,7 +223,7 @@ impl ProgramBuilder {
         self.push("clamp", &[x], |v| Op::Clamp { x: v[0], lo, hi })
     }
 
-    fn extreme(
+    pub(super) fn extreme(
         &mut self,
         name: &'static str,
         x: Value,
@@ -245,7 +245,7 @@ impl ProgramBuilder {
     }
 
     /// Elements along an axis; 0 if it does not exist, which inference refuses.
-    fn axis_len(&self, x: Value, axis: Axis) -> usize {
+    pub(super) fn axis_len(&self, x: Value, axis: Axis) -> usize {
         self.fact_of(x).shape.dims().get(axis.0).copied().unwrap_or(0)
     }
 }

@@ -10,6 +10,7 @@ use mpc_core::tensor::Tensor;
 use ndarray::ArrayD;
 
 use super::RunError;
+use crate::kept::{KeptError, KeptShare};
 use crate::op::NodeId;
 use crate::program::Program;
 use crate::shape::Shape;
@@ -52,6 +53,24 @@ pub enum InputError {
         /// As given.
         got: Shape,
     },
+    /// A share of an earlier session that the program cannot take up.
+    #[error("shared value \"{name}\": {source}")]
+    Share {
+        /// Name of the value.
+        name: String,
+        /// What is wrong.
+        source: KeptError,
+    },
+    /// A fraction in an input of integers.
+    #[error("input \"{name}\", {place}: {value} is not an integer, as the program declares this input")]
+    NotInteger {
+        /// Name of the input.
+        name: String,
+        /// Where the number stands.
+        place: Place,
+        /// The number.
+        value: f64,
+    },
     /// A number that is not finite or beyond the declared range.
     #[error("input \"{name}\", {place}: {value} {}", match limit {
         Some(limit) => format!("is outside the declared range ±{limit}"),
@@ -76,6 +95,17 @@ pub struct Place {
     pub index: Vec<usize>,
 }
 
+impl Place {
+    /// The place of a row-major position.
+    pub(crate) fn of(position: usize, shape: &[usize]) -> Self {
+        let (mut rest, mut index) = (position, vec![0; shape.len()]);
+        for (i, &len) in index.iter_mut().zip(shape).rev() {
+            (*i, rest) = (rest % len.max(1), rest / len.max(1));
+        }
+        Self { index }
+    }
+}
+
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // People count rows from 1.
@@ -91,17 +121,16 @@ impl std::fmt::Display for Place {
 impl InputError {
     /// The error for a number without an encoding, at its row and column.
     pub(crate) fn encoding(name: &str, shape: &[usize], e: FixedError) -> Self {
-        let mut rest = e.position().unwrap_or(0);
-        let mut index = vec![0; shape.len()];
-        for (i, &len) in index.iter_mut().zip(shape).rev() {
-            (*i, rest) = (rest % len.max(1), rest / len.max(1));
-        }
+        let place = Place::of(e.position().unwrap_or(0), shape);
         let (value, limit) = match e {
             FixedError::OutOfRange { value, limit, .. } => (value, Some(limit)),
             FixedError::NotFinite { value, .. } => (value, None),
+            FixedError::NotInteger { value, .. } => {
+                return Self::NotInteger { name: name.to_owned(), place, value };
+            }
             _ => (f64::NAN, None),
         };
-        Self::Number { name: name.to_owned(), place: Place { index }, value, limit }
+        Self::Number { name: name.to_owned(), place, value, limit }
     }
 }
 
@@ -136,6 +165,35 @@ impl EncodedInputs {
     /// Adds an input of which a window of rows is read at a time.
     pub fn insert_rows(&mut self, node: NodeId, rows: Box<dyn RowSource>) {
         self.values.insert(node, Encoded::Rows(rows));
+    }
+
+    /// Adds this party's share of a value that the program takes up from an earlier session.
+    ///
+    /// # Errors
+    /// A name that the program does not take up, or a share that does not fit it.
+    pub fn insert_share(
+        &mut self,
+        program: &Program,
+        me: PartyId,
+        name: &str,
+        share: &KeptShare,
+    ) -> Result<(), InputError> {
+        let Some(spec) = program.shared().find(|s| s.name == name) else {
+            let known: Vec<_> = program.shared().map(|s| format!("\"{}\"", s.name)).collect();
+            return Err(InputError::NoSuchInput { name: name.to_owned(), known: known.join(", ") });
+        };
+        let fits = share.fits(program, spec.node, me);
+        fits.map_err(|source| InputError::Share { name: name.to_owned(), source })?;
+        self.insert(spec.node, share.values().clone());
+        Ok(())
+    }
+
+    /// Checks that the shares of all values that the program takes up are there.
+    pub(super) fn check_shares(&self, program: &Program) -> Result<(), InputError> {
+        match program.shared().find(|s| !self.values.contains_key(&s.node)) {
+            Some(spec) => Err(InputError::Missing { name: spec.name.to_owned() }),
+            None => Ok(()),
+        }
     }
 
     /// Calls `part` with an input's encoded values in order, at most a window of the program's rows at a time: for commitments.

@@ -9,13 +9,15 @@ use protocols::error::ProtocolError;
 use protocols::order::{Relation, holds, min_max};
 use protocols::session::Session;
 use protocols::tree::TreeChoice;
-use protocols::{convert, mul, order, relu, sigmoid, sort, tournament, truncate};
+use protocols::{convert, mul, order, quartic, relu, sort, tournament, truncate};
 
-use super::Shareable;
+use super::function::function;
 use super::product::Masked;
+use super::{Shareable, layers};
 use crate::lower::Lowered;
 use crate::op::{Extreme, NodeId, Op};
 use crate::program::Program;
+use crate::repeat::At;
 use crate::settings::Rounding;
 
 /// A node's value at one party.
@@ -35,6 +37,14 @@ impl<S: Shareable> Value<S> {
         match self {
             Self::Secret(share) => share,
             Self::Public(_) => unreachable!("inference found this value to be secret"),
+        }
+    }
+
+    /// Lengths of the axes.
+    fn dims(&self) -> &[usize] {
+        match self {
+            Self::Public(t) => t.shape(),
+            Self::Secret(s) => s.shape(),
         }
     }
 
@@ -123,19 +133,23 @@ pub(super) struct Kept<'a, S: Shareable> {
     pub(super) inputs: &'a mut BTreeMap<NodeId, Tensor<Z64>>,
     /// Matrices that are opened once.
     pub(super) masked: &'a mut Masked<S>,
+    /// Bits of ReLUs, where they are used.
+    pub(super) bits: &'a mut BTreeMap<NodeId, S>,
 }
 
 mpc_core::secret_types!(serde::Serialize; Kept<'static, mpc_core::share::Additive<Z64>>);
 
-/// The value of `node` from those of its operands, and of what it opens.
+/// The value of a node from those of its operands, and of what it opens.
 pub(super) fn evaluate<S: Shareable>(
     cx: &mut Session<S>,
     program: &Program,
-    node: NodeId,
+    at: At,
     lowered: &Lowered,
     x: &[&Value<S>],
     kept: Kept<'_, S>,
 ) -> Result<Value<S>, ProtocolError> {
+    let At { node, iteration } = at;
+    let reuse = lowered.reuse.map(|reuse| (reuse, iteration));
     let (op, fact, frac) = (&program.nodes()[node as usize].op, program.fact(node), program.frac_bits());
     let (shape, holder) = (fact.shape.dims(), cx.holder());
     let ids = op.operands();
@@ -174,22 +188,54 @@ pub(super) fn evaluate<S: Shareable>(
             let own = kept.inputs.remove(&node);
             Value::Secret(S::input(cx, PartyId::new(*owner), shape, own.as_ref())?)
         }
+        Op::Shared { .. } => {
+            let share = kept.inputs.remove(&node).expect("invariant: every share was there at the start");
+            Value::Secret(S::taken_up(cx, share))
+        }
         Op::Constant { values, .. } => Value::Public(values.clone()),
         Op::Add(..) => aligned(0, fact.scale).add(aligned(1, fact.scale), holder),
         Op::Sub(..) => difference(0, 1),
         Op::Neg(_) => x[0].neg(),
         Op::Mul(..) => stretch(x[0]).mul(stretch(x[1]), cx)?,
         Op::Square(_) => Value::Secret(mul::square(cx, x[0].secret())?),
-        Op::MatMul(..) => kept.masked.product(cx, x, lowered.reuse)?,
+        Op::MatMul(..) => kept.masked.product(cx, x, reuse)?,
         Op::Dense { .. } => {
             let product = scale_of(0) + scale_of(1);
             let scale = product.max(scale_of(2));
             // The bias is not among what a product takes.
             let factors: Vec<&Value<S>> = x[..2].iter().chain(x.get(3)).copied().collect();
-            let xw = kept.masked.product(cx, &factors, lowered.reuse)?;
+            let xw = kept.masked.product(cx, &factors, reuse)?;
             let xw =
                 if scale > product { xw.map(|t| t.scale(Z64::power_of_two(scale - product))) } else { xw };
             xw.add(aligned(2, scale), holder)
+        }
+        Op::Conv { bias, .. } => {
+            let product = scale_of(0) + scale_of(1);
+            let scale = product.max(bias.map_or(0, |_| scale_of(2)));
+            let xw = layers::conv(cx, x[0], x[1], &program.conv_shape(node))?;
+            let xw =
+                if scale > product { xw.map(|t| t.scale(Z64::power_of_two(scale - product))) } else { xw };
+            match bias {
+                None => xw,
+                // A number per filter, for every place of every image.
+                Some(_) => {
+                    xw.add(stretch(&lift(2, scale).map(|t| t.clone().reshape(&[t.len(), 1, 1]))), holder)
+                }
+            }
+        }
+        Op::Unfold { window, sliding, outside, .. } => {
+            x[0].map(|t| layers::unfold(t, *window, sliding, *outside))
+        }
+        Op::Permute { axes, .. } => x[0].map(|t| t.permute(axes)),
+        Op::Pad { before, after, value, .. } => {
+            let padding = layers::padding(*value, frac.bits() - fact.scale);
+            let padded = lift(0, fact.scale).map(|t| layers::pad(t, before, after, Z64::ZERO));
+            if padding == Z64::ZERO {
+                padded
+            } else {
+                let zeros = Tensor::zeros(x[0].dims());
+                padded.add(Value::Public(layers::pad(&zeros, before, after, padding)), holder)
+            }
         }
         Op::Sum { axis, .. } => x[0].map(|t| t.sum_axis(*axis)),
         Op::Mean { axis, .. } => narrowed(x[0].map(|t| t.sum_axis(*axis)), cx)?.scale(program, node),
@@ -199,6 +245,18 @@ pub(super) fn evaluate<S: Shareable>(
         Op::Concat { axis, .. } => {
             let parts: Vec<S> = (0..x.len()).map(|i| lift(i, fact.scale).share(holder)).collect();
             Value::Secret(S::combine(&parts.iter().collect::<Vec<_>>(), |p| Tensor::concat(*axis, p)))
+        }
+        Op::Gather { axis, indices, .. } => x[0].map(|t| t.gather(*axis, indices)),
+        Op::Split { .. } => {
+            let mut one = shape.to_vec();
+            let last = one.len() - 1;
+            one[last] /= 2;
+            let stretch = |v: &Value<S>| {
+                v.map(|t| t.broadcast(&one).expect("invariant: inference compared the shapes"))
+            };
+            let (all, bit) = (stretch(x[0]), stretch(x[1]));
+            let (yes, all) = (all.clone().mul(bit, cx)?.share(holder), all.share(holder));
+            Value::Secret(S::combine(&[&all, &yes], |p| Tensor::concat(last, &[p[1], &p[0].sub(p[1])])))
         }
         Op::Transpose(_) => x[0].map(|t| t.permute(&[1, 0])),
         Op::Less(..) => relation(cx, Relation::Less)?,
@@ -235,16 +293,51 @@ pub(super) fn evaluate<S: Shareable>(
                 (bit, a, b) => bit.mul(a.add(b.neg(), holder), cx)?.add(b, holder),
             }
         }
+        Op::Relu(_) if lowered.keeps_bit => {
+            let (value, bit) = relu::relu_and_bit(cx, x[0].secret(), lowered.fused, tree)?;
+            kept.bits.insert(node, bit);
+            Value::Secret(value)
+        }
         Op::Relu(_) => Value::Secret(relu::relu_truncated(cx, x[0].secret(), lowered.fused, tree)?),
+        Op::ReluBit(relu) => {
+            Value::Secret(kept.bits.get(relu).expect("invariant: the relu kept its bit").clone())
+        }
         Op::Clamp { lo, hi, .. } => {
             let (x, limits) = (lift(0, frac.bits()), [*lo, *hi].map(Z64::from_i64));
             Value::Secret(relu::clamp(cx, x.secret(), limits, lowered.fused, tree)?)
         }
-        Op::Sigmoid(_) => {
+        Op::Function { function: f, .. } => {
             let x = lift(0, frac.bits());
-            Value::Secret(sigmoid::sigmoid(cx, x.secret(), frac, rounding, tree)?)
+            Value::Secret(function(cx, program, *f, x.secret(), program.fact(ids[0]), tree)?)
         }
-        Op::AssumeRange { .. } => x[0].clone(),
+        Op::AssumeRange { .. } | Op::Carried { .. } => x[0].clone(),
+        Op::WeightedSum { .. } => {
+            let weights = lowered.weights.as_ref().expect("invariant: a weighted sum has factors");
+            let term = |i: usize| stretch(&x[i].map(|t| t.scale(Z64::from_i64(weights.values[i]))));
+            (1..x.len()).fold(term(0), |sum, i| sum.add(term(i), holder))
+        }
+        // The first iteration takes an initial value that may be an integer.
+        Op::Carry { .. } if iteration == 0 => Value::Secret(lift(0, fact.scale).share(holder)),
+        Op::Carry { .. } => x[0].clone(),
+        Op::Batch { rows, .. } => {
+            let start = program.batches(node).map_or(0, |b| b.start(iteration));
+            x[0].map(|t| t.slice(0, start, start + rows))
+        }
+        Op::History { every, .. } => {
+            let row = |group: &[&Value<S>]| {
+                let mut sum = group[0].clone();
+                group[1..].iter().for_each(|&v| sum = sum.clone().add(v.clone(), holder));
+                sum.map(|t| t.clone().reshape(&[&[1], t.shape()].concat())).share(holder)
+            };
+            let rows: Vec<S> = x.chunks(*every).map(row).collect();
+            Value::Secret(S::combine(&rows.iter().collect::<Vec<_>>(), |p| Tensor::concat(0, p)))
+        }
+        Op::Divide { .. } => {
+            let table = program.reciprocal(node).table().expect("invariant: inference found a table");
+            let divisor = lift(1, frac.bits());
+            let part = quartic::evaluate(cx, divisor.secret(), &table, rounding, tree)?;
+            stretch(x[0]).mul(stretch(&Value::Secret(part)), cx)?
+        }
     };
     value.truncate(lowered.last, (rounding, lowered.last_tree()), cx)
 }

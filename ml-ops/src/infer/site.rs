@@ -2,7 +2,8 @@
 
 use mpc_core::fixed::HEADROOM_BITS;
 
-use super::{LIMIT, MAX_SORTED, truncated};
+use super::range::Range;
+use super::{LIMIT, MAX_SORTED};
 use crate::error::ProgramError;
 use crate::fact::Fact;
 use crate::factor::{NoFactor, encode_factor};
@@ -26,28 +27,44 @@ impl Site {
         Err(ProgramError::Overflow { node: self.node, op: self.op, what, bound, scale, limit_bits })
     }
 
-    /// Scale and bound of a sum of `terms` products, truncated to the program's scale.
-    pub(super) fn product(
+    /// A secret value whose elements are within a range.
+    pub(super) fn ranged(
         self,
-        a: &Fact,
-        b: &Fact,
-        terms: usize,
-        frac: u32,
-    ) -> Result<(u32, u64), ProgramError> {
-        let bound = u128::from(a.bound).saturating_mul(b.bound.into()).saturating_mul(terms as u128);
-        let scale = a.scale + b.scale;
-        let bound = self.within("the product before truncation", bound, scale)?;
-        Ok(truncated(bound.into(), scale, frac))
+        what: &'static str,
+        shape: Shape,
+        scale: u32,
+        range: Range,
+    ) -> Result<Fact, ProgramError> {
+        let bound = self.within(what, range.magnitude(), scale)?;
+        // Below 2^62, as the bound is.
+        let (lo, hi) = (range.lo as i64, range.hi as i64);
+        let bit = scale == 0 && lo >= 0 && hi <= 1;
+        Ok(Fact { lo, hi, bit, ..Fact::secret(shape, scale, bound) })
     }
 
-    /// Scale and bound of k · x, for x of the given bound and scale.
-    pub(super) fn scaled(
+    /// A product within a range, truncated to the program's scale.
+    pub(super) fn truncated(
         self,
-        k: f64,
-        bound: u128,
+        shape: Shape,
+        range: Range,
         scale: u32,
         frac: u32,
-    ) -> Result<(u32, u64), ProgramError> {
+    ) -> Result<Fact, ProgramError> {
+        self.within("the product before truncation", range.magnitude(), scale)?;
+        let shift = scale.saturating_sub(frac);
+        self.ranged("the product", shape, scale - shift, range.truncated(shift))
+    }
+
+    /// k · x, for x within the given range at the given scale.
+    pub(super) fn scaled(
+        self,
+        shape: Shape,
+        k: f64,
+        range: Range,
+        scale: u32,
+        frac: u32,
+    ) -> Result<Fact, ProgramError> {
+        let bound = range.magnitude();
         let result_scale = if k.fract() == 0.0 { scale } else { frac };
         let result = bound as f64 * k.abs() * 2f64.powi((result_scale - scale) as i32);
         self.within("the result", result as u128, result_scale)?;
@@ -66,15 +83,15 @@ impl Site {
                 frac,
             },
         })?;
-        let scale = scale + factor.bits - factor.first;
-        let bound = self.within("the product before truncation", factor.product_bound(bound), scale)?;
-        Ok(truncated(bound.into(), scale, frac))
+        let product = range.truncated(factor.first).scaled(factor.value.into());
+        self.truncated(shape, product, scale + factor.bits - factor.first, frac)
     }
 
     /// The common scale of two values whose difference is taken.
     pub(super) fn difference(self, a: &Fact, b: &Fact) -> Result<u32, ProgramError> {
         let scale = a.scale.max(b.scale);
-        self.within("the difference of the operands", a.bound_at(scale) + b.bound_at(scale), scale)?;
+        let difference = Range::of(a, scale) - Range::of(b, scale);
+        self.within("the difference of the operands", difference.magnitude(), scale)?;
         Ok(scale)
     }
 
@@ -83,14 +100,18 @@ impl Site {
         shape.ok_or_else(|| self.shapes(a, &b.shape, "axes must be equal or 1, aligned at the end"))
     }
 
-    pub(super) fn matrix_product(self, a: &Fact, b: &Fact) -> Result<(Shape, usize), ProgramError> {
-        let (&[m, k], &[k2, n]) = (a.shape.dims(), b.shape.dims()) else {
+    /// The shape of products over the last two axes, and the terms of each of their elements.
+    pub(super) fn matrix_products(self, a: &Fact, b: &Fact) -> Result<(Shape, usize), ProgramError> {
+        let (&[ref left @ .., m, k], &[ref right @ .., k2, n]) = (a.shape.dims(), b.shape.dims()) else {
             return Err(self.shapes(a, &b.shape, "both must be matrices"));
         };
         if k != k2 {
             return Err(self.shapes(a, &b.shape, "columns of the first must equal rows of the second"));
         }
-        Ok(([m, n].into(), k))
+        let leading = Shape::from(left).broadcast(&Shape::from(right)).ok_or_else(|| {
+            self.shapes(a, &b.shape, "leading axes must be equal or 1, aligned at the end of them")
+        })?;
+        Ok(([leading.dims(), &[m, n]].concat().into(), k))
     }
 
     pub(super) fn axis_len(self, x: &Fact, axis: usize) -> Result<usize, ProgramError> {

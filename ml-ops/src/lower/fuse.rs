@@ -1,13 +1,15 @@
 //! Which truncations are done by a later node on its own opening.
 //!
 //! A node that truncates at its end leaves that to a ReLU, an absolute value or a clamp if this is the only use of its
-//! result, be it through nodes that only move elements or promise a range. The values in between have the scale of the
+//! result, be it through nodes that only move elements, promise a range, or take the largest or smallest of some (of truncated
+//! values that is the truncated one). A weighted sum truncates once for all of its operands.
+//! The values in between have the scale of the
 //! product; nothing else sees them. Where rounding is exact there is nothing to share: a floor asks another question.
 
 use mpc_core::fixed::HEADROOM_BITS;
 use protocols::truncate::Rounding;
 
-use crate::op::{NodeId, Op};
+use crate::op::{NodeId, Op, Winner};
 use crate::program::Program;
 
 impl Program {
@@ -19,7 +21,9 @@ impl Program {
         }
         let users = self.only_users();
         for node in 0..self.nodes.len() {
-            let bits = self.truncation(node as NodeId);
+            let weights = self.weights(node as NodeId, &pending);
+            let bits = weights
+                .map_or_else(|| self.truncation(node as NodeId), |w| w.scale - self.nodes[node].fact.scale);
             if bits == 0 {
                 continue;
             }
@@ -27,6 +31,9 @@ impl Program {
             while let Some(user) = users[path[path.len() - 1]] {
                 match self.nodes[user].op {
                     Op::Reshape { .. } | Op::Transpose(_) | Op::AssumeRange { .. } => path.push(user),
+                    Op::Permute { .. } | Op::Unfold { .. } | Op::Pad { value: 0, .. } => path.push(user),
+                    // Values at the scale of the product are below 2^62 as well, so their differences have room.
+                    Op::Extreme { with: Winner::Value, .. } => path.push(user),
                     Op::Relu(_) | Op::Abs(_) => {
                         path.iter().for_each(|&on| pending[on] = bits);
                         break;
@@ -36,6 +43,15 @@ impl Program {
                         let limit = u128::from(lo.unsigned_abs().max(hi.unsigned_abs())) << bits;
                         if limit < 1 << HEADROOM_BITS {
                             path.iter().for_each(|&on| pending[on] = bits);
+                        }
+                        break;
+                    }
+                    Op::WeightedSum { .. } => {
+                        // Where this leaves too few bits to a factor, the operand is truncated before.
+                        let mut with = pending.clone();
+                        path.iter().for_each(|&on| with[on] = bits);
+                        if self.weights(user as NodeId, &with).is_some() {
+                            pending = with;
                         }
                         break;
                     }

@@ -1,15 +1,20 @@
 //! What can be interactive in a node, and what it costs.
 
+use mpc_core::conv::ConvShape;
 use mpc_core::fixed::FracBits;
 use mpc_core::share::Sharing;
 use protocols::cost::Cost;
+use protocols::elementary::Elementary;
 use protocols::order::Relation;
+use protocols::piecewise::Layout;
 use protocols::prep::MaskPart;
 use protocols::reuse::Part;
 use protocols::tournament::Winner;
 use protocols::tree::TreeChoice;
 use protocols::truncate::Rounding;
-use protocols::{matmul, mul, order, relu, reuse, sigmoid, sort, tournament, truncate};
+use protocols::{
+    conv, fourier, matmul, mul, order, piecewise, quartic, relu, reuse, sort, tournament, truncate,
+};
 
 /// One invocation of an interactive protocol.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -25,10 +30,15 @@ pub(super) enum Step {
         k: usize,
         n: usize,
     },
+    /// So many products.
+    Matmuls {
+        count: usize,
+        dims: [usize; 3],
+    },
+    Conv(ConvShape),
     /// Opens a matrix of the given shape and multiplies a part of it.
     MatmulMasking {
         shape: [usize; 2],
-        mask: u32,
         part: Part,
         n: usize,
     },
@@ -73,26 +83,32 @@ pub(super) enum Step {
         payloads: usize,
         keep: usize,
     },
-    Sigmoid {
+    Piecewise {
         len: usize,
+        layout: Layout,
+    },
+    Fourier {
+        len: usize,
+        frac: FracBits,
+    },
+    Quartic {
+        len: usize,
+        function: Elementary,
     },
 }
 
 impl Step {
     /// Cost for `n` parties, with trees of the given shape.
-    pub(super) fn cost<S: Sharing>(
-        self,
-        parties: usize,
-        frac: FracBits,
-        rounding: Rounding,
-        tree: TreeChoice,
-    ) -> Cost {
+    pub(super) fn cost<S: Sharing>(self, parties: usize, rounding: Rounding, tree: TreeChoice) -> Cost {
         match self {
             Self::Mul { len } => mul::mul_cost::<S>(parties, len),
             Self::Square { len } => mul::square_cost::<S>(parties, len),
             Self::Matmul { m, k, n } => matmul::cost::<S>(parties, m, k, n),
-            Self::MatmulMasking { shape, mask, part, n } => {
-                reuse::mask_and_multiply_cost::<S>(parties, mask, shape, part, n)
+            Self::Matmuls { count, dims } => matmul::batch_cost::<S>(parties, count, dims),
+            Self::Conv(shape) => conv::cost::<S>(parties, shape),
+            // Which item the mask is, the demand says.
+            Self::MatmulMasking { shape, part, n } => {
+                reuse::mask_and_multiply_cost::<S>(parties, 0, shape, part, n)
             }
             Self::MatmulMasked { part, n } => reuse::matmul_masked_cost::<S>(parties, part, n),
             Self::Truncate { len, bits } => truncate::divide_cost::<S>(parties, len, bits, rounding, tree),
@@ -106,15 +122,21 @@ impl Step {
             Self::Sort { n, len, payloads, keep } => {
                 sort::sort_cost::<S>(parties, n, len, payloads, keep, tree)
             }
-            Self::Sigmoid { len } => sigmoid::cost::<S>(parties, len, frac, rounding, tree),
+            Self::Fourier { len, frac } => fourier::cost::<S>(parties, len, frac),
+            Self::Quartic { len, function } => {
+                let table = function.table().expect("invariant: inference found a table");
+                quartic::cost::<S>(parties, len, &table, rounding, tree)
+            }
+            Self::Piecewise { len, layout } => piecewise::cost::<S>(parties, len, layout, rounding, tree),
         }
     }
 
     /// Whether the step compares, so that its cost depends on the shape of trees.
     pub(super) const fn has_trees(self, rounding: Rounding) -> bool {
         match self {
-            Self::Mul { .. } | Self::Square { .. } | Self::Matmul { .. } => false,
+            Self::Mul { .. } | Self::Square { .. } | Self::Matmul { .. } | Self::Fourier { .. } => false,
             Self::MatmulMasking { .. } | Self::MatmulMasked { .. } => false,
+            Self::Matmuls { .. } | Self::Conv(_) => false,
             Self::Truncate { .. } => matches!(rounding, Rounding::Exact),
             _ => true,
         }

@@ -3,19 +3,17 @@
 use mpc_core::fixed::{decode, encode};
 use mpc_core::ring::{Ring, Z64};
 use mpc_core::tensor::Tensor;
-use protocols::sigmoid::{CUBICS, KNOTS};
 
+use super::function::function;
 use super::ranks::{along, extreme, order, sorted};
-use super::{Values, input, named};
-use crate::exec::InputError;
+use super::{Values, input, named, one_side};
+use crate::batch::Batches;
+use crate::exec::{InputError, convolved, pad, padding, unfold};
 use crate::factor::Factor;
-use crate::op::{NodeId, Op};
+use crate::op::Op;
 use crate::program::Program;
-use crate::walk::walk;
-
-/// Fraction bits of the sigmoid's coefficients, and the most fraction bits of the powers of its argument.
-const COEFFICIENT_BITS: u32 = 32;
-const MAX_SIGMOID_BITS: u32 = 16;
+use crate::repeat::At;
+use crate::walk::{beside, walk};
 
 /// Runs the program in fixed point, with truncation as floor, on everybody's inputs; the result has every output by
 /// name.
@@ -23,15 +21,19 @@ const MAX_SIGMOID_BITS: u32 = 16;
 /// # Errors
 /// [`InputError`] if an input is missing, has another shape or does not fit its declared range.
 pub fn fixed(program: &Program, inputs: &Values) -> Result<Values, InputError> {
-    let outputs = walk(program, |_| None, |node, operands| evaluate(program, inputs, node, operands))?;
+    let outputs = walk(program, beside(program), |at, operands| evaluate(program, inputs, at, operands))?;
     let scales = program.outputs().iter().map(|o| program.fact(o.node).scale);
     Ok(named(program, outputs.iter().zip(scales).map(|(t, s)| decode(t, s)).collect()))
+}
+
+fn product(a: &Tensor<Z64>, b: &Tensor<Z64>) -> Tensor<Z64> {
+    Batches::new(a.shape(), b.shape()).multiply(a, b)
 }
 
 fn evaluate(
     program: &Program,
     inputs: &Values,
-    node: NodeId,
+    At { node, iteration }: At,
     x: &[&Tensor<Z64>],
 ) -> Result<Tensor<Z64>, InputError> {
     let (op, fact, frac) =
@@ -56,7 +58,7 @@ fn evaluate(
     };
     let tensor = |values: Vec<Z64>| Tensor::from_vec(shape, values);
     let value = match op {
-        Op::Input { name, .. } => {
+        Op::Input { name, .. } | Op::Shared { name, .. } => {
             let value = input(inputs, name, shape)?;
             encode(value, fact.scale, fact.max_abs()).map_err(|e| InputError::encoding(name, shape, e))?
         }
@@ -72,11 +74,31 @@ fn evaluate(
         Op::Neg(_) => x[0].map(|v| -v),
         Op::Mul(..) => stretch(x[0]).hadamard(&stretch(x[1])),
         Op::Square(_) => x[0].hadamard(x[0]),
-        Op::MatMul(..) => x[0].matmul(x[1]),
+        Op::MatMul(..) => product(x[0], x[1]),
         Op::Dense { .. } => {
             let product = scale_of(0) + scale_of(1);
             let scale = product.max(scale_of(2));
-            x[0].matmul(x[1]).scale(Z64::power_of_two(scale - product)).add(&aligned(2, scale))
+            let xw = self::product(x[0], x[1]);
+            xw.scale(Z64::power_of_two(scale - product)).add(&aligned(2, scale))
+        }
+        Op::Conv { bias, .. } => {
+            let product = scale_of(0) + scale_of(1);
+            let scale = product.max(bias.map_or(0, |_| scale_of(2)));
+            let xw = convolved(x[0], x[1], &program.conv_shape(node));
+            let xw = xw.scale(Z64::power_of_two(scale - product));
+            match bias {
+                None => xw,
+                Some(_) => {
+                    let b = x[2].scale(Z64::power_of_two(scale - scale_of(2)));
+                    xw.add(&stretch(&b.reshape(&[x[2].len(), 1, 1])))
+                }
+            }
+        }
+        Op::Unfold { window, sliding, outside, .. } => unfold(x[0], *window, sliding, *outside),
+        Op::Permute { axes, .. } => x[0].permute(axes),
+        Op::Pad { before, after, value, .. } => {
+            let lifted = x[0].scale(Z64::power_of_two(fact.scale - scale_of(0)));
+            pad(&lifted, before, after, padding(*value, frac - fact.scale))
         }
         Op::Sum { axis, .. } => x[0].sum_axis(*axis),
         Op::Mean { axis, .. } => scaled(&x[0].sum_axis(*axis), program.factor(node)),
@@ -90,6 +112,14 @@ fn evaluate(
                 .map(|(i, t)| t.scale(Z64::power_of_two(fact.scale - scale_of(i))))
                 .collect();
             Tensor::concat(*axis, &parts.iter().collect::<Vec<_>>())
+        }
+        Op::Gather { axis, indices, .. } => x[0].gather(*axis, indices),
+        Op::Split { .. } => {
+            let (shape, last) = one_side(shape);
+            let stretch =
+                |t: &Tensor<Z64>| t.broadcast(&shape).expect("invariant: inference compared the shapes");
+            let (all, yes) = (stretch(x[0]), stretch(x[0]).hadamard(&stretch(x[1])));
+            Tensor::concat(last, &[&yes, &all.sub(&yes)])
         }
         Op::Transpose(_) => x[0].permute(&[1, 0]),
         Op::Less(..) => compare(|a, b| a < b),
@@ -117,9 +147,33 @@ fn evaluate(
             bit.hadamard(&a.sub(&b)).add(&b)
         }
         Op::Relu(_) => x[0].map(|v| Z64::from_i64(v.to_i64().max(0))),
+        Op::ReluBit(_) => x[1].map(|v| Z64(u64::from(v.to_i64() >= 0))),
         Op::Clamp { lo, hi, .. } => aligned(0, frac).map(|v| Z64::from_i64(v.to_i64().max(*lo).min(*hi))),
-        Op::Sigmoid(_) => aligned(0, frac).map(|v| Z64::from_i64(sigmoid(v.to_i64(), frac))),
-        Op::AssumeRange { .. } => x[0].clone(),
+        Op::Function { function: f, .. } => {
+            function(*f, &aligned(0, frac), program.fact(ids[0]), program.frac_bits())
+        }
+        Op::AssumeRange { .. } | Op::Carried { .. } => x[0].clone(),
+        Op::WeightedSum { .. } => {
+            let weights = program.weights(node, &[]).expect("invariant: a weighted sum has factors");
+            let term = |i: usize| stretch(x[i]).scale(Z64::from_i64(weights.values[i]));
+            (1..x.len()).fold(term(0), |sum, i| sum.add(&term(i)))
+        }
+        Op::Carry { .. } if iteration == 0 => aligned(0, fact.scale),
+        Op::Carry { .. } => x[0].clone(),
+        Op::Batch { rows, .. } => {
+            let start = program.batches(node).map_or(0, |b| b.start(iteration));
+            x[0].slice(0, start, start + rows)
+        }
+        Op::History { every, .. } => {
+            let sum = |group: &[&Tensor<Z64>]| group[1..].iter().fold(group[0].clone(), |sum, v| sum.add(v));
+            let rows: Vec<Z64> = x.chunks(*every).flat_map(|g| sum(g).as_slice().to_vec()).collect();
+            tensor(rows)
+        }
+        Op::Divide { .. } => {
+            let table = program.reciprocal(node).table().expect("invariant: inference found a table");
+            let divisor = x[1].scale(Z64::power_of_two(frac - scale_of(1)));
+            stretch(x[0]).hadamard(&stretch(&divisor.map(|v| Z64::from_i64(table.plain(v.to_i64())))))
+        }
     };
     Ok(floored(&value, program.truncation(node)))
 }
@@ -132,26 +186,4 @@ fn floored(t: &Tensor<Z64>, bits: u32) -> Tensor<Z64> {
 /// Times a public factor, before the last truncation.
 fn scaled(t: &Tensor<Z64>, by: Factor) -> Tensor<Z64> {
     floored(t, by.first).scale(Z64::from_i64(by.value))
-}
-
-/// The piecewise cubic of `protocols::sigmoid` with the same table and the same truncations.
-fn sigmoid(x: i64, frac: u32) -> i64 {
-    let excess = frac.saturating_sub(MAX_SIGMOID_BITS);
-    let (x, f) = (i128::from(x >> excess), frac - excess);
-    let at = |bits: u32, v: f64| (v * 2f64.powi(bits as i32)).round_ties_even() as i128;
-    let piece = KNOTS.iter().filter(|&&k| x >= at(f, k)).count();
-    let mirrored = KNOTS.iter().filter(|&&k| x < at(f, -k)).count();
-    let [c0, c1, c2, c3] = match (piece, mirrored) {
-        (0, 0) => CUBICS[0],
-        (5.., _) => [1.0, 0.0, 0.0, 0.0],
-        (_, 5..) => [0.0; 4],
-        (p, 0) => CUBICS[p],
-        // σ(−x) = 1 − σ(x)
-        (_, m) => [1.0 - CUBICS[m][0], CUBICS[m][1], -CUBICS[m][2], CUBICS[m][3]],
-    }
-    .map(|c| at(COEFFICIENT_BITS, c));
-    // Outside the table all but the constant is zero, whatever the powers are.
-    let (x2, x3) = if (c1, c2, c3) == (0, 0, 0) { (0, 0) } else { ((x * x) >> f, (x * x * x) >> (2 * f)) };
-    let y = ((c0 << f) + c1 * x + c2 * x2 + c3 * x3) >> COEFFICIENT_BITS;
-    (y << excess) as i64
 }

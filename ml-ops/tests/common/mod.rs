@@ -1,6 +1,6 @@
 //! Programs that several tests use.
 
-use ml_ops::{Axis, Direction, Owner, Program, ProgramError};
+use ml_ops::{Axis, Direction, Owner, Program, ProgramError, Sliding};
 use mpc_core::fixed::FracBits;
 use ndarray::{Array2, arr1};
 
@@ -33,6 +33,22 @@ fn build_every_op(parties: usize) -> Result<Program, ProgramError> {
     let relu = p.relu(h)?;
     let clamped = p.clamp(h, -2.0, 2.5)?;
     let s = p.sigmoid(h)?;
+    let mut bent = s;
+    let functions =
+        [p.tanh(h)?, p.gelu(h)?, p.silu(h)?, p.elu(h, 0.75)?, p.softplus(h)?, p.erf(h)?, p.exp_negative(h)?];
+    let training = p.sigmoid_training(clamped)?;
+    for function in functions.into_iter().chain([training]) {
+        bent = p.add(bent, function)?;
+    }
+    let curves = [
+        p.exp(h, 2.0)?,
+        p.log(h, 0.5..)?,
+        p.reciprocal(h, 0.5..=8.0)?,
+        p.sqrt(h)?,
+        p.rsqrt(h, 0.5..)?,
+        p.divide(h, relu, 0.5..)?,
+    ];
+    let curves = p.concat(&curves, Axis(0))?;
     let less = p.less(x, y)?;
     let greater = p.greater(x, y)?;
     let le = p.less_equal(x, row)?;
@@ -41,7 +57,7 @@ fn build_every_op(parties: usize) -> Result<Program, ProgramError> {
     let either = p.add(greater, ge)?;
     let votes = p.add(both, either)?;
     let chosen = p.select(less, counted, weighted)?;
-    let wide = p.concat(&[relu, clamped, s], Axis(1))?;
+    let wide = p.concat(&[relu, clamped, bent], Axis(1))?;
     let part = p.slice(wide, Axis(1), 1..5)?;
     let t = p.transpose(part)?;
     let again = p.matmul(t, chosen)?;
@@ -59,6 +75,21 @@ fn build_every_op(parties: usize) -> Result<Program, ProgramError> {
     let rows = [same, other, sign, hot, cold, sorted, top, keys, beside];
     let ranks = p.concat(&rows, Axis(0))?;
     let ends = p.concat(&[least, best, last, first], Axis(0))?;
+    let picked = p.gather(x, Axis(1), &[1, 0, 1])?;
+    let sides = p.split(picked, less)?;
+    p.output("sides", sides, &[0])?;
+    let image = p.reshape(top, [1, 1, 2, 3])?;
+    let kernel = p.reshape(w, [2, 1, 1, 3])?;
+    let same = Sliding { padding: [[0, 0], [1, 1]], ..Sliding::by(1) };
+    let plain = p.conv2d(image, kernel, None, same)?;
+    let image = p.max_pool2d(plain, [2, 2], Sliding::by(1))?;
+    let image = p.pad(image, &[0; 4], &[0, 0, 1, 0], -0.5)?;
+    let again = p.conv2d_grouped(image, kernel, Some(b), Sliding::by(2).padded(2), 2)?;
+    let image = p.permute(again, &[0, 2, 3, 1])?;
+    let pooled = p.average_pool2d(image, [1, 2], Sliding::by(1).padded(1), true)?;
+    let maps = p.flatten(pooled, Axis(1))?;
+    p.output("maps", maps, &[1])?;
+    p.output("curves", curves, &[0])?;
     p.output("ranks", ranks, &[1])?;
     p.output("ends", ends, &[1])?;
     p.output("flat", flat, &[0])?;

@@ -7,7 +7,7 @@ use crate::{Build, COLUMNS, ROWS, Tolerance};
 
 /// Arithmetic, shapes and approximations.
 pub(super) fn cases() -> Vec<(&'static str, Tolerance, Build)> {
-    use Tolerance::{Exact, Factor, Sigmoid, Unit};
+    use Tolerance::{Exact, Factor, Unit};
     vec![
         ("add", Exact, |p, x, y| p.add(x, y)),
         ("add row", Exact, |p, x, y| {
@@ -115,11 +115,6 @@ pub(super) fn cases() -> Vec<(&'static str, Tolerance, Build)> {
             p.concat(&[ones, x, bits], Axis(1))
         }),
         ("transpose", Exact, |p, x, _| p.transpose(x)),
-        ("sigmoid", Sigmoid, |p, x, _| p.sigmoid(x)),
-        ("sigmoid of bits", Sigmoid, |p, x, y| {
-            let bits = p.less(x, y)?;
-            p.sigmoid(bits)
-        }),
         ("assume_range", Exact, |p, x, _| p.assume_range(x, 16.0)),
     ]
 }

@@ -9,6 +9,8 @@ use mpc_core::party::PartyId;
 use ndarray::{Array2, ArrayD};
 
 mod arithmetic;
+mod functions;
+mod layers;
 mod order;
 mod ranks;
 mod reuse;
@@ -23,10 +25,13 @@ enum Tolerance {
     Exact,
     /// One truncation: one unit from the fixed-point reference, and from the float one.
     Unit,
+    /// Several truncations, the first of which are multiplied: so many units.
+    Units(f64),
     /// As one unit, but the float reference may differ by this relative error of a public factor as well.
     Factor(f64),
-    /// The stated error of the sigmoid.
-    Sigmoid,
+    /// A function by polynomials: so many units of 2^−min(f,16) from the fixed-point reference, and as much and the error of the
+    /// fit from the float one.
+    Function(f64, f64),
 }
 
 const ROWS: usize = 5;
@@ -34,7 +39,15 @@ const COLUMNS: usize = 3;
 
 /// Every operation with operands of every kind: x and y are secret and \[5, 3\].
 fn cases() -> Vec<(&'static str, Tolerance, Build)> {
-    [arithmetic::cases(), order::cases(), ranks::cases(), reuse::cases()].concat()
+    let all = [
+        arithmetic::cases(),
+        functions::cases(),
+        order::cases(),
+        ranks::cases(),
+        reuse::cases(),
+        layers::cases(),
+    ];
+    all.concat()
 }
 
 /// Multiples of 2^−8 between ±16, so that every scale represents them; with equal elements, zeros and extremes.
@@ -95,12 +108,13 @@ fn every_operation_agrees_with_both_references_and_its_plan() {
 
                 let secure = &runs[parties - 1].outputs["z"];
                 let largest = float.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
-                let sigmoid = 8.0 * 2f64.powi(-(frac.min(16) as i32));
+                let coarse = 2f64.powi(-(frac.min(16) as i32));
                 let (from_fixed, from_float) = match tolerance {
                     Tolerance::Exact => (0.0, 0.0),
                     Tolerance::Unit => (unit, unit),
+                    Tolerance::Units(n) => (n * unit, n * unit),
                     Tolerance::Factor(relative) => (unit, unit + relative * largest),
-                    Tolerance::Sigmoid => (sigmoid, sigmoid + 4.72e-5),
+                    Tolerance::Function(units, fit) => (units * coarse, units * coarse + fit),
                 };
                 let (d, limit) = (largest_difference(secure, fixed), from_fixed);
                 assert!(d <= limit, "{at}: {d:e} from fixed point, allowed {limit:e}\n{secure}\n{fixed}");

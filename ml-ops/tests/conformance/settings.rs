@@ -1,6 +1,8 @@
 //! Exact rounding, shapes of trees, and which truncations a later node does on its own opening.
 
-use ml_ops::{Axis, Direction, Link, PlannedOp, Program, ProgramBuilder, Rounding, TreeChoice, Trees, Value};
+use ml_ops::{
+    Axis, Direction, Link, PlannedOp, Program, ProgramBuilder, Rounding, Sliding, TreeChoice, Trees, Value,
+};
 use ml_ops::{ProgramError, reference, run_local};
 use mpc_core::party::PartyId;
 
@@ -140,7 +142,7 @@ fn a_truncation_moves_to_its_only_user() {
 
 #[test]
 fn a_truncation_stays_where_its_result_is_seen_otherwise() {
-    let cases: [(&str, Build, &[u32]); 9] = [
+    let cases: [(&str, Build, &[u32]); 13] = [
         (
             "through shapes and promises",
             |p, x, y| {
@@ -149,6 +151,48 @@ fn a_truncation_stays_where_its_result_is_seen_otherwise() {
                 let z = p.assume_range(z, 9.0)?;
                 let z = p.reshape(z, [15])?;
                 p.abs(z)
+            },
+            &[16],
+        ),
+        (
+            "through moves and the largest of some",
+            |p, x, y| {
+                let z = p.mul(x, y)?;
+                let z = p.reshape(z, [1, 1, 5, 3])?;
+                let z = p.pad(z, &[0; 4], &[0, 0, 1, 1], 0.0)?;
+                let z = p.max_pool2d(z, [2, 2], Sliding::by(2))?;
+                let z = p.permute(z, &[0, 2, 3, 1])?;
+                let z = p.min(z, Axis(2))?;
+                p.relu(z)
+            },
+            &[16],
+        ),
+        (
+            "padding of another number has the scale of the result",
+            |p, x, y| {
+                let z = p.mul(x, y)?;
+                let z = p.pad(z, &[0; 2], &[1; 2], 1.0)?;
+                p.relu(z)
+            },
+            &[0],
+        ),
+        (
+            "where the largest is, is no value",
+            |p, x, y| {
+                let z = p.mul(x, y)?;
+                let z = p.argmax(z, Axis(0))?;
+                p.relu(z)
+            },
+            &[0],
+        ),
+        (
+            "a convolution with a bias",
+            |p, x, y| {
+                let (image, kernel) = (p.reshape(x, [1, 1, 5, 3])?, p.reshape(y, [5, 1, 3, 1])?);
+                let bias = p.slice(x, Axis(1), 0..1)?;
+                let bias = p.reshape(bias, [5])?;
+                let z = p.conv2d(image, kernel, Some(bias), Sliding::by(1))?;
+                p.relu(z)
             },
             &[16],
         ),

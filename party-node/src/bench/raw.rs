@@ -31,16 +31,15 @@ pub(super) fn cots(
     let (me, parties) = (channel.me(), channel.parties());
     let mut lane = OtLane::new(channel, session);
     let mut made = extension.build(&session, seed);
-    for start in (0..n).step_by(COTS_AT_A_TIME) {
-        let count = COTS_AT_A_TIME.min(n - start);
+    // As items do.
+    let chunk = extension.chunk_cots();
+    for start in (0..n).step_by(chunk) {
+        let count = chunk.min(n - start);
         let count = CotCount { sent: count, received: count };
         drop(made.extend(&mut lane, &PerParty::from_fn(parties, |p| (p != me).then_some(count)))?);
     }
     Ok((lane.rounds(), lane.total_sent_bytes()))
 }
-
-/// As items do.
-const COTS_AT_A_TIME: usize = 1 << 17;
 
 /// Correlated randomness for `n` products.
 pub(super) fn demand(n: usize) -> Demand {

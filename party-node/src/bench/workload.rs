@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use ml_ops::models::lenet::{Pooling, lenet};
+use ml_ops::models::regression::{LABELS, Regression, Target};
 use ml_ops::models::scorecard::{Member, scorecard};
+use ml_ops::models::{self, Roles};
 use ml_ops::reference;
-use ml_ops::{Owner, Program, ProgramBuilder, ProgramError};
+use ml_ops::training::Training;
+use ml_ops::{Owner, Program, ProgramError};
 use mpc_core::fixed::FracBits;
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Axis};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
 
+use super::forest;
 use crate::config::Offline;
 
 /// Inputs or outputs by name.
@@ -30,10 +35,20 @@ pub enum Workload {
     Matmul,
     /// Logistic functions, elementwise.
     Sigmoid,
+    /// GELU, elementwise.
+    Gelu,
+    /// Softmax of rows of ten numbers.
+    Softmax,
     /// Logistic regression with secret weights, over columns of all parties.
     LrInfer,
+    /// Fitting a logistic regression to columns of all parties: 10 epochs in batches of 128.
+    LrTrain,
     /// A 784-128-128-10 network with ReLU and secret weights.
     Mlp,
+    /// A hundred boosted trees of depth 5 that party 0 keeps, on rows of party 1.
+    Tree,
+    /// LeNet with secret weights: two convolutions with max-pooling and ReLU, 800-500-10.
+    Lenet,
     /// No computation: multiplication triples alone.
     Triples,
     /// No computation: correlated oblivious transfers alone, as many in either direction between any two parties.
@@ -49,7 +64,7 @@ pub struct Task {
     pub workload: Workload,
     /// Elements, side of the matrices, rows or batch.
     pub n: usize,
-    /// Columns in all (logistic regression).
+    /// Columns in all (logistic regressions, trees).
     pub columns: usize,
     /// Products without truncation: the plain ring.
     pub raw: bool,
@@ -61,8 +76,11 @@ pub struct Task {
 
 /// Magnitude of inputs.
 const MAX: f64 = 8.0;
-/// Layers of the network.
-const LAYERS: [usize; 4] = [784, 128, 128, 10];
+/// Numbers in a row of a softmax.
+const CLASSES: usize = 10;
+/// Of a training.
+const EPOCHS: u32 = 10;
+const BATCH: usize = 128;
 
 impl Workload {
     /// Whether a program is computed.
@@ -76,14 +94,24 @@ impl Workload {
     pub const fn default_n(self) -> usize {
         match self {
             Self::Mul => 1_000_000,
-            Self::Compare | Self::Relu | Self::Sigmoid => 100_000,
+            Self::Compare | Self::Relu | Self::Sigmoid | Self::Gelu => 100_000,
             Self::Matmul => 256,
             Self::LrInfer => 10_000,
+            Self::Softmax => 1_000,
+            Self::LrTrain => 1_000,
             Self::Mlp => 128,
+            Self::Tree => 1_000,
+            Self::Lenet => 1,
             Self::Link => 8 << 20,
             Self::Triples => 1_000_000,
             Self::Cots => 20_000_000,
         }
+    }
+
+    /// The number of columns where none is given.
+    #[must_use]
+    pub const fn default_columns(self) -> usize {
+        if matches!(self, Self::Tree) { 30 } else { 32 }
     }
 
     /// As on the command line.
@@ -95,8 +123,13 @@ impl Workload {
             Self::Relu => "relu",
             Self::Matmul => "matmul",
             Self::Sigmoid => "sigmoid",
+            Self::Gelu => "gelu",
+            Self::Softmax => "softmax",
             Self::LrInfer => "lr-infer",
+            Self::LrTrain => "lr-train",
             Self::Mlp => "mlp",
+            Self::Tree => "tree",
+            Self::Lenet => "lenet",
             Self::Link => "link",
             Self::Triples => "triples",
             Self::Cots => "cots",
@@ -112,8 +145,14 @@ impl Task {
         match self.workload {
             Workload::Matmul => format!("{n}x{n}x{n}"),
             Workload::LrInfer => format!("{n}x{}", self.columns),
+            Workload::Tree => {
+                format!("{n}x{}, {} trees of depth {}", self.columns, forest::TREES, forest::DEPTH)
+            }
+            Workload::Softmax => format!("{n}x{CLASSES}"),
+            Workload::LrTrain => format!("{n}x{}, {EPOCHS} epochs, batch {BATCH}", self.columns),
             Workload::Link => format!("{n} bytes"),
-            Workload::Mlp => format!("{}, batch {n}", LAYERS.map(|l| l.to_string()).join("-")),
+            Workload::Mlp => format!("{}, batch {n}", models::mlp::DIGITS.map(|l| l.to_string()).join("-")),
+            Workload::Lenet => format!("1-20-50-500-10, batch {n}"),
             _ if self.raw => format!("{n}, raw"),
             _ => n.to_string(),
         }
@@ -133,12 +172,35 @@ impl Task {
         let names = self.names();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let n = self.n;
-        if self.workload == Workload::LrInfer {
+        if matches!(self.workload, Workload::LrInfer | Workload::LrTrain) {
             let share = |i: usize| self.columns / self.parties + usize::from(i < self.columns % self.parties);
             let members: Vec<Member<'_>> = (0..self.parties)
                 .map(|i| Member { name: names[i], columns: share(i), max_abs: MAX })
                 .collect();
-            return scorecard("lr-infer", FracBits::DEFAULT, &members, n, 1.0);
+            return match self.workload {
+                Workload::LrTrain => regression(&members, n).program(),
+                _ => scorecard("lr-infer", FracBits::DEFAULT, &members, n, 1.0),
+            };
+        }
+        if self.workload == Workload::Tree {
+            return forest::program(&names, [n, self.columns]).map(|(program, _)| program);
+        }
+        if let Workload::Lenet | Workload::Mlp = self.workload {
+            let roles = Roles {
+                name: self.workload.name(),
+                parties: &names,
+                model: Owner(0),
+                data: Owner(1),
+                recipients: &[0],
+                frac: FracBits::DEFAULT,
+                max_weight: 1.0,
+                max_data: 1.0,
+                promised: 64.0,
+            };
+            return match self.workload {
+                Workload::Mlp => models::mlp::mlp(roles, n, &models::mlp::DIGITS),
+                _ => lenet(roles, n, Pooling::Max),
+            };
         }
         let mut p = Program::builder(self.workload.name(), FracBits::DEFAULT, &names);
         let result = match self.workload {
@@ -158,13 +220,23 @@ impl Task {
                 let x = p.input("x", Owner(0), [n], MAX)?;
                 p.sigmoid(x)?
             }
+            Workload::Gelu => {
+                let x = p.input("x", Owner(0), [n], MAX)?;
+                p.gelu(x)?
+            }
+            Workload::Softmax => {
+                let x = p.input("x", Owner(0), [n, CLASSES], MAX)?;
+                p.softmax(x, Axis(1))?
+            }
             Workload::Matmul => {
                 let (x, y) = (p.input("x", Owner(0), [n, n], 1.0)?, p.input("y", Owner(1), [n, n], 1.0)?);
                 p.matmul(x, y)?
             }
             // The parties agree on some program, though they run none.
             Workload::Link | Workload::Triples | Workload::Cots => p.input("x", Owner(0), [1], MAX)?,
-            Workload::Mlp | Workload::LrInfer => network(&mut p, n)?,
+            Workload::Mlp | Workload::Lenet | Workload::LrInfer | Workload::LrTrain | Workload::Tree => {
+                unreachable!("returned above")
+            }
         };
         p.output("result", result, &[0])?;
         p.build()
@@ -174,20 +246,43 @@ impl Task {
     #[must_use]
     pub fn inputs(&self, program: &Program, seed: [u8; 32]) -> Values {
         let mut random = ChaCha20Rng::from_seed(seed);
+        if self.workload == Workload::Tree {
+            return forest::inputs([self.n, self.columns], &mut random);
+        }
         let mut values = Values::new();
         for input in program.inputs() {
             // Where many terms are added up, they stay small, so that results have something to say.
             let limit = match (self.workload, input.shape.dims()) {
-                (Workload::Mlp, &[rows, _]) if input.name.starts_with('w') => (3.0 / rows as f64).sqrt(),
+                (Workload::Mlp | Workload::Lenet, &[terms, _]) if input.name.ends_with("weights") => {
+                    (3.0 / terms as f64).sqrt()
+                }
+                (Workload::Lenet, &[_, channels, height, width]) if input.name.ends_with("kernel") => {
+                    (3.0 / (channels * height * width) as f64).sqrt()
+                }
                 (Workload::LrInfer, _) if !input.name.ends_with("features") => 0.5,
-                (Workload::LrInfer, _) => 1.0,
+                (Workload::LrInfer | Workload::LrTrain, _) => 1.0,
                 _ => input.max_abs,
             };
             let value =
                 ArrayD::from_shape_simple_fn(input.shape.dims(), || random.random_range(-limit..limit));
             values.insert(input.name.to_owned(), value);
         }
+        if let Some(labels) = values.remove(LABELS) {
+            values.insert(LABELS.to_owned(), self.classes(&values, &labels));
+        }
         values
+    }
+
+    /// Labels that a model explains but for some noise.
+    fn classes(&self, features: &Values, noise: &ArrayD<f64>) -> ArrayD<f64> {
+        let mut score = noise * 2.0;
+        for columns in features.values() {
+            for (at, column) in columns.axis_iter(Axis(1)).enumerate() {
+                let sign = if at % 2 == 0 { 1.0 } else { -1.0 };
+                score = score + column.insert_axis(Axis(1)).into_dyn().to_owned() * sign;
+            }
+        }
+        score.mapv(|s| f64::from(u8::from(s > 0.0)))
     }
 
     /// The plaintext result of party 0's output, in floating point.
@@ -199,19 +294,18 @@ impl Task {
     }
 }
 
-fn network(p: &mut ProgramBuilder, batch: usize) -> Result<ml_ops::Value, ProgramError> {
-    let mut x = p.input("x", Owner(1), [batch, LAYERS[0]], 1.0)?;
-    for (i, pair) in LAYERS.windows(2).enumerate() {
-        let w = p.weights(&format!("w{i}"), Owner(0), [pair[0], pair[1]], 1.0)?;
-        let b = p.weights(&format!("b{i}"), Owner(0), [pair[1]], 1.0)?;
-        x = p.dense(x, w, b)?;
-        // The sum of all magnitudes is far above what occurs.
-        x = p.assume_range(x, 64.0)?;
-        if i + 2 < LAYERS.len() {
-            x = p.relu(x)?;
-        }
+fn regression<'a>(members: &'a [Member<'a>], rows: usize) -> Regression<'a> {
+    Regression {
+        name: "lr-train",
+        frac: FracBits::DEFAULT,
+        members,
+        rows,
+        labels: 0,
+        target: Target::Class { weights: [1.0, 1.0] },
+        training: Training::sgd(EPOCHS, BATCH, 0.5),
+        max_weight: 16.0,
+        recipients: &[0],
     }
-    Ok(x)
 }
 
 /// Largest difference between two sets of values of the same names and shapes.

@@ -9,16 +9,13 @@ use crate::config::Offline;
 use crate::error::CliError;
 use crate::output::Format;
 
-/// Columns of the logistic regression where none are given.
-const DEFAULT_COLUMNS: usize = 32;
-
 pub(super) fn bench(args: &BenchArgs, format: Format) -> Result<(), CliError> {
     let BenchArgs { workload, n, columns, raw, parties, repeat, net, offline, .. } = *args;
     if raw && workload != Workload::Mul {
         return Err(CliError::setup("usage", "--raw goes with `mul` alone"));
     }
     let n = n.map_or_else(|| workload.default_n(), |n| n as usize);
-    let columns = columns.map_or(DEFAULT_COLUMNS, |c| c as usize);
+    let columns = columns.map_or_else(|| workload.default_columns(), |c| c as usize);
     // Cots are what a dealer does not make.
     let otherwise = if workload == Workload::Cots { Offline::OT } else { Offline::DEALER };
     let offline = offline.or(otherwise)?;

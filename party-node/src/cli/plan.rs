@@ -41,6 +41,36 @@ const MANY_OFFLINE_BYTES: u64 = 2_000_000_000;
 /// Above this id stand the steps at a program's end, which are no nodes of it.
 const FIRST_RESERVED_ID: u32 = 0xffff_fff0;
 
+/// Who brings what, and what everybody knows: whether a model is private is seen here.
+fn who_brings(plan: &Plan) -> String {
+    let mut owners: Vec<(&str, &str, Vec<&str>, usize)> = vec![];
+    for input in &plan.inputs {
+        let numbers: usize = input.shape.iter().product();
+        match owners.iter_mut().find(|(owner, kind, ..)| *owner == input.owner && *kind == input.kind) {
+            Some((_, _, names, n)) => {
+                names.push(&input.name);
+                *n += numbers;
+            }
+            None => owners.push((&input.owner, input.kind, vec![&input.name], numbers)),
+        }
+    }
+    let mut out = String::from("\n");
+    for (owner, kind, names, n) in owners {
+        let shown = if names.len() > 6 {
+            format!("{} and {} more", names[..5].join(", "), names.len() - 5)
+        } else {
+            names.join(", ")
+        };
+        let _infallible =
+            writeln!(out, "  {owner} alone knows {} numbers of {kind}: {shown}", count(n as u64));
+    }
+    if plan.public_numbers > 0 {
+        let _infallible =
+            writeln!(out, "  everybody knows {} numbers of the program", count(plan.public_numbers));
+    }
+    out
+}
+
 fn render(plan: &Plan, provider: Provider) -> String {
     let mut out = format!("`{}` for {} parties, digest {}\n\n", plan.program, plan.parties, plan.digest);
     let mut table =
@@ -66,6 +96,7 @@ fn render(plan: &Plan, provider: Provider) -> String {
         count(plan.offline_bytes_per_party),
     ]);
     out.push_str(&table.render(2));
+    out.push_str(&who_brings(plan));
     if let Some(extension) = plan.cot_extension {
         let (cots, rounds) = (count(plan.cots_per_party), plan.offline_rounds);
         let _infallible = write!(

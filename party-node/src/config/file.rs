@@ -94,6 +94,7 @@ pub(super) struct Job {
     pub(super) preprocessing: Spanned<Preprocessing>,
     pub(super) ot: Option<Spanned<Extension>>,
     pub(super) store: Option<Spanned<String>>,
+    pub(super) weights: Option<Spanned<String>>,
 }
 
 /// One of the program's inputs that this party owns. Which fields belong together depends on `kind`, and is checked
@@ -109,6 +110,7 @@ pub(super) struct Input {
     pub(super) missing: Option<Spanned<toml::Value>>,
     pub(super) standardise: Option<Spanned<toml::Value>>,
     pub(super) names: Option<Spanned<Vec<String>>>,
+    pub(super) tensor: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize, Copy, Clone, PartialEq, Eq)]
@@ -118,6 +120,10 @@ pub(super) enum InputKind {
     Table,
     /// Named weights.
     Weights,
+    /// Data that is no table: a tensor of a file.
+    Tensor,
+    /// This party's share of what an earlier session kept.
+    Share,
 }
 
 /// Figures of one column under `standardise`.

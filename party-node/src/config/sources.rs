@@ -10,7 +10,9 @@ use toml::Spanned;
 use super::file::{Input, InputKind, Outcomes, ScalingValue, Scorecard as ScorecardEntry};
 use super::one_hot::{OneHotEntry, parse_codes};
 use super::place::Source;
-use crate::data::{Missing, OneHot, OutcomeCoding, Scaling, Standardise, TableSource, is_missing};
+use crate::data::{
+    Missing, OneHot, OutcomeCoding, Scaling, Standardise, TableSource, holds_tensors, is_missing,
+};
 use crate::error::CliError;
 use crate::scorecard::Scorecard;
 
@@ -25,6 +27,18 @@ pub enum InputSource {
         file: PathBuf,
         /// Which weights, in the program's order.
         names: Vec<String>,
+    },
+    /// A tensor of a `.safetensors` or `.npy` file, weights or data.
+    Tensor {
+        /// The file.
+        file: PathBuf,
+        /// Which tensor.
+        tensor: String,
+    },
+    /// This party's share of what an earlier session kept.
+    Share {
+        /// The file that the earlier run wrote.
+        file: PathBuf,
     },
 }
 
@@ -70,7 +84,13 @@ pub(super) fn input(source: &Source, name: &str, entry: Spanned<Input>) -> Resul
             None => Ok(names.into_inner()),
         }
     };
-    match entry.kind.unwrap_or(InputKind::Table) {
+    let kind = entry.kind.unwrap_or(InputKind::Table);
+    if kind == InputKind::Table
+        && let Some(tensor) = &entry.tensor
+    {
+        return Err(wrong(tensor.span(), "`tensor` belongs to kind = \"tensor\" or \"weights\"".into()));
+    }
+    match kind {
         InputKind::Table => {
             if let Some(names) = entry.names {
                 return Err(wrong(
@@ -102,7 +122,31 @@ pub(super) fn input(source: &Source, name: &str, entry: Spanned<Input>) -> Resul
             let table = TableSource { file, key_column, columns, one_hot, missing, standardise };
             Ok(InputSource::Table(table))
         }
-        InputKind::Weights => {
+        InputKind::Weights | InputKind::Tensor if kind == InputKind::Tensor || holds_tensors(&file) => {
+            let others = [entry.key_column.is_some(), entry.columns.is_some(), entry.missing.is_some()];
+            let others = others.contains(&true) || entry.standardise.is_some() || entry.one_hot.is_some();
+            if others || entry.names.is_some() {
+                return Err(wrong(whole, "a file of tensors takes `file` and `tensor` only".into()));
+            }
+            if !holds_tensors(&file) {
+                let what = format!("expected a .safetensors or .npy file, got {}", file.display());
+                return Err(wrong(whole, what));
+            }
+            let tensor = entry.tensor.map_or_else(|| name.to_owned(), Spanned::into_inner);
+            Ok(InputSource::Tensor { file, tensor })
+        }
+        InputKind::Share => {
+            let others = entry.key_column.is_some() || entry.columns.is_some() || entry.missing.is_some();
+            if others || entry.names.is_some() || entry.standardise.is_some() || entry.one_hot.is_some() {
+                return Err(wrong(whole, "kind = \"share\" takes `file` only".into()));
+            }
+            Ok(InputSource::Share { file })
+        }
+        InputKind::Weights | InputKind::Tensor => {
+            if let Some(tensor) = entry.tensor {
+                let what = "`tensor` takes a .safetensors or .npy file; weights of a CSV file have `names`";
+                return Err(wrong(tensor.span(), what.into()));
+            }
             if entry.key_column.is_some() || entry.columns.is_some() || entry.missing.is_some() {
                 return Err(wrong(whole, "kind = \"weights\" takes `file` and `names` only".into()));
             }

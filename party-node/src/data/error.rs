@@ -37,6 +37,28 @@ pub enum DataError {
         /// What is wrong there.
         what: String,
     },
+    /// A file of tensors that cannot be used.
+    #[error("{}: {what}", file.display())]
+    Tensor {
+        /// Which file.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// An element of a tensor is larger than the program allows at this input.
+    #[error("{}: element {index:?} of `{name}` is {seen}, out of range: the program allows ±{max_abs}", file.display())]
+    TensorRange {
+        /// Which file.
+        file: PathBuf,
+        /// Which tensor.
+        name: String,
+        /// Index along every axis, from 0.
+        index: Box<[usize]>,
+        /// The element.
+        seen: f64,
+        /// The declared bound.
+        max_abs: f64,
+    },
     /// There is no row of data.
     #[error("{}: expected a header line and at least one row, the file has no rows", file.display())]
     Empty {
@@ -191,6 +213,20 @@ pub enum DataError {
         /// The declared bound.
         max_abs: f64,
     },
+    /// A fraction at an input of integers.
+    #[error("{}, line {line} (id `{id}`), column `{column}`: {seen} is not an integer, as the program wants", file.display())]
+    NotAnInteger {
+        /// Which file.
+        file: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// Key of the row.
+        id: String,
+        /// Which column.
+        column: String,
+        /// The value, as it would be encoded.
+        seen: f64,
+    },
     /// An outcome is neither good nor bad.
     #[error("{}, line {line}, column `{column}`: expected an outcome of {expected}, got {seen}", file.display())]
     NotAnOutcome {
@@ -265,6 +301,7 @@ impl DataError {
             Self::Unreadable { error, .. } if error.kind() == std::io::ErrorKind::NotFound => "file_missing",
             Self::Unreadable { .. } => "file_error",
             Self::Unkept { .. } => "rows_not_kept",
+            Self::Tensor { .. } => "bad_tensor",
             Self::Malformed { .. } | Self::Empty { .. } | Self::RepeatedColumn { .. } => "data_malformed",
             Self::UnknownColumn { .. } => "unknown_column",
             Self::NoKey { .. } => "missing_id",
@@ -277,7 +314,8 @@ impl DataError {
             | Self::NoMean { .. }
             | Self::NoCodes { .. } => "missing_value",
             Self::NoSpread { .. } => "constant_column",
-            Self::OutOfRange { .. } => "out_of_range",
+            Self::OutOfRange { .. } | Self::TensorRange { .. } => "out_of_range",
+            Self::NotAnInteger { .. } => "not_an_integer",
             Self::NotAnOutcome { .. } => "bad_outcome",
             Self::UnknownWeight { .. } => "unknown_weight",
             Self::SurplusWeight { .. } => "surplus_weight",
@@ -317,7 +355,7 @@ impl DataError {
             Self::SurplusWeight { .. } => {
                 "a weight is named PARTY.COLUMN or PARTY.COLUMN=CODE, exactly; take out what the model does not have"
             }
-            Self::OutOfRange { .. } => {
+            Self::OutOfRange { .. } | Self::TensorRange { .. } => {
                 "standardise the column, or build the program with a larger bound for this input"
             }
             _ => return None,

@@ -183,6 +183,19 @@ fn values_beyond_the_declared_bound_are_named() {
 }
 
 #[test]
+fn fractions_where_integers_are_wanted_are_named() {
+    let dir = Scratch::new();
+    load(&dir.source("id,income,debt\na,1,2\nb,3,-64.0\n")).unwrap().check_integers().unwrap();
+    let error = load(&dir.source("id,income,debt\na,1,2\nb,3.25,4\n")).unwrap().check_integers().unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.ends_with("line 3 (id `b`), column `income`: 3.25 is not an integer, as the program wants"),
+        "{text}"
+    );
+    assert_eq!(error.code(), "not_an_integer");
+}
+
+#[test]
 fn outcomes_are_zero_or_one() {
     let dir = Scratch::new();
     let place = SpoolPlace::temporary();

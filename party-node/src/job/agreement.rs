@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 
 use hmac::{Hmac, KeyInit, Mac};
-use ml_ops::Program;
+use ml_ops::{Origin, Program};
 use mpc_core::tag::SessionId;
 use mpc_core::transcript::Member as LogMember;
 use sha2::Sha256;
@@ -31,13 +31,13 @@ pub(super) fn log_member(peer: &Peer) -> LogMember {
 }
 
 /// How to meet the others.
-pub(super) fn options(config: &Config, program: &Program) -> ConnectOptions {
+pub(super) fn options(config: &Config, program: &Program, shares: &[(&str, &Origin)]) -> ConnectOptions {
     let mut options =
         ConnectOptions::new(config.me, config.node.roster.parties().iter().map(member).collect());
     options.dealer = config.dealer.as_ref().map(member);
     options.link = link_profile(config.node.net.link);
     options.program_digest = program.digest();
-    options.parameters_digest = parameters_digest(config.offline.provider(program, config.node.net));
+    options.parameters_digest = parameters_digest(config.offline.provider(program, config.node.net), shares);
     options.demand = program.demand().encode();
     options.connect_timeout_ms = config.node.connect_timeout_ms;
     options.receive_timeout_ms = config.node.receive_timeout_ms;

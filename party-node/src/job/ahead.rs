@@ -72,7 +72,7 @@ pub fn run_ahead(config: &Config, copies: u32, progress: &mut dyn Progress) -> R
     let mut store = Store::open(folder).map_err(|e| store_error(&e))?;
 
     progress.phase("waiting for peers");
-    let mut options = options(config, &wanted.program);
+    let mut options = options(config, &wanted.program, &[]);
     options.parameters_digest = parameters_ahead(wanted.provider);
     let digests = (options.program_digest, options.parameters_digest);
     let Connected { session_id: id, nonces, keys, channel, handle, .. } =
@@ -195,7 +195,7 @@ impl Session<'_> {
             for _ in 0..copies {
                 making.copy(|keep| make_copy(&mut source, &items, keep))?;
                 let (rounds, bytes) = (source.lane().rounds(), source.offline_bytes());
-                tell(LaneProgress { next: "copy", rounds, bytes });
+                tell(LaneProgress { next: "copy", rounds, bytes, iteration: None });
             }
             Ok((making, source.lane().rounds(), source.offline_bytes()))
         };
@@ -205,7 +205,14 @@ impl Session<'_> {
         let lane = Lane::start(self.handle, work)?;
         let made = lane.follow(self.handle, &self.log.handle(), &mut |p| {
             let (label, rounds, bytes) = (p.next, p.rounds, p.bytes);
-            progress.step(Step { label, rounds, rounds_total: planned.rounds, bytes, bytes_total });
+            progress.step(Step {
+                label,
+                iteration: None,
+                rounds,
+                rounds_total: planned.rounds,
+                bytes,
+                bytes_total,
+            });
         })?;
         let (making, rounds, bytes) = made.map_err(|e| match e {
             StoreError::Preprocessing(e) => from_prep(self.handle.names(), STEP, &e),

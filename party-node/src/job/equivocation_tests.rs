@@ -77,10 +77,10 @@ impl Channel for Lying {
 fn equivocate(config: &Config, victim: PartyId, at: usize) -> usize {
     let identity = load_identity(&config.node).unwrap();
     let Prepared { program, mut inputs } = prepare(config).unwrap();
-    let encoded = inputs.encode(&program).unwrap();
+    let encoded = inputs.encode(&program, config.me).unwrap();
     let listener = Listener::bind(config.node.listen).unwrap();
     let log = open_of_party(config, &identity).unwrap();
-    let options = options(config, &program);
+    let options = options(config, &program, &[]);
     let digests = (options.program_digest, options.parameters_digest);
     let rows = |key: &SecretBytes| row_order(key, inputs.row_names.as_ref().unwrap());
     let connected = connect(&identity, listener, options, Some(&rows)).unwrap();

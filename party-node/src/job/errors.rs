@@ -58,7 +58,7 @@ pub(super) fn from_net(error: &NetError) -> CliError {
         NetError::Absent { .. } => CliError::outcome(error.code(), error)
             .with_hint("peers may start in any order within connect_timeout_ms; check addresses and firewalls (UDP)"),
         NetError::Mismatch { what: Difference::Parameters, .. } => CliError::outcome(error.code(), error).with_hint(
-            "all parties must `run`, or all `prepare`, with the same preprocessing and, without a dealer, the same `ot`",
+            "all parties must `run`, or all `prepare`, with the same preprocessing and, without a dealer, the same `ot`; shares of a value must be those that all parties kept in one session",
         ),
         NetError::Mismatch { .. } => CliError::outcome(error.code(), error)
             .with_hint("all parties need the same program file, list of parties, preprocessing (and its extension, which the configured link decides) and version"),

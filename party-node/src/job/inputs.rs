@@ -3,20 +3,27 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ml_ops::{EncodedInputs, InputSpec, NodeId, Program, ProgramError};
+use ml_ops::{EncodedInputs, InputKind, InputSpec, KeptShare, NodeId, Origin, Program, ProgramError};
+use mpc_core::party::PartyId;
 use zeroize::Zeroizing;
 
 use super::window_rows::{WindowRows, encode_rows};
 use crate::config::{Config, InputSource, ScorecardConfig};
 use crate::data::{
-    Features, PreparedValues, RowNames, SpoolPlace, TableSource, read_outcomes, read_weights,
-    refuse_surplus_weights,
+    Features, PreparedValues, RowNames, SpoolPlace, TableSource, TensorFile, read_outcomes, read_weights,
+    refuse_surplus_weights, tensor_names,
 };
 use crate::error::CliError;
+use crate::regular_file::read_regular;
+
+/// The most bytes of a share's file beside its elements.
+const SHARE_HEADER_BYTES: usize = 1024;
 
 /// This party's inputs, ready to be encoded. What they hold about people is wiped on drop.
 pub struct LocalInputs {
     values: BTreeMap<NodeId, LocalValue>,
+    /// Shares of what earlier sessions kept, by the program's names.
+    shares: BTreeMap<String, KeptShare>,
     /// Keys of the rows in order, the same for all of this party's tables, if it has any.
     pub row_names: Option<RowNames>,
     /// The column that held the keys.
@@ -30,7 +37,8 @@ pub struct LocalInputs {
 enum LocalValue {
     /// Read a window of rows at a time.
     Rows(PreparedValues),
-    Weights(Zeroizing<Vec<f64>>),
+    /// Weights, and tensors.
+    Whole(Zeroizing<Vec<f64>>),
 }
 
 mpc_core::secret_types!(serde::Serialize; LocalInputs, LocalValue);
@@ -102,7 +110,7 @@ impl LocalInputs {
     pub(super) fn all_values(&self) -> Vec<f64> {
         let of = |value: &LocalValue| match value {
             LocalValue::Rows(values) => values.read(0..self.rows()).unwrap().to_vec(),
-            LocalValue::Weights(weights) => weights.to_vec(),
+            LocalValue::Whole(weights) => weights.to_vec(),
         };
         self.values.values().flat_map(of).collect()
     }
@@ -111,8 +119,12 @@ impl LocalInputs {
     ///
     /// # Errors
     /// A weight that has no encoding.
-    pub fn encode(&mut self, program: &Program) -> Result<EncodedInputs, CliError> {
+    pub fn encode(&mut self, program: &Program, me: PartyId) -> Result<EncodedInputs, CliError> {
         let mut encoded = EncodedInputs::default();
+        for (name, share) in &self.shares {
+            let fits = encoded.insert_share(program, me, name, share);
+            fits.map_err(|e| CliError::setup("wrong_share", e))?;
+        }
         let mut values = std::mem::take(&mut self.values);
         for spec in program.inputs() {
             let scale = program.fact(spec.node).scale;
@@ -127,7 +139,7 @@ impl LocalInputs {
                     };
                     encoded.insert_rows(spec.node, Box::new(rows));
                 }
-                Some(LocalValue::Weights(weights)) => {
+                Some(LocalValue::Whole(weights)) => {
                     let tensor =
                         encode_rows(weights, spec.shape.dims(), scale, spec.max_abs).map_err(|e| {
                             CliError::setup("out_of_range", format_args!("input `{}`: {e}", spec.name))
@@ -145,36 +157,66 @@ impl LocalInputs {
     /// An input without a source, a source without an input, wrong shape, or whatever is wrong with the data.
     pub fn load(config: &Config, program: &Program) -> Result<Self, CliError> {
         let wanted: Vec<InputSpec<'_>> = program.inputs().filter(|i| i.owner == config.me).collect();
-        refuse_strays(config, &wanted)?;
+        refuse_strays(config, program, &wanted)?;
         let place = SpoolPlace::beside(&config.node.log_dir);
         let mut all = Self {
             values: BTreeMap::new(),
+            shares: BTreeMap::new(),
             row_names: None,
             key_column: None,
             outcomes: None,
             summary: Vec::new(),
         };
+        let mut tensors: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
         for spec in &wanted {
-            let source = config.inputs.get(spec.name).ok_or_else(|| {
-                CliError::setup(
-                    "missing_input",
-                    format_args!(
-                        "{}: the program wants input `{}` from {}, but there is no [inputs.\"{}\"]",
-                        config.node.path.display(),
-                        spec.name,
-                        config.node.name,
-                        spec.name
-                    ),
-                )
-            })?;
+            let common = config.weights.as_ref().filter(|_| spec.kind == InputKind::Weights);
+            let common =
+                common.map(|file| InputSource::Tensor { file: file.clone(), tensor: spec.name.to_owned() });
+            let source = match (config.inputs.get(spec.name), &common) {
+                (None, Some(common)) => common,
+                _ => source_of(config, spec.name)?,
+            };
             match source {
                 InputSource::Table(source) => all.add_table(spec, source, &place)?,
                 InputSource::Weights { file, names } => all.add_weights(spec, file, names)?,
+                InputSource::Tensor { file, tensor } => {
+                    if spec.kind == InputKind::Weights {
+                        tensors.entry(file.clone()).or_default().push(tensor.clone());
+                    }
+                    all.add_tensor(spec, file, tensor)?;
+                }
+                InputSource::Share { .. } => {
+                    let what = "is a table or weights in this program, not a share of an earlier session";
+                    return Err(wrong_kind(config, spec.name, what));
+                }
             }
         }
+        for spec in program.shared() {
+            let InputSource::Share { file } = source_of(config, spec.name)? else {
+                let what = "is taken up from an earlier session: expected kind = \"share\"";
+                return Err(wrong_kind(config, spec.name, what));
+            };
+            let share = read_share(file, spec.shape.elements())?;
+            let fits = EncodedInputs::default().insert_share(program, config.me, spec.name, &share);
+            fits.map_err(|e| CliError::setup("wrong_share", format_args!("{}: {e}", file.display())))?;
+            all.summary.push(InputSummary {
+                name: spec.name.to_owned(),
+                file: file.clone(),
+                columns: vec![],
+                shape: spec.shape.dims().to_vec(),
+                max_abs_allowed: program.fact(spec.node).max_abs(),
+            });
+            all.shares.insert(spec.name.to_owned(), share);
+        }
         refuse_surplus_weights_of(config)?;
+        refuse_surplus_tensors(&tensors)?;
         all.outcomes = config.scorecard.as_ref().map_or(Ok(None), |card| all.read_outcomes(card, &place))?;
         Ok(all)
+    }
+
+    /// Where the shares come from: the same at all parties, or they are of different values.
+    pub(super) fn origins(&self) -> Vec<(&str, &Origin)> {
+        self.shares.iter().map(|(name, share)| (name.as_str(), share.origin())).collect()
     }
 
     fn read_outcomes(
@@ -206,7 +248,9 @@ impl LocalInputs {
     ) -> Result<(), CliError> {
         let table = Features::load(source, place)?;
         let seen = [table.rows(), table.columns().len()];
-        if spec.shape.dims() != seen {
+        // Images may lie in rows: a row holds what is beyond the first axis.
+        let fits = spec.shape.dims().first() == Some(&seen[0]) && spec.shape.elements() == seen[0] * seen[1];
+        if !fits {
             let message = format!(
                 "{}: input `{}` must have shape {}, the file gives {} rows and {} columns",
                 table.file().display(),
@@ -220,6 +264,9 @@ impl LocalInputs {
             ));
         }
         table.check_range(spec.max_abs)?;
+        if spec.integer {
+            table.check_integers()?;
+        }
         let columns = table.columns().to_vec();
         let (names, values) = table.into_parts();
         match &self.row_names {
@@ -238,6 +285,35 @@ impl LocalInputs {
             }
         }
         self.insert(spec, source.file.clone(), columns, LocalValue::Rows(values));
+        Ok(())
+    }
+
+    fn add_tensor(&mut self, spec: &InputSpec<'_>, file: &Path, name: &str) -> Result<(), CliError> {
+        let tensor = TensorFile::load(file, name)?;
+        let shape = spec.shape.dims();
+        let fits = match spec.kind {
+            InputKind::Weights => tensor.shape == shape,
+            // Images may lie in rows, and rows may be images.
+            InputKind::Data => {
+                tensor.shape.first() == shape.first() && tensor.values.len() == spec.shape.elements()
+            }
+        };
+        if !fits {
+            let (file, seen) = (file.display(), &tensor.shape);
+            let message = format!(
+                "{file}: input `{}` must have shape {}, tensor `{name}` has {seen:?}",
+                spec.name, spec.shape
+            );
+            return Err(CliError::setup("wrong_shape", message));
+        }
+        tensor.check_range(name, spec.max_abs)?;
+        if let Some(fraction) = tensor.values.iter().find(|v| spec.integer && v.fract() != 0.0) {
+            let file = file.display();
+            let message =
+                format!("{file}: tensor `{name}` has {fraction}, not an integer, as the program wants");
+            return Err(CliError::setup("not_an_integer", message));
+        }
+        self.insert(spec, file.to_path_buf(), vec![name.to_owned()], LocalValue::Whole(tensor.values));
         Ok(())
     }
 
@@ -264,7 +340,17 @@ impl LocalInputs {
                 ),
             ));
         }
-        self.insert(spec, file.to_path_buf(), names.to_vec(), LocalValue::Weights(weights));
+        let fraction = names.iter().zip(weights.iter()).find(|(_, w)| spec.integer && w.fract() != 0.0);
+        if let Some((name, weight)) = fraction {
+            return Err(CliError::setup(
+                "not_an_integer",
+                format_args!(
+                    "{}: weight `{name}` is {weight}, not an integer, as the program wants",
+                    file.display()
+                ),
+            ));
+        }
+        self.insert(spec, file.to_path_buf(), names.to_vec(), LocalValue::Whole(weights));
         Ok(())
     }
 
@@ -278,6 +364,35 @@ impl LocalInputs {
             max_abs_allowed: spec.max_abs,
         });
     }
+}
+
+/// What feeds an input.
+fn source_of<'a>(config: &'a Config, name: &str) -> Result<&'a InputSource, CliError> {
+    config.inputs.get(name).ok_or_else(|| {
+        CliError::setup(
+            "missing_input",
+            format_args!(
+                "{}: the program wants input `{name}` from {}, but there is no [inputs.\"{name}\"]",
+                config.node.path.display(),
+                config.node.name,
+            ),
+        )
+    })
+}
+
+fn wrong_kind(config: &Config, name: &str, what: &str) -> CliError {
+    CliError::setup("config_value", format_args!("{}: input `{name}` {what}", config.node.path.display()))
+}
+
+/// Reads a share that an earlier run wrote: no more than one of so many elements takes.
+fn read_share(file: &Path, elements: usize) -> Result<KeptShare, CliError> {
+    let most = elements.saturating_mul(8).saturating_add(SHARE_HEADER_BYTES);
+    let bytes = read_regular(file, most).map_err(|e| CliError::file("read share", file, &e))?;
+    let bytes = Zeroizing::new(bytes);
+    KeptShare::decode(&bytes).map_err(|e| {
+        CliError::setup("bad_share", format_args!("{}: {e}", file.display()))
+            .with_hint("this party's file of the run that kept the value belongs here, as that run wrote it")
+    })
 }
 
 /// What was kept of a file's rows cannot be read again.
@@ -299,12 +414,25 @@ fn refuse_surplus_weights_of(config: &Config) -> Result<(), CliError> {
     files.values().try_for_each(|(file, names)| Ok(refuse_surplus_weights(file, names)?))
 }
 
+/// The same for weights in files of tensors.
+fn refuse_surplus_tensors(taken: &BTreeMap<PathBuf, Vec<String>>) -> Result<(), CliError> {
+    for (file, taken) in taken {
+        if let Some(surplus) = tensor_names(file)?.into_iter().find(|name| !taken.contains(name)) {
+            let message = format!("{}: no input of the program takes the tensor `{surplus}`", file.display());
+            return Err(CliError::setup("surplus_weight", message)
+                .with_hint("the file and the program must come from the same import"));
+        }
+    }
+    Ok(())
+}
+
 /// A configured input that the program does not want is a misunderstanding, and so is another party's.
-fn refuse_strays(config: &Config, wanted: &[InputSpec<'_>]) -> Result<(), CliError> {
-    let Some(stray) = config.inputs.keys().find(|name| wanted.iter().all(|i| i.name != name.as_str())) else {
+fn refuse_strays(config: &Config, program: &Program, wanted: &[InputSpec<'_>]) -> Result<(), CliError> {
+    let known: Vec<&str> = wanted.iter().map(|i| i.name).chain(program.shared().map(|s| s.name)).collect();
+    let Some(stray) = config.inputs.keys().find(|name| !known.contains(&name.as_str())) else {
         return Ok(());
     };
-    let names: Vec<String> = wanted.iter().map(|i| format!("`{}`", i.name)).collect();
+    let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
     let names = if names.is_empty() { "no input".into() } else { names.join(", ") };
     Err(CliError::setup(
         "unknown_input",

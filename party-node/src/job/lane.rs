@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use ml_ops::Iteration;
 use mpc_core::channel::ChannelError;
 
 use super::errors::{Failure, failure, from_channel};
@@ -35,6 +36,8 @@ pub(super) struct Progress {
     pub(super) rounds: u64,
     /// Payload bytes sent so far.
     pub(super) bytes: u64,
+    /// Where in a loop it is.
+    pub(super) iteration: Option<Iteration>,
 }
 
 /// Work under way, which ends with a `T`.

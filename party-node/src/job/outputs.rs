@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use ml_ops::Program;
+use ml_ops::{Execution, Program};
 use ndarray::ArrayD;
 use serde::Serialize;
 
@@ -25,6 +25,8 @@ pub struct OutputWritten {
     pub file: PathBuf,
     /// Rows written.
     pub rows: usize,
+    /// Whether it is this party's share of a value that nobody learns.
+    pub share: bool,
 }
 
 /// What the bank makes of the scores.
@@ -44,7 +46,7 @@ pub fn check_outputs(config: &Config, program: &Program) -> Result<(), CliError>
     let mine: Vec<&str> = program
         .outputs()
         .iter()
-        .filter(|o| o.recipients.contains(&config.me))
+        .filter(|o| o.recipients.is_empty() || o.recipients.contains(&config.me))
         .map(|o| o.name.as_str())
         .collect();
     let path = config.node.path.display();
@@ -99,17 +101,24 @@ fn not_written(file: &Path, error: &std::io::Error) -> CliError {
         .with_hint("this party's results belong there: see `file` under [outputs]")
 }
 
-/// Writes all outputs, a row at a time. Rows of outputs with one value per row carry their keys.
+/// Writes all outputs, a row at a time, and shares of what nobody learns. Rows of outputs with one value per row carry their keys.
 ///
 /// # Errors
 /// A file that cannot be written.
 pub(super) fn write_outputs(
     config: &Config,
     inputs: &LocalInputs,
-    outputs: &BTreeMap<String, ArrayD<f64>>,
+    execution: &Execution,
     mut reserved: ReservedOutputs,
 ) -> Result<(Vec<OutputWritten>, Option<ScoreReport>), CliError> {
+    let outputs = &execution.outputs;
     let mut written = Vec::new();
+    for (name, share) in &execution.kept {
+        let (Some(file), Some(place)) = (config.outputs.get(name), reserved.remove(name)) else { continue };
+        place.write(&share.encode()).map_err(|e| not_written(file, &e))?;
+        let rows = share.shape().dims().first().copied().unwrap_or(1);
+        written.push(OutputWritten { name: name.clone(), file: file.clone(), rows, share: true });
+    }
     let mut report = None;
     for (name, values) in outputs {
         let (Some(file), Some(place)) = (config.outputs.get(name), reserved.remove(name)) else { continue };
@@ -127,7 +136,7 @@ pub(super) fn write_outputs(
             Ok(())
         };
         place.write_with(content).map_err(|e| not_written(file, &e))?;
-        written.push(OutputWritten { name: name.clone(), file: file.clone(), rows });
+        written.push(OutputWritten { name: name.clone(), file: file.clone(), rows, share: false });
         if let Some(card) = card.filter(|_| by_row.is_some()) {
             report = Some(score_report(card, values, inputs.outcomes.as_ref().map(|o| o.as_slice())));
         }

@@ -57,7 +57,7 @@ pub fn run_party(config: &Config, progress: &mut dyn Progress) -> Result<RunRepo
     let identity = load_identity(&config.node)?;
     check_own_key(config, &identity)?;
     let Prepared { program, mut inputs } = prepare(config)?;
-    let encoded = inputs.encode(&program)?;
+    let encoded = inputs.encode(&program, config.me)?;
     let listener =
         Listener::bind(config.node.listen).map_err(|e| from_net(&e))?.behind(config.node.net.shape);
     let log = open_of_party(config, &identity)?;
@@ -69,7 +69,7 @@ pub fn run_party(config: &Config, progress: &mut dyn Progress) -> Result<RunRepo
     clock.seconds.prepare = clock.lap();
 
     progress.phase("waiting for peers");
-    let options = options(config, &program);
+    let options = options(config, &program, &inputs.origins());
     let digests = (options.program_digest, options.parameters_digest);
     let digest = inputs.row_names.as_ref().map(|names| move |key: &SecretBytes| row_order(key, names));
     let row_order = digest.as_ref().map(|digest| digest as crate::net::RowOrder<'_>);
@@ -160,7 +160,7 @@ impl Run<'_> {
         // learnt is written whatever becomes of the log.
         let (rounds, sent) = recorders.finish();
         let logged = transcript.close(Outcome::Completed, rounds, sent);
-        let written = write_outputs(self.config, &self.inputs, &execution.outputs, reserved);
+        let written = write_outputs(self.config, &self.inputs, &execution, reserved);
         progress.phase("comparing logs");
         let cosigned = logged.map(|()| heads.cosign(handle.controls()));
         handle.leave();
@@ -208,19 +208,18 @@ impl Run<'_> {
         transcript: &mut Transcript,
         encoded: &mut EncodedInputs,
     ) -> Result<(), CliError> {
-        for spec in self.program.inputs().filter(|i| i.owner == self.config.me) {
-            let kind = match spec.kind {
-                InputKind::Data => CommitmentKind::Input,
-                InputKind::Weights => CommitmentKind::Weights,
-            };
-            transcript.commit(kind, spec.name, |part| {
-                let read = encoded.read(&self.program, spec.node, |rows| {
+        let own = self.program.inputs().filter(|i| i.owner == self.config.me).map(|i| match i.kind {
+            InputKind::Data => (CommitmentKind::Input, i.name, i.node),
+            InputKind::Weights => (CommitmentKind::Weights, i.name, i.node),
+        });
+        let shares = self.program.shared().map(|s| (CommitmentKind::Weights, s.name, s.node));
+        for (kind, name, node) in own.chain(shares) {
+            transcript.commit(kind, name, |part| {
+                let read = encoded.read(&self.program, node, |rows| {
                     part(rows.as_bytes());
                     Ok::<_, std::io::Error>(())
                 });
-                read.map_err(|e| {
-                    CliError::outcome("input_failed", format_args!("input `{}`: {e}", spec.name))
-                })
+                read.map_err(|e| CliError::outcome("input_failed", format_args!("input `{name}`: {e}")))
             })?;
         }
         transcript.flush()
@@ -267,12 +266,14 @@ impl Run<'_> {
         let program = self.program.clone();
         let lane = Lane::start(handle, move |tell| {
             run_encoded(&mut session, &program, encoded, &mut |p| {
-                tell(lane::Progress { next: p.next, rounds: p.rounds, bytes: p.sent_bytes });
+                let (next, rounds, iteration) = (p.next, p.rounds, p.iteration);
+                tell(lane::Progress { next, rounds, bytes: p.sent_bytes, iteration });
             })
         })?;
         let ended = lane.follow(handle, &log.handle(), &mut |p| {
             progress.step(Step {
                 label: p.next,
+                iteration: p.iteration,
                 rounds: p.rounds,
                 rounds_total: self.plan.rounds,
                 bytes: p.bytes,
@@ -310,6 +311,13 @@ impl Run<'_> {
                 Ok(())
             };
             transcript.commit(CommitmentKind::Output, name, in_parts).map_err(Failure::own)?;
+        }
+        for (name, share) in &execution.kept {
+            let whole = |part: &mut dyn FnMut(&[u8])| {
+                part(&share.encode());
+                Ok(())
+            };
+            transcript.commit(CommitmentKind::Output, name, whole).map_err(Failure::own)?;
         }
         transcript.flush().map_err(Failure::own)?;
         handle.conclude().map_err(|e| from_channel(handle.names(), Some("closing the session"), &e))

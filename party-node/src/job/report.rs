@@ -190,8 +190,9 @@ impl RunReport {
             out.push_str("  this party learns no output\n");
         }
         for o in &self.outputs {
-            let _infallible =
-                writeln!(out, "  wrote {} ({} rows of `{}`)", o.file.display(), count(o.rows as u64), o.name);
+            let what = if o.share { "this party's share of" } else { "of" };
+            let rows = count(o.rows as u64);
+            let _infallible = writeln!(out, "  wrote {} ({rows} rows {what} `{}`)", o.file.display(), o.name);
         }
         if let Some(score) = &self.scorecard {
             let b = &score.bands;

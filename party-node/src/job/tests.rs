@@ -157,7 +157,7 @@ impl World {
             for v in local.all_values().into_iter().filter(|v| v.fract() != 0.0) {
                 known.add_word(v.to_bits());
             }
-            let mut encoded = local.encode(&program).unwrap();
+            let mut encoded = local.encode(&program, PartyId::new(party)).unwrap();
             for node in program.inputs().filter(|i| i.owner.index() == party).map(|i| i.node) {
                 let mut values = vec![];
                 let all = |part: &Tensor<Z64>| {
@@ -255,7 +255,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 /// The third party up to the point where it has agreed on a session.
 fn agreed(config: &Config, identity: &Identity) -> (Connected, Prepared) {
     let prepared = prepare(config).unwrap();
-    let options = options(config, &prepared.program);
+    let options = options(config, &prepared.program, &[]);
     let digest = |key: &SecretBytes| row_order(key, prepared.inputs.row_names.as_ref().unwrap());
     let listener = Listener::bind(config.node.listen).unwrap();
     let connected = connect(identity, listener, options, Some(&digest)).unwrap_or_else(|e| panic!("{e}"));
@@ -297,7 +297,7 @@ fn lie(config: Config) -> Result<Said, CliError> {
     let (connected, Prepared { program, mut inputs }) = agreed(&config, &identity);
     let Connected { session_id, nonces, keys, channel, dealer, handle } = connected;
     let log = open_of_party(&config, &identity).unwrap();
-    let digests = (program.digest(), parameters_digest(Provider::Dealer));
+    let digests = (program.digest(), parameters_digest(Provider::Dealer, &[]));
     let agreement = agreement(&config, session_id, nonces.into_vec(), digests);
     let me = Peer::Party(config.me);
     let transcript = Transcript::open(log.handle(), &config.node, me, agreement).unwrap();
@@ -305,7 +305,7 @@ fn lie(config: Config) -> Result<Said, CliError> {
     let (open, names) = (transcript.opened().clone(), handle.names().clone());
     let heads = Heads::new(&config.node, &identity, log.handle(), open, names).unwrap();
     assert!(heads.compare(handle.controls(), |_| ()).is_ok(), "heads are compared");
-    let encoded = inputs.encode(&program).unwrap();
+    let encoded = inputs.encode(&program, config.me).unwrap();
     let dealer = dealer.expect("the session has a dealer");
     let prep = DealerPrep::<Z64>::remote(
         config.me,

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use mpc_core::ring::Ring;
 use mpc_core::share::Sharing;
 use mpc_core::tensor::{Tensor, elements};
 
@@ -19,6 +20,30 @@ enum Hidden<S: Sharing> {
 
 /// Shared bits hidden by a one-time pad.
 pub struct PaddedBits<B>(B);
+
+/// A sharing whose lowest bits are hidden by a one-time pad, and nothing above them.
+pub(crate) struct PaddedLow<S> {
+    value: S,
+    bits: u32,
+}
+
+impl<S: Sharing> PaddedLow<S> {
+    pub(crate) const fn new(value: S, bits: u32) -> Self {
+        Self { value, bits }
+    }
+
+    /// This party's share of the lowest bits, which alone may leave.
+    pub(crate) fn into_low_bits(self) -> (Tensor<S::Ring>, u32) {
+        let mut low = self.value.into_value_share();
+        low.as_mut_slice().iter_mut().for_each(|v| *v = low_bits(*v, self.bits));
+        (low, self.bits)
+    }
+}
+
+/// v mod 2^bits.
+pub(crate) fn low_bits<R: Ring>(v: R, bits: u32) -> R {
+    if bits >= R::BITS { v } else { R::from_u64(v.to_u64() & ((1 << bits) - 1)) }
+}
 
 impl<S: Sharing> Padded<S> {
     /// What is padded already.
@@ -47,6 +72,13 @@ impl<S: Sharing> Padded<S> {
 
     pub(crate) fn len(&self) -> usize {
         elements(self.shape())
+    }
+
+    /// This party's share of the whole.
+    pub(crate) fn into_value_share(self) -> Tensor<S::Ring> {
+        let mut share = Vec::with_capacity(self.len());
+        self.write(0..self.len(), &mut share);
+        Tensor::from_vec(self.shape(), share)
     }
 
     /// Appends this party's share of some elements.

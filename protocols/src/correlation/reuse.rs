@@ -65,6 +65,17 @@ impl Part {
         Self { transposed: !self.transposed, ..self }
     }
 
+    /// The part of the same shape that begins so many indices of an axis of this part later.
+    #[must_use]
+    pub fn moved(self, axis: usize, by: usize) -> Self {
+        let later = |[start, end]: [usize; 2]| [start + by, end + by];
+        if (axis == 0) == self.transposed {
+            Self { columns: later(self.columns), ..self }
+        } else {
+            Self { rows: later(self.rows), ..self }
+        }
+    }
+
     /// The part of the mask that is item `mask` and has `width` columns.
     #[must_use]
     pub const fn of(self, mask: u32, width: usize) -> MaskPart {

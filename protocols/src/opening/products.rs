@@ -29,7 +29,7 @@ impl<S: Sharing> Opened<S> {
 }
 
 /// A comparison whose answers are being opened under b.
-pub(crate) struct MaskedAnswers<S: Sharing>(Opened<S>);
+pub(crate) struct MaskedAnswers<S: Sharing>(pub(super) Opened<S>);
 
 impl<S: Sharing> MaskedAnswers<S> {
     /// For each row of weights, `w_0 + Σ_i w_(i+1)·[m_i]` over the answers m_i of an element: a row of the result. It is
@@ -69,7 +69,7 @@ impl<S: Sharing> MaskedAnswers<S> {
 }
 
 /// The product of an m×k matrix and one of k×n, of which `fill` gives some columns of a row at a time.
-fn sums<R: Ring>(
+pub(super) fn sums<R: Ring>(
     factors: &[R],
     [m, k, n]: [usize; 3],
     fill: impl Fn(usize, Range<usize>, &mut [R]),

@@ -1,13 +1,14 @@
 //! Items as their components: whoever can give a party its shares of those is a provider.
 
+use mpc_core::conv::ConvShape;
 use mpc_core::ring::Ring;
 use mpc_core::share::{Additive, XorBits};
 
 use super::relation::Value;
 use super::{Comparison, Item, MaskPart, Preprocessing, Question};
 use crate::correlation::{
-    ComparisonBundle, DaBits, DotTriple, GivenTriple, MatmulTriple, PayloadMask, QuotientParts, ReusableMask,
-    RingBits, SquarePair, Triple, TruncationTuple,
+    AngleTuple, Bilinear, BulkTriple, ComparisonBundle, DaBits, DotTriple, GivenTriple, MatmulTriple,
+    PayloadMask, QuotientParts, ReusableMask, RingBits, SquarePair, Triple, TruncationTuple,
 };
 use crate::error::PrepError;
 
@@ -64,6 +65,18 @@ impl<R: Ring, T: Components<R>> Preprocessing<Additive<R>> for T {
         Ok(MatmulTriple { a: ring(v, &[m, k]), b: ring(v, &[k, n]), c: ring(v, &[m, n]) })
     }
 
+    fn conv(&mut self, shape: ConvShape) -> Result<BulkTriple<Additive<R>>, PrepError> {
+        let v = &mut self.draw(Item::Conv(shape))?.into_iter();
+        let [a, b, c] = [shape.input(), shape.kernel(), shape.output()].map(|axes| ring(v, &axes));
+        Ok(BulkTriple { map: Bilinear::Conv(shape), a, b, c })
+    }
+
+    fn matmuls(&mut self, count: usize, [m, k, n]: [usize; 3]) -> Result<BulkTriple<Additive<R>>, PrepError> {
+        let v = &mut self.draw(Item::BatchMatmul { count, m, k, n })?.into_iter();
+        let [a, b, c] = [[m, k], [k, n], [m, n]].map(|[rows, columns]| ring(v, &[count, rows, columns]));
+        Ok(BulkTriple { map: Bilinear::Matmuls { count, dims: [m, k, n] }, a, b, c })
+    }
+
     fn reusable_mask(&mut self, rows: usize, columns: usize) -> Result<ReusableMask<Additive<R>>, PrepError> {
         let item = self.next_item();
         let v = &mut self.draw(Item::Mask { rows, columns })?.into_iter();
@@ -116,6 +129,16 @@ impl<R: Ring, T: Components<R>> Preprocessing<Additive<R>> for T {
     fn dabits(&mut self, len: usize) -> Result<DaBits<Additive<R>>, PrepError> {
         let v = &mut self.draw(Item::DaBits { len })?.into_iter();
         Ok(DaBits { xor: bits(v), ring: ring(v, &[len]) })
+    }
+
+    fn angles(
+        &mut self,
+        len: usize,
+        bits: u32,
+        multiples: usize,
+    ) -> Result<AngleTuple<Additive<R>>, PrepError> {
+        let v = &mut self.draw(Item::Angles { len, bits, multiples })?.into_iter();
+        Ok(AngleTuple { r: ring(v, &[len]), sines: ring(v, &[2 * multiples * len]), bits })
     }
 
     fn prepare(&mut self, items: usize) -> Result<(), PrepError> {

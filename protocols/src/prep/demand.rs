@@ -106,12 +106,18 @@ impl Demand {
 
 #[cfg(test)]
 mod tests {
+    use mpc_core::conv::ConvShape;
     use mpc_core::ring::Z64;
+    use mpc_core::windows::Sliding;
     use proptest::prelude::*;
 
     use super::*;
     use crate::prep::{Comparison, Question};
     use crate::tree::TreeChoice;
+
+    fn conv(input: [usize; 4], kernel: [usize; 4]) -> ConvShape {
+        ConvShape::new(input, kernel, Sliding::by(1), 1).expect("sizes that fit")
+    }
 
     #[test]
     fn dealer_bits_are_those_of_the_formulas() {
@@ -122,7 +128,11 @@ mod tests {
         assert_eq!(bits(Item::Dot { len: n, terms: 3 }), 64);
         assert_eq!(bits(Item::DaBits { len: n }), 64);
         assert_eq!(bits(Item::Truncation { len: n, bits: 16 }), 64 + 16);
+        assert_eq!(bits(Item::Angles { len: n, bits: 24, multiples: 8 }), 16 * 64);
         assert_eq!(Item::Matmul { m: 3, k: 1000, n: 5 }.correction_bytes::<Z64>(), 8 * 15);
+        assert_eq!(Item::BatchMatmul { count: 7, m: 3, k: 9, n: 5 }.correction_bytes::<Z64>(), 7 * 8 * 15);
+        // 24×24 results of each of 20 filters for every image.
+        assert_eq!(Item::Conv(conv([9, 1, 28, 28], [20, 1, 5, 5])).correction_bytes::<Z64>(), 9 * 8 * 11_520);
         let of = |spec: Comparison| bits(Item::Comparison(spec));
         let tree = |block, fan_in| TreeChoice::new(block, fan_in).unwrap();
         let sign = Comparison::in_ring(Question::Sign, n, TreeChoice::DEFAULT);
@@ -152,8 +162,14 @@ mod tests {
                 Item::Comparison(Comparison::in_ring(Question::Quotient { bits: 63 }, 3, TreeChoice::ALL[3])),
                 Item::Dot { len: 10, terms: 3 },
                 Item::DaBits { len: 1 },
+                Item::Angles { len: 9, bits: 24, multiples: 8 },
                 Item::Square { len: 2 },
                 Item::Triple { len: 3 },
+                Item::BatchMatmul { count: 12, m: 3, k: 4, n: 5 },
+                Item::Conv(
+                    ConvShape::new([1, 4, 9, 8], [6, 2, 3, 2], Sliding::by(2).padded(1), 2)
+                        .expect("sizes that fit"),
+                ),
             ],
         };
         assert_eq!(Demand::decode(&demand.encode()), Ok(demand.clone()));
@@ -161,7 +177,17 @@ mod tests {
         for item in [
             Item::Triple { len: usize::MAX },
             Item::Matmul { m: 1 << 20, k: 1 << 20, n: 1 },
+            Item::BatchMatmul { count: usize::MAX, m: 0, k: 0, n: 0 },
+            Item::BatchMatmul { count: 1 << 10, m: 1 << 10, k: 1 << 10, n: 1 << 10 },
+            Item::BatchMatmul { count: 2, m: 1 << 14, k: 1 << 13, n: usize::MAX },
+            // Every tensor is allowed, but a dealer would multiply for days; or one is too large.
+            Item::Conv(conv([1, 1, 1 << 14, 1 << 14], [1, 1, 1 << 12, 1 << 12])),
+            Item::Conv(conv([1 << 14, 1, 1, 1], [1 << 15, 1, 1, 1])),
             Item::Truncation { len: 1, bits: 63 },
+            Item::Angles { len: 1, bits: 0, multiples: 8 },
+            Item::Angles { len: 1, bits: 33, multiples: 8 },
+            Item::Angles { len: 1, bits: 24, multiples: 17 },
+            Item::Angles { len: 1 << 26, bits: 24, multiples: 8 },
             Item::Comparison(Comparison { product: true, arithmetic: false, ..sign }),
             Item::Comparison(Comparison { product: true, truncation: 8, ..sign }),
             Item::Comparison(Comparison { truncation: 63, ..sign }),
@@ -183,6 +209,23 @@ mod tests {
             let d = Demand { items: vec![item] };
             assert_eq!(d.check(), Err(DemandError::Insane));
             assert_eq!(Demand::decode(&d.encode()), Err(DemandError::Insane));
+        }
+    }
+
+    #[test]
+    fn sizes_of_convolutions_that_do_not_fit_are_refused() {
+        let shape =
+            ConvShape::new([2, 4, 9, 8], [6, 2, 3, 2], Sliding::by(2).padded(1), 2).expect("sizes that fit");
+        let bytes = Demand { items: vec![Item::Conv(shape)] }.encode();
+        let numbers = bytes.len() - 17 * 8;
+        for number in 0..17 {
+            for value in [0, usize::MAX as u64] {
+                let mut other = bytes.clone();
+                other[numbers + 8 * number..][..8].copy_from_slice(&value.to_le_bytes());
+                // Without padding it is another convolution.
+                let fits = value == 0 && (12..16).contains(&number);
+                assert_eq!(Demand::decode(&other).is_ok(), fits, "number {number}: {value}");
+            }
         }
     }
 

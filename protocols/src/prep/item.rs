@@ -5,11 +5,15 @@
 //! share from their seed and party 0 receives a *correction*, which is its share.
 
 use mpc_core::bits::packed_bytes;
+use mpc_core::conv::ConvShape;
 use mpc_core::ring::{Ring, Z64};
+use mpc_core::tensor::elements;
 use mpc_core::wire::{Decoder, Encoder};
 
 use super::comparison::Comparison;
 use super::demand::DemandError;
+
+mod conv;
 
 /// A part of an earlier mask, as a factor of a product.
 #[derive(Copy, Clone, Eq, PartialEq, Hash, Debug)]
@@ -103,12 +107,43 @@ pub enum Item {
         /// Bits.
         len: usize,
     },
+    /// r mod 2^bits, an angle in units of 2^−bits of a turn, and cos kr and sin kr for k = 1, 2, …, with [`SINE_BITS`] fraction bits
+    /// and as exact as the provider makes them: a row of each.
+    Angles {
+        /// Elements.
+        len: usize,
+        /// Bits of the angle.
+        bits: u32,
+        /// Multiples of the angle.
+        multiples: usize,
+    },
+    /// A, B, C = A∗B: images, a kernel and their convolution.
+    Conv(ConvShape),
+    /// A_i, B_i, C_i = A_i·B_i.
+    BatchMatmul {
+        /// How many.
+        count: usize,
+        /// Rows of each A.
+        m: usize,
+        /// Columns of each A.
+        k: usize,
+        /// Columns of each B.
+        n: usize,
+    },
 }
+
+/// Fraction bits of the sines and cosines of angles.
+pub(crate) const SINE_BITS: u32 = 40;
+/// The most multiples of an angle.
+const MOST_MULTIPLES: usize = 16;
 
 /// The most elements of any component of an item: 2^28.
 pub(super) const MAX_ELEMENTS: usize = 1 << 28;
 /// The most bytes of one item's correction: 2 GiB. A dealer makes an item whole.
 const MAX_CORRECTION_BYTES: u64 = 1 << 31;
+
+/// The most multiplications of one item's convolution: those that a product of matrices can have.
+const MAX_PRODUCTS: u128 = 1 << 42;
 
 /// Whether the product is a number of elements that an item may have.
 pub(super) fn within(factors: &[usize]) -> bool {
@@ -177,6 +212,16 @@ impl Item {
                 vec![free(ring(len)), derived(ring(len)), derived(Holding::RingLow { count: len, bits })]
             }
             Self::DaBits { len } => vec![free(Holding::Bits { lanes: 1, len }), derived(ring(len))],
+            Self::Angles { len, bits, multiples } => {
+                vec![free(Holding::RingLow { count: len, bits }), derived(ring(2 * multiples * len))]
+            }
+            Self::Conv(shape) => {
+                let count = |axes: [usize; 4]| ring(elements(&axes));
+                vec![free(count(shape.input())), free(count(shape.kernel())), derived(count(shape.output()))]
+            }
+            Self::BatchMatmul { count, m, k, n } => {
+                vec![free(ring(count * m * k)), free(ring(count * k * n)), derived(ring(count * m * n))]
+            }
             Self::Comparison(spec) => spec.components::<R>(),
         }
     }
@@ -212,10 +257,13 @@ impl Item {
             Self::Truncation { .. } => "truncation_tuple",
             Self::Comparison(_) => "comparison_bundle",
             Self::DaBits { .. } => "dabit",
+            Self::Angles { .. } => "angle",
+            Self::Conv(_) => "conv_triple",
+            Self::BatchMatmul { .. } => "matmul_triple",
         }
     }
 
-    /// How many of that name the item holds: elements, or 1 where it is about a whole matrix.
+    /// How many of that name the item holds: elements, or of whole matrices or images how many.
     #[must_use]
     pub const fn count(&self) -> usize {
         match *self {
@@ -223,9 +271,11 @@ impl Item {
             | Self::Square { len }
             | Self::Dot { len, .. }
             | Self::Truncation { len, .. }
+            | Self::Angles { len, .. }
             | Self::DaBits { len } => len,
             Self::Comparison(s) => s.len,
-            Self::Matmul { .. } | Self::Mask { .. } | Self::GivenMatmul { .. } => 1,
+            Self::Matmul { .. } | Self::Mask { .. } | Self::GivenMatmul { .. } | Self::Conv(_) => 1,
+            Self::BatchMatmul { count, .. } => count,
         }
     }
 
@@ -247,7 +297,25 @@ impl Item {
                 part.is_sane() && within(&[k, n]) && within(&[m, n])
             }
             Self::Truncation { len, bits } => within(&[len]) && (1..=62).contains(&bits),
+            Self::Angles { len, bits, multiples } => {
+                (1..=32).contains(&bits) && multiples <= MOST_MULTIPLES && within(&[len, 2 * multiples])
+            }
             Self::Comparison(spec) => spec.has_sane_parameters(),
+            Self::Conv(shape) => {
+                let axes = [shape.input(), shape.kernel(), shape.output()];
+                axes.iter().all(|axes| within(axes)) && shape.products() <= MAX_PRODUCTS
+            }
+            Self::BatchMatmul { count, m, k, n } => {
+                within(&[count])
+                    && within(&[count, m, k])
+                    && within(&[count, k, n])
+                    && within(&[count, m, n])
+                    && [count, m, k, n]
+                        .iter()
+                        .map(|&f| f as u128)
+                        .try_fold(1, u128::checked_mul)
+                        .is_some_and(|p| p <= MAX_PRODUCTS)
+            }
         }
     }
 
@@ -268,11 +336,14 @@ impl Item {
                 spec.encode(e);
             }
             Self::Mask { rows, columns } => put(7, &[rows, columns]),
+            Self::Angles { len, bits, multiples } => put(9, &[len, bits as usize, multiples]),
             Self::GivenMatmul { part, n } => {
                 let ([r0, r1], [c0, c1]) = (part.rows, part.columns);
                 let transposed = usize::from(part.transposed);
                 put(8, &[part.mask as usize, part.width, r0, r1, c0, c1, transposed, n]);
             }
+            Self::Conv(shape) => put(13, &conv::numbers(&shape)),
+            Self::BatchMatmul { count, m, k, n } => put(14, &[count, m, k, n]),
         }
     }
 
@@ -299,6 +370,13 @@ impl Item {
                 };
                 Self::GivenMatmul { part: MaskPart { mask, width, rows, columns, transposed }, n: size(d)? }
             }
+            9 => {
+                let len = size(d)?;
+                let bits = u32::try_from(size(d)?).map_err(|_| DemandError::Insane)?;
+                Self::Angles { len, bits, multiples: size(d)? }
+            }
+            13 => Self::Conv(conv::decode(d)?),
+            14 => Self::BatchMatmul { count: size(d)?, m: size(d)?, k: size(d)?, n: size(d)? },
             kind => return Err(DemandError::UnknownKind { kind }),
         };
         if item.is_sane() { Ok(item) } else { Err(DemandError::Insane) }

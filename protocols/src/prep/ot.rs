@@ -4,13 +4,17 @@
 //!
 //! | part | makes | from | rounds after the COTs, n = 2 |
 //! |---|---|---|---|
-//! | `products` | triples, squares, inner and matrix products | `cross` | 1 |
+//! | `products` | triples, squares, inner and matrix products, convolutions | `cross` | 1 |
 //! | `numbers` | uniform numbers with bits and quotients | `scale` | 1 |
 //! | `scale` | bits in the ring, and times shared values | COTs | 1 or 3 |
 //! | `gates` | products of bits | random OTs | one per level |
 //! | `bundle` | comparisons | all of these | |
+//! | `angles` | angles with cosines and sines | `numbers`, COTs | 2 |
 //!
 //! Where a factor is uniform, it is taken from the choices of the COTs, which costs nothing.
+//!
+//! Items are cut into **chunks** of so many COTs, which are made, used and forgotten before the next are made: memory is that of a
+//! chunk, and rounds are those of all chunks ([`CotExtension::chunk_cots`](super::CotExtension::chunk_cots)).
 //!
 //! **Security**: semi-honest, against n − 1 colluding parties, without anybody else: that of the extension, plus, for every
 //! message here, that it is padded by hashes of COTs or by their choices. Each module says which. Every COT is used for one
@@ -49,6 +53,7 @@ use crate::error::PrepError;
 use crate::ot::extension::Extension;
 use crate::ot::lane::{LANE, OtLane};
 
+mod angles;
 mod bundle;
 mod circuit;
 mod cost;
@@ -80,12 +85,21 @@ pub struct OtPrep<R: Ring> {
 }
 
 impl<R: Ring> OtPrep<R> {
-    /// A source that makes COTs with `extension` on `lane`. `seed` is this party's alone and of this session. Requests must
-    /// follow `demand`; without one anything may be asked for, by all parties alike.
+    /// A source that makes COTs with `extension` on `lane`, `chunk_cots` at a time. `seed` is this party's alone and of this
+    /// session. Requests must follow `demand`; without one anything may be asked for, by all parties alike.
+    ///
+    /// # Panics
+    /// If `chunk_cots` is not a positive multiple of 64.
     #[must_use]
-    pub fn new(lane: OtLane, extension: Box<dyn Extension>, seed: Seed, demand: Option<Demand>) -> Self {
+    pub fn new(
+        lane: OtLane,
+        extension: Box<dyn Extension>,
+        chunk_cots: usize,
+        seed: Seed,
+        demand: Option<Demand>,
+    ) -> Self {
         let (ledger, ahead) = (Ledger::new(demand), VecDeque::new());
-        Self { engine: Engine::new(lane, extension), seed, ledger, ahead, masks: HashMap::new() }
+        Self { engine: Engine::new(lane, extension, chunk_cots), seed, ledger, ahead, masks: HashMap::new() }
     }
 
     /// Everything asked for so far, in order.
@@ -133,6 +147,10 @@ impl<R: Ring> OtPrep<R> {
             Item::Matmul { m, k, n } => {
                 products::matmul(engine, prg, [m, k, n], None)?.map(Value::Ring).into()
             }
+            Item::Conv(shape) => products::conv(engine, prg, &shape)?.map(Value::Ring).into(),
+            Item::BatchMatmul { count, m, k, n } => {
+                products::matmuls(engine, prg, count, [m, k, n], None)?.map(Value::Ring).into()
+            }
             Item::Mask { rows, columns } => {
                 let mask = prg.tensor::<R>(&[rows, columns]);
                 self.masks.insert(index, mask.clone());
@@ -148,6 +166,9 @@ impl<R: Ring> OtPrep<R> {
                 [numbers.r(), numbers.quotient(bits), numbers.top(bits)].map(Value::Ring).into()
             }
             Item::Comparison(spec) => bundle::comparison(engine, prg, &spec)?,
+            Item::Angles { len, bits, multiples } => {
+                angles::angles(engine, prg, len, bits, multiples)?.map(Value::Ring).into()
+            }
             Item::DaBits { len } => {
                 let scaling = Scaling { factor: Factor::One, bits: &[R::BITS] };
                 let mut made = scale::scale(engine, prg, None, len, &[scaling])?;

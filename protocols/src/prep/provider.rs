@@ -38,10 +38,22 @@ impl CotExtension {
         }
     }
 
+    /// COTs of one direction that are made and used at a time, each time with rounds of their own: more with the two that
+    /// send less, which are for slow links. With each peer, 2^20 take 34 MB, both directions together, and what is sent and
+    /// received of them: 4 MB either way for triples and numbers, 8 MB for every value that bits are multiplied by, up to 32 MB
+    /// either way for products of matrices.
+    #[must_use]
+    pub const fn chunk_cots(self) -> usize {
+        match self {
+            Self::SoftSpoken4 => 1 << 17,
+            Self::SoftSpoken8 | Self::Ferret => 1 << 20,
+        }
+    }
+
     /// What each item costs that `n` parties of a new session make in this order.
     fn costs(self, n: usize, items: &[Item]) -> Vec<OfflineCost> {
         let soft = |field| SoftSpokenCost::new(field, Security::SemiHonest);
-        ot::cost_of_each::<Z64>(n, items, |_| match self {
+        ot::cost_of_each::<Z64>(n, items, self.chunk_cots(), |_| match self {
             Self::SoftSpoken4 => Box::new(soft(FieldBits::Four)),
             Self::SoftSpoken8 => Box::new(soft(FieldBits::Eight)),
             Self::Ferret => Box::new(FerretCost::layered(soft(FieldBits::Four))),
@@ -144,8 +156,8 @@ pub fn without_dealer<R: Ring>(
     seed: Seed,
     demand: Option<Demand>,
 ) -> OtPrep<R> {
-    let lane = OtLane::new(channel, session);
-    OtPrep::new(lane, extension.build(&session, &seed), own(&session, &seed, "ot items"), demand)
+    let (lane, own) = (OtLane::new(channel, session), own(&session, &seed, "ot items"));
+    OtPrep::new(lane, extension.build(&session, &seed), extension.chunk_cots(), own, demand)
 }
 
 /// A seed for one purpose.
@@ -164,6 +176,14 @@ mod tests {
     use super::*;
     use crate::prep::components::Components;
     use crate::prep::{Comparison, Question};
+
+    #[test]
+    fn where_links_are_slow_a_million_triples_take_an_eighth_of_the_rounds() {
+        let items = [Item::Triple { len: 1_000_000 }];
+        let rounds = CotExtension::ALL.map(|e| Provider::Ot(e).costs(2, &items)[0].rounds);
+        // Base and trees; then COTs and products of every chunk. Ferret's base has two rounds more.
+        assert_eq!(rounds, [2 + 2 * 489, 2 + 2 * 62, 4 + 2 * 62]);
+    }
 
     #[test]
     fn every_extension_costs_what_is_planned_item_by_item() {

@@ -3,9 +3,11 @@
 
 use mpc_core::bits::BitTensor;
 use mpc_core::ring::Ring;
-use mpc_core::tensor::Tensor;
+use mpc_core::tensor::{Tensor, elements};
 
-use super::item::Item;
+use super::item::{Item, SINE_BITS};
+use crate::circle::{POINT_BITS, Point};
+use crate::correlation::Bilinear;
 
 mod comparison;
 
@@ -84,17 +86,45 @@ pub(crate) fn derive<R: Ring, E>(
             let [m, k] = part.shape();
             each(product(free, m, k, n))
         }
+        Item::Conv(shape) => each(image(Bilinear::Conv(shape), free, elements(&shape.output()))),
+        Item::BatchMatmul { count, m, k, n } => {
+            each(image(Bilinear::Matmuls { count, dims: [m, k, n] }, free, count * m * n))
+        }
         Item::Truncation { bits, .. } => {
             quotient_parts(free[0].ring(), bits).into_iter().try_for_each(|part| each(Value::Ring(part)))
         }
         Item::DaBits { .. } => each(Value::Ring(free[0].bits().lane_to_ring(0))),
+        Item::Angles { bits, multiples, .. } => each(sines(free[0].ring(), bits, multiples)),
         Item::Comparison(spec) => comparison::derive(&spec, free, &mut each),
     }
+}
+
+/// cos r, sin r, cos 2r, sin 2r, …, a row of each. Bits of r above the angle's are not looked at.
+fn sines<R: Ring>(r: &[R], bits: u32, multiples: usize) -> Value<R> {
+    let len = r.len();
+    let mut rows = vec![R::ZERO; 2 * multiples * len];
+    for (i, &r) in r.iter().enumerate() {
+        let first = Point::of(r, bits);
+        let points = std::iter::successors(Some(first), |p| Some(p.turned(first)));
+        for (k, point) in points.take(multiples).enumerate() {
+            for (row, of) in [(2 * k, point.cos), (2 * k + 1, point.sin)] {
+                rows[row * len + i] = R::from_i64(of << (SINE_BITS - POINT_BITS));
+            }
+        }
+    }
+    Value::Ring(Tensor::from_vec(&[rows.len()], rows))
 }
 
 fn product<R: Ring>(free: &[Value<R>], m: usize, k: usize, n: usize) -> Value<R> {
     let mut c = Tensor::zeros(&[m * n]);
     R::matmul_acc(free[0].ring(), free[1].ring(), c.as_mut_slice(), m, k, n);
+    Value::Ring(c)
+}
+
+/// The value of a bilinear map, of so many elements.
+fn image<R: Ring>(map: Bilinear, free: &[Value<R>], len: usize) -> Value<R> {
+    let mut c = Tensor::zeros(&[len]);
+    map.add(free[0].ring(), free[1].ring(), c.as_mut_slice());
     Value::Ring(c)
 }
 

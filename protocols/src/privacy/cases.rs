@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use mpc_core::channel::Channel;
+use mpc_core::conv::ConvShape;
 use mpc_core::party::PartyId;
 use mpc_core::prg::Seed;
 use mpc_core::ring::Z8;
 use mpc_core::share::{Additive, Sharing};
 use mpc_core::tag::SessionId;
 use mpc_core::tensor::Tensor;
+use mpc_core::windows::Sliding;
 
 use super::{
     Case, Tapped, assert_same_views, assert_uniform_pairs, enumerated, fresh, histogram, mixed, tape, views,
@@ -37,6 +39,32 @@ const TRUNCATE: Case = Case {
     protocol: |cx, s| crate::truncate::truncate(cx, &s[0], 2).map(drop),
     layout: &[(1, 0)],
 };
+/// What a sigmoid by sines opens, for an angle of five bits; its sines have no room in eight.
+const ANGLE: Case = Case {
+    item: |len| Item::Angles { len, bits: 5, multiples: 0 },
+    inputs: 1,
+    protocol: |cx, s| {
+        let (_, padded) = cx.prep().angles(s[0].len(), 5, 0)?.mask(&s[0]);
+        cx.open_low(padded).map(drop)
+    },
+    layout: &[(0, 5)],
+};
+
+#[test]
+fn angles_show_nothing() {
+    // r. With a multiple, the correction of party 0 beside it.
+    assert_same_views(&ANGLE, &[0, 5], 5, |_| true);
+    let with_sines = Case {
+        item: |len| Item::Angles { len, bits: 5, multiples: 1 },
+        protocol: |cx, s| {
+            let (_, padded) = cx.prep().angles(s[0].len(), 5, 1)?.mask(&s[0]);
+            cx.open_low(padded).map(drop)
+        },
+        ..ANGLE
+    };
+    assert_uniform_pairs(&with_sines);
+}
+
 #[test]
 fn multiplication_shows_nothing() {
     // a and b of the honest party, 2^16 values; as party 0 it has c from the dealer, so that is all its randomness.
@@ -138,6 +166,37 @@ fn a_matrix_product_shows_nothing() {
     let first = messages(0, 0);
     assert_eq!(first.len(), 1 << 16, "every pair of openings occurs once");
     assert!(first == messages(3, 200));
+}
+
+#[test]
+fn a_convolution_shows_nothing() {
+    // An image of two elements, of which a kernel of one sees the first alone and padding twice: what one honest party sends,
+    // for the lowest six bits of its shares of the three pads in all combinations.
+    let seed = Seed::new(fresh_key());
+    let sliding = Sliding { padding: [[0, 0], [1, 1]], stride: [1, 2], dilation: [1, 1] };
+    let shape = ConvShape::new([1, 1, 1, 2], [1, 1, 1, 1], sliding, 1).unwrap();
+    let share = |values: &[u8], axes: &[usize]| {
+        Additive::from_share(Tensor::from_vec(axes, values.iter().map(|&v| Z8(v)).collect()))
+    };
+    let bytes = |p: Padded<Additive<Z8>>| p.into_value_share().as_slice().iter().map(|v| v.0).collect();
+    let messages = |x: [u8; 2], y: u8| {
+        let all = (0..1u64 << 18).map(|pads| {
+            // Six bits of each: the openings take 64 values each, all combinations of them once.
+            let pad = move |place: u32, i: usize| (pads >> (6 * (2 * place as usize + i))) & 63;
+            tape::record(&seed, Arc::new(move |place, i, _| pad(place, i)));
+            let mut prep =
+                DealerPrep::<Z8>::in_process(PartyId::new(1), SessionId([1; 32]), seed.clone(), None, None);
+            let (_, [d, e]) =
+                prep.conv(shape).unwrap().mask(&share(&x, &[1, 1, 1, 2]), &share(&[y], &[1, 1, 1, 1]));
+            let opened: [Vec<u8>; 2] = [bytes(d), bytes(e)];
+            // Up to multiples of 64, which the missing bits would pad.
+            opened.concat().into_iter().map(|v| v & 63).collect()
+        });
+        histogram(all.collect())
+    };
+    let first = messages([0, 0], 0);
+    assert_eq!(first.len(), 1 << 18, "every combination of openings occurs once");
+    assert!(first == messages([3, 57], 20));
 }
 
 #[test]

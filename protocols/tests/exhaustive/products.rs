@@ -1,11 +1,15 @@
 //! Products, matrix products and selection.
 
+use mpc_core::conv::{ConvShape, conv_acc};
+use mpc_core::party::PartyId;
 use mpc_core::ring::{Ring, Z8, Z64};
 use mpc_core::share::Additive;
 use mpc_core::tensor::Tensor;
+use mpc_core::windows::Sliding;
 use protocols::convert::{select, select_cost};
-use protocols::matmul;
+use protocols::error::ProtocolError;
 use protocols::mul::{dot, dot_cost, mul, mul_cost, square, square_cost};
+use protocols::{conv, matmul, trial};
 
 use crate::common::{PARTIES, run, tensor, words};
 use crate::{pairs, wide_pairs};
@@ -55,6 +59,80 @@ fn matrix_products() {
             assert_eq!(z, x.matmul(&y));
         }
     }
+}
+
+#[test]
+fn batches_of_matrix_products() {
+    for (label, n) in (40..).zip(PARTIES) {
+        for (count, m, k, c) in [(1, 1, 1, 1), (4, 3, 5, 2), (7, 9, 2, 12), (3, 1, 8, 1)] {
+            let x = tensor::<Z64>(words(label, count * m * k)).reshape(&[count, m, k]);
+            let y = tensor::<Z64>(words(label + 9, count * k * c)).reshape(&[count, k, c]);
+            let cost = matmul::batch_cost::<Additive<Z64>>(n, count, [m, k, c]);
+            assert_eq!((cost.rounds, cost.items.len()), (1, 1));
+            let z = run(n, label, &[x.clone(), y.clone()], &cost, |cx, s| matmul::batch(cx, &s[0], &s[1]));
+            for i in 0..count {
+                let part = |t: &Tensor<Z64>| t.slice(0, i, i + 1).reshape(&t.shape()[1..]);
+                assert_eq!(part(&z), part(&x).matmul(&part(&y)), "{count} {m} {k} {c}, product {i}");
+            }
+        }
+    }
+}
+
+#[test]
+fn convolutions() {
+    let (one, two) = (Sliding::by(1), Sliding::by(2).padded(1));
+    let shapes = [
+        ([1, 1, 1, 1], [1, 1, 1, 1], one, 1),
+        ([3, 1, 9, 9], [4, 1, 5, 5], one, 1),
+        ([2, 6, 7, 5], [4, 3, 3, 2], two, 2),
+        ([2, 5, 6, 6], [5, 1, 3, 3], one.padded(1), 5),
+        ([2, 3, 9, 8], [2, 3, 2, 3], one.dilated(3), 1),
+        ([4, 8, 3, 3], [6, 8, 1, 1], two, 1),
+    ];
+    for (label, n) in (50..).zip(PARTIES) {
+        for (input, kernel, sliding, groups) in shapes {
+            let shape = ConvShape::new(input, kernel, sliding, groups).expect("sizes that fit");
+            convolution(n, label, shape, |label, len| tensor::<Z64>(words(label, len)));
+            convolution(n, label, shape, |label, len| tensor::<Z8>(words(label, len)));
+        }
+    }
+}
+
+fn convolution<R: Ring>(n: usize, label: u64, shape: ConvShape, values: impl Fn(u64, usize) -> Tensor<R>) {
+    let of = |label, axes: [usize; 4]| values(label, axes.iter().product()).reshape(&axes);
+    let (x, y) = (of(label, shape.input()), of(label + 9, shape.kernel()));
+    let cost = conv::cost::<Additive<R>>(n, shape);
+    // What is opened is the operands, whatever windows they are in.
+    let opened = (x.len() + y.len()) * R::BYTES * (n - 1);
+    assert!(cost.rounds == 1 && cost.sent_bytes.iter().all(|(_, &bytes)| bytes == opened as u64));
+    let dealt = cost.dealer_bytes::<R>();
+    assert_eq!(dealt[PartyId::new(0)], (shape.output().iter().product::<usize>() * R::BYTES) as u64);
+    let z = run(n, label, &[x.clone(), y.clone()], &cost, |cx, s| conv::conv(cx, &s[0], &s[1], &shape));
+    let mut want = Tensor::zeros(&shape.output());
+    conv_acc(&shape, x.as_slice(), y.as_slice(), want.as_mut_slice());
+    assert_eq!(z, want, "{n} parties, {shape:?}");
+}
+
+#[test]
+fn unfitting_operands_are_refused() {
+    let share = |axes: &[usize]| Additive::from_share(Tensor::<Z64>::zeros(axes));
+    let shape = ConvShape::new([1, 2, 3, 3], [4, 2, 2, 2], Sliding::by(1), 1).expect("sizes that fit");
+    trial::run::<Z64, _>(2, [60; 32], |cx| {
+        let (x, y) = (share(&[1, 2, 3, 3]), share(&[4, 2, 2, 2]));
+        assert!(conv::conv(cx, &x, &y, &shape).is_ok());
+        for (x, y) in [(&x, &x), (&y, &y), (&share(&[18]), &y)] {
+            assert!(matches!(conv::conv(cx, x, y, &shape), Err(ProtocolError::Shape { .. })));
+        }
+        for (x, y) in [([2, 3, 4], [3, 4, 1]), ([2, 3, 4], [2, 3, 4])] {
+            assert!(matches!(matmul::batch(cx, &share(&x), &share(&y)), Err(ProtocolError::Shape { .. })));
+        }
+        assert!(matches!(
+            matmul::batch(cx, &share(&[3, 4]), &share(&[4, 2])),
+            Err(ProtocolError::Shape { .. })
+        ));
+        Ok(())
+    })
+    .expect("the honest run succeeds");
 }
 
 #[test]

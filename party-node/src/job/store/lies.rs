@@ -92,9 +92,10 @@ fn liar(config: &Config, lie: Lie<'_>) {
     let log = open_of_party(config, &identity).unwrap();
     let listener = Listener::bind(config.node.listen).unwrap();
     let digest = |key: &SecretBytes| row_order(key, inputs.row_names.as_ref().unwrap());
-    let connected = connect(&identity, listener, options(config, &program), Some(&digest)).unwrap();
+    let connected = connect(&identity, listener, options(config, &program, &[]), Some(&digest)).unwrap();
     let Connected { session_id: id, nonces, channel: _channel, handle, .. } = connected;
-    let digests = (program.digest(), parameters_digest(config.offline.provider(&program, config.node.net)));
+    let digests =
+        (program.digest(), parameters_digest(config.offline.provider(&program, config.node.net), &[]));
     let agreed = agreement(config, id, nonces.into_vec(), digests);
     let transcript = Transcript::open(log.handle(), &config.node, Peer::Party(config.me), agreed).unwrap();
     transcript.flush().unwrap();

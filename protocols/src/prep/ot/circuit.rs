@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::engine::CHUNK;
-
 /// `lane[out] = lane[operand] ∧ lane[choice]`, where `choice` is no product.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(super) struct Gate {
@@ -57,10 +55,10 @@ impl Circuit {
         (0..len).step_by(step).map(move |start| start..len.min(start + step))
     }
 
-    /// Choices and elements whose COTs are made at a time.
-    pub(super) fn chunks(&self, len: usize) -> impl Iterator<Item = [Range<usize>; 2]> + use<> {
+    /// Choices and elements whose COTs are made at a time, if there are `chunk` of these.
+    pub(super) fn chunks(&self, len: usize, chunk: usize) -> impl Iterator<Item = [Range<usize>; 2]> + use<> {
         let lanes = self.choices.len();
-        let (rows, columns) = (CHUNK.checked_div(len).unwrap_or(lanes).max(1), CHUNK.min(len));
+        let (rows, columns) = (chunk.checked_div(len).unwrap_or(lanes).max(1), chunk.min(len));
         (0..lanes).step_by(rows).flat_map(move |row| {
             let lanes = row..lanes.min(row + rows);
             (0..len).step_by(columns.max(1)).map(move |c| [lanes.clone(), c..len.min(c + columns)])

@@ -3,11 +3,13 @@
 use mpc_core::bits::packed_bytes;
 use mpc_core::party::PartyId;
 use mpc_core::ring::Ring;
+use mpc_core::tensor::elements;
 
+use super::angles;
 use super::bundle::{answer_groups, circuit, factors, shift};
 use super::circuit::Circuit;
 use super::cross;
-use super::engine::{Pairs, counts, every_pair, has_corrections, is_corrected, one_of_two};
+use super::engine::{Pairs, check_chunk, counts, every_pair, has_corrections, is_corrected, one_of_two};
 use super::gates::PRODUCTS;
 use super::numbers::precision;
 use super::packing::packed_len;
@@ -18,25 +20,34 @@ use crate::prep::provider::OfflineCost;
 use crate::prep::{Comparison, Item};
 
 /// The cost of making these items, one after the other, in a new session of `n` parties whose extensions cost what
-/// `extension` says of each party.
+/// `extension` says of each party, and which make `chunk_cots` COTs at a time.
+///
+/// # Panics
+/// As [`super::OtPrep::new`].
 #[must_use]
 pub fn cost<R: Ring>(
     n: usize,
     items: &[Item],
+    chunk_cots: usize,
     extension: impl Fn(PartyId) -> Box<dyn ExtensionCost>,
 ) -> OfflineCost {
-    OfflineCost::sum(n, &cost_of_each::<R>(n, items, extension))
+    OfflineCost::sum(n, &cost_of_each::<R>(n, items, chunk_cots, extension))
 }
 
 /// As [`cost`], for every item by itself; what an extension takes once is with the item that first asks for it.
+///
+/// # Panics
+/// As [`super::OtPrep::new`].
 #[must_use]
 pub fn cost_of_each<R: Ring>(
     n: usize,
     items: &[Item],
+    chunk_cots: usize,
     extension: impl Fn(PartyId) -> Box<dyn ExtensionCost>,
 ) -> Vec<OfflineCost> {
+    check_chunk(chunk_cots);
     let extensions = PartyId::all(n).map(extension).collect();
-    let mut count = Count { n, extensions, cost: OfflineCost::none(n) };
+    let mut count = Count { n, chunk: chunk_cots, extensions, cost: OfflineCost::none(n) };
     let one = |item| {
         count.item::<R>(item);
         std::mem::replace(&mut count.cost, OfflineCost::none(n))
@@ -46,6 +57,7 @@ pub fn cost_of_each<R: Ring>(
 
 struct Count {
     n: usize,
+    chunk: usize,
     extensions: Vec<Box<dyn ExtensionCost>>,
     cost: OfflineCost,
 }
@@ -59,35 +71,43 @@ impl Count {
             Item::Triple { len } => self.inner::<R>(len),
             Item::Dot { len, terms } => self.inner::<R>(len * terms),
             Item::Square { len } => {
-                for chunk in chunks::<R>(len) {
+                for chunk in chunks::<R>(self.chunk, len) {
                     self.choose(one_of_two, chunk.len() * R::BITS as usize, false);
                     self.cross::<R>(one_of_two, chunk.len(), 0..1);
                 }
             }
-            Item::Matmul { m, k, n } => self.matmul::<R>([m, k, n], false),
+            Item::Matmul { m, k, n } => self.matmuls::<R>(1, [m, k, n], false),
+            Item::BatchMatmul { count, m, k, n } => self.matmuls::<R>(count, [m, k, n], false),
+            Item::Conv(shape) => self.factors::<R>(elements(&shape.kernel()), shape.windows(), false),
             Item::Mask { .. } => {}
             Item::GivenMatmul { part, n } => {
                 let [m, k] = part.shape();
-                self.matmul::<R>([m, k, n], true);
+                self.matmuls::<R>(1, [m, k, n], true);
             }
             Item::Truncation { len, bits } => self.scale(len, &[(true, precision::<R>(Some(bits)))], false),
             Item::DaBits { len } => self.scale(len, &[(true, vec![R::BITS])], false),
             Item::Comparison(spec) => self.comparison::<R>(&spec),
+            Item::Angles { len, multiples, .. } => self.angles::<R>(len * multiples),
         }
     }
 
     fn inner<R: Ring>(&mut self, len: usize) {
-        for chunk in chunks::<R>(len) {
+        for chunk in chunks::<R>(self.chunk, len) {
             self.choose(every_pair, chunk.len() * R::BITS as usize, false);
             self.cross::<R>(every_pair, chunk.len(), 0..1);
         }
     }
 
-    fn matmul<R: Ring>(&mut self, [m, k, n]: [usize; 3], given: bool) {
+    fn matmuls<R: Ring>(&mut self, count: usize, [m, k, n]: [usize; 3], given: bool) {
         let left = chooses_left(m, n);
         let (elements, vectors) = if left { (m * k, n) } else { (k * n, m) };
-        for chunk in chunks::<R>(elements) {
-            self.choose(every_pair, chunk.len() * R::BITS as usize, given && left);
+        self.factors::<R>(count * elements, vectors, given && left);
+    }
+
+    /// Products of elements, whose bits are choices, given or not, with so many others each.
+    fn factors<R: Ring>(&mut self, elements: usize, vectors: usize, given: bool) {
+        for chunk in chunks::<R>(self.chunk, elements) {
+            self.choose(every_pair, chunk.len() * R::BITS as usize, given);
             self.cross::<R>(every_pair, chunk.len(), 0..vectors);
         }
     }
@@ -103,10 +123,29 @@ impl Count {
             }
         }
         if spec.powers {
-            for chunk in chunks::<R>(spec.len) {
+            for chunk in chunks::<R>(self.chunk, spec.len) {
                 self.choose(every_pair, chunk.len() * R::BITS as usize, true);
                 self.cross::<R>(one_of_two, chunk.len(), 0..1);
                 self.cross::<R>(every_pair, chunk.len(), 1..2);
+            }
+        }
+    }
+
+    /// So many complex products along all parties.
+    fn angles<R: Ring>(&mut self, elements: usize) {
+        let n = self.n;
+        for to in PartyId::all(n).skip(1) {
+            let pairs = angles::senders(to);
+            for len in angles::chunks(self.chunk, elements).map(|c| c.len()) {
+                self.choose(pairs, len * angles::CHOICES, true);
+                let bytes = packed_len(len, &angles::widths::<R>());
+                self.exchange(|from, receiver| if pairs(from, receiver) { bytes } else { 0 });
+            }
+            if to.index() + 1 < n {
+                for len in angles::pieces(2 * elements).map(|p| p.len()) {
+                    self.scale(len, &[(true, precision::<R>(Some(angles::FACTOR_BITS)))], false);
+                    self.exchange(|_, _| len * R::BYTES);
+                }
             }
         }
     }
@@ -145,7 +184,7 @@ impl Count {
 
     fn cross<R: Ring>(&mut self, pairs: Pairs, elements: usize, vectors: std::ops::Range<usize>) {
         let bytes = packed_len(elements, &cross::widths::<R>());
-        for vectors in cross::messages::<R>(elements, vectors) {
+        for vectors in cross::messages::<R>(self.chunk, elements, vectors) {
             self.exchange(|from, to| if pairs(from, to) { bytes * vectors.len() } else { 0 });
         }
     }
@@ -153,8 +192,9 @@ impl Count {
     fn scale(&mut self, elements: usize, scaled: &[Scaled], given: bool) {
         let per = scaled[0].1.len();
         let all_one = scaled.iter().all(|(is_one, _)| *is_one);
-        for start in (0..elements).step_by(scale::elements_at_a_time(per)) {
-            let len = scale::elements_at_a_time(per).min(elements - start);
+        let step = scale::elements_at_a_time(self.chunk, per);
+        for start in (0..elements).step_by(step) {
+            let len = step.min(elements - start);
             self.choose(scale::pairs(all_one), len * per, given);
             for turn in PartyId::all(self.n).skip(usize::from(all_one)) {
                 let bytes = |(is_one, bits): &Scaled| packed_len(len, &scale::widths(*is_one, bits));
@@ -171,7 +211,7 @@ impl Count {
             return;
         }
         for len in circuit.slices(len, PRODUCTS).map(|elements| elements.len()) {
-            for [rows, columns] in circuit.chunks(len) {
+            for [rows, columns] in circuit.chunks(len, self.chunk) {
                 self.extend(every_pair, rows.len() * columns.len());
             }
             for (round, level) in circuit.levels.iter().enumerate() {

@@ -6,17 +6,23 @@
 
 use bytes::Bytes;
 use mpc_core::bits::lane_words;
-use mpc_core::fixed_key::FixedKey;
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::prg::Prg;
 use zeroize::Zeroizing;
 
+use super::pads::PadKeys;
 use crate::error::PrepError;
-use crate::ot::extension::{CotCount, Extension, PairCots};
+use crate::ot::extension::{CotCount, Extension, PairCots, ReceivedCots, SentCots};
 use crate::ot::lane::OtLane;
 
-/// COTs of one direction that are made, kept and used at a time.
-pub(super) const CHUNK: usize = 1 << 17;
+/// Whether items can be cut into chunks of so many COTs.
+///
+/// # Panics
+/// If they cannot.
+#[track_caller]
+pub(super) fn check_chunk(chunk: usize) {
+    assert!(chunk > 0 && chunk.is_multiple_of(64), "{chunk} COTs at a time: not a positive multiple of 64");
+}
 
 /// Who sends to whom.
 pub(super) type Pairs = fn(PartyId, PartyId) -> bool;
@@ -69,25 +75,24 @@ pub(super) struct Chosen {
 
 mpc_core::secret_types!(Chosen);
 
-/// The permutations of a batch, one for each direction.
-struct Hashes {
-    sent: FixedKey,
-    received: FixedKey,
-}
-
 /// One party's end.
 pub(super) struct Engine {
     pub(super) lane: OtLane,
     extension: Box<dyn Extension>,
-    /// For the pads of the COTs that were made last, with every peer.
-    hashes: PerParty<Option<Hashes>>,
+    chunk: usize,
     cots: u64,
 }
 
 impl Engine {
-    pub(super) fn new(lane: OtLane, extension: Box<dyn Extension>) -> Self {
-        let hashes = PerParty::from_fn(lane.parties(), |_| None);
-        Self { lane, extension, hashes, cots: 0 }
+    /// Makes `chunk` COTs at a time.
+    pub(super) fn new(lane: OtLane, extension: Box<dyn Extension>, chunk: usize) -> Self {
+        check_chunk(chunk);
+        Self { lane, extension, chunk, cots: 0 }
+    }
+
+    /// COTs of one direction that are made, kept and used at a time.
+    pub(super) const fn chunk(&self) -> usize {
+        self.chunk
     }
 
     pub(super) fn me(&self) -> PartyId {
@@ -127,28 +132,17 @@ impl Engine {
         counts: &PerParty<Option<CotCount>>,
     ) -> Result<PerParty<Option<PairCots>>, PrepError> {
         self.cots += counts.iter().flat_map(|(_, c)| c).map(|c| (c.sent + c.received) as u64).sum::<u64>();
-        let made = self.extension.extend(&mut self.lane, counts)?;
-        let (me, session) = (self.me(), *self.lane.session());
-        let hash = |from, to, first| FixedKey::derived("pads", &session, from, to, first);
-        self.hashes = PerParty::from_fn(self.parties(), |p| {
-            let cots = made[p].as_ref()?;
-            Some(Hashes { sent: hash(me, p, cots.sent.first), received: hash(p, me, cots.received.first) })
-        });
-        Ok(made)
+        self.extension.extend(&mut self.lane, counts)
     }
 
-    /// What the pads of the COTs that were made last are hashed with, where this party is the sender.
-    pub(super) fn sent_hash(&self, to: PartyId) -> &FixedKey {
-        &self.hashes_with(to).sent
+    /// What the pads of these COTs are hashed with, where this party is the sender.
+    pub(super) fn sent_keys(&self, to: PartyId, cots: &SentCots) -> PadKeys {
+        PadKeys::new(*self.lane.session(), [self.me(), to], cots.first)
     }
 
-    /// As [`Self::sent_hash`], where it is the receiver.
-    pub(super) fn received_hash(&self, from: PartyId) -> &FixedKey {
-        &self.hashes_with(from).received
-    }
-
-    fn hashes_with(&self, peer: PartyId) -> &Hashes {
-        self.hashes[peer].as_ref().expect("invariant: pads are made of COTs that were extended before")
+    /// As [`Self::sent_keys`], where it is the receiver.
+    pub(super) fn received_keys(&self, from: PartyId, cots: &ReceivedCots) -> PadKeys {
+        PadKeys::new(*self.lane.session(), [from, self.me()], cots.first)
     }
 
     /// `count` COTs of every one of `pairs`. The choices are the given ones, or uniform; then those of a party that
@@ -202,7 +196,7 @@ fn difference(a: &[u64], b: &[u64], bytes: usize) -> Vec<u8> {
 
 /// q ← q ⊕ e·Δ.
 fn correct(cots: &mut PairCots, e: &[u8]) {
-    let delta = cots.sent.delta;
+    let delta = *cots.sent.delta;
     for (q, &bits) in cots.sent.q.chunks_mut(8).zip(e) {
         for (i, q) in q.iter_mut().enumerate() {
             *q ^= delta & u128::from(bits >> i & 1).wrapping_neg();

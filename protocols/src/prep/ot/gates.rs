@@ -18,14 +18,14 @@
 use std::ops::Range;
 
 use mpc_core::bits::{BitTensor, lane_words, packed_bytes};
-use mpc_core::fixed_key::{Block, FixedKey};
+use mpc_core::fixed_key::Block;
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::ring::{Ring, Z64};
 use zeroize::Zeroizing;
 
 use super::circuit::Circuit;
 use super::engine::{Engine, counts, every_pair};
-use super::pads::{receiver_pads, sender_pads};
+use super::pads::{PadKeys, receiver_pads, sender_pads};
 use crate::error::PrepError;
 use crate::ot::extension::PairCots;
 
@@ -165,13 +165,13 @@ fn random_ots(
         let [chosen, zero, both] = [0, 1, 2].map(products);
         (p != me).then(|| Random { choice: BitTensor::zeros(circuit.choices.len(), len), chosen, zero, both })
     });
-    for [rows, columns] in circuit.chunks(len) {
+    for [rows, columns] in circuit.chunks(len, engine.chunk()) {
         let count = rows.len() * columns.len();
         let made = engine.extend(&counts(every_pair, n, me, count))?;
         for p in me.others(n) {
             if let (Some(ots), Some(cots)) = (&mut out[p], &made[p]) {
-                let hashes = [engine.sent_hash(p), engine.received_hash(p)];
-                fill(hashes, circuit, cots, (&rows, &columns), ots);
+                let keys = [engine.sent_keys(p, &cots.sent), engine.received_keys(p, &cots.received)];
+                fill(keys, circuit, cots, (&rows, &columns), ots);
             }
         }
     }
@@ -180,7 +180,7 @@ fn random_ots(
 
 /// Hashes the COTs of a chunk, `columns.len()` for each choice, to bits.
 fn fill(
-    [sent, received]: [&FixedKey; 2],
+    [mut sent, mut received]: [PadKeys; 2],
     circuit: &Circuit,
     cots: &PairCots,
     (rows, columns): (&Range<usize>, &Range<usize>),
@@ -189,10 +189,11 @@ fn fill(
     let len = columns.len();
     let words = columns.start / 64..columns.start / 64 + lane_words(len);
     let bytes: &[u8] = bytemuck::cast_slice(&cots.received.choices);
-    if let Some(choices) = BitTensor::unpack(rows.len(), len, &bytes[..packed_bytes(rows.len(), len)]) {
-        for (i, row) in rows.clone().enumerate() {
-            out.choice.lane_mut(row)[words.clone()].copy_from_slice(choices.lane(i));
-        }
+    // Without them, the factors that they pad would be sent as they are.
+    let choices = BitTensor::unpack(rows.len(), len, &bytes[..packed_bytes(rows.len(), len)])
+        .expect("invariant: choices past the last are zero");
+    for (i, row) in rows.clone().enumerate() {
+        out.choice.lane_mut(row)[words.clone()].copy_from_slice(choices.lane(i));
     }
     let mut tile = Tile::default();
     for (i, row) in rows.clone().enumerate() {
@@ -200,12 +201,12 @@ fn fill(
         let products = circuit.first[row]..circuit.first[row + 1];
         for (counter, first) in products.clone().step_by(PAD_BITS).enumerate() {
             let lanes = first..products.end.min(first + PAD_BITS);
-            sender_pads(sent, &cots.sent, pads.clone(), counter, 1, |at, zero, one| {
+            sender_pads(&mut sent, &cots.sent, pads.clone(), counter, 1, |at, zero, one| {
                 let word = words.start + at / 64;
                 tile.slice(zero.iter().copied(), &mut out.zero, &lanes, word);
                 tile.slice(zero.iter().zip(one).map(|(z, o)| z ^ o), &mut out.both, &lanes, word);
             });
-            receiver_pads(received, &cots.received, pads.clone(), counter, 1, |at, chosen| {
+            receiver_pads(&mut received, &cots.received, pads.clone(), counter, 1, |at, chosen| {
                 tile.slice(chosen.iter().copied(), &mut out.chosen, &lanes, words.start + at / 64);
             });
         }

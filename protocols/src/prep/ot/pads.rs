@@ -1,20 +1,61 @@
 //! Pads: what the two parties of a COT hash it to.
 //!
 //! The sender has both pads of COT i, `H(q_i, tweak)` and `H(q_i ⊕ Δ, tweak)`, the receiver the one that it chose, H(t_i).
-//! H is, under a key derived for the batch, the tweakable hash TMMO ([`FixedKey::tweakable`], GKWY20 §7.4), correlation robust for a Δ that all COTs of a pair
-//! share; the tweak is `number of the COT + 2^64·counter`, where the number is unique in pair, direction and session and the
+//! H is the tweakable hash TMMO ([`FixedKey::tweakable`], GKWY20 §7.4), correlation robust for a Δ that all COTs of a pair
+//! share, under a key that [`SPAN`] COTs of a batch share; the tweak is `number of the COT + 2^64·counter`, where the number is unique in pair, direction and session and the
 //! counter tells a COT's pads from each other. So no pad occurs twice, and the pad that was not chosen is uniform to the
 //! receiver.
 
 use std::ops::Range;
 
 use mpc_core::fixed_key::{Block, FixedKey};
+use mpc_core::party::PartyId;
+use mpc_core::tag::SessionId;
 use zeroize::Zeroizing;
 
 use crate::ot::extension::{ReceivedCots, SentCots};
 
 /// Pads that are worked on at a time, so that they stay in the first-level cache.
 const TILE: usize = 512;
+
+/// COTs whose pads have one key: whoever knows C hashes under a key finds Δ by 2^128/C trials, so it does not grow with the batch.
+const SPAN: usize = 1 << 17;
+
+/// What the COTs of a batch are hashed with: a key for every [`SPAN`] of them, made when it is used.
+pub(super) struct PadKeys {
+    session: SessionId,
+    ends: [PartyId; 2],
+    /// Number of the first COT.
+    first: u64,
+    /// The key that was used last, and of which COTs it is.
+    last: Option<(usize, FixedKey)>,
+}
+
+impl PadKeys {
+    /// For a batch of a sender and a receiver.
+    pub(super) const fn new(session: SessionId, ends: [PartyId; 2], first: u64) -> Self {
+        Self { session, ends, first, last: None }
+    }
+
+    /// Hashes blocks of the batch's COTs from the `place`-th on.
+    fn hash(&mut self, mut blocks: &mut [Block], counter: usize, mut place: usize) {
+        while !blocks.is_empty() {
+            let (those, rest) = blocks.split_at_mut(blocks.len().min(SPAN - place % SPAN));
+            let tweak = tweak(counter, self.first + place as u64);
+            self.key(place / SPAN).tweakable(those, tweak);
+            place += those.len();
+            blocks = rest;
+        }
+    }
+
+    fn key(&mut self, span: usize) -> &FixedKey {
+        let (session, [from, to], number) = (&self.session, self.ends, self.first + (span * SPAN) as u64);
+        if self.last.as_ref().is_some_and(|(of, _)| *of != span) {
+            self.last = None;
+        }
+        &self.last.get_or_insert_with(|| (span, FixedKey::derived("pads", session, from, to, number))).1
+    }
+}
 
 fn tweak(counter: usize, number: u64) -> u128 {
     (counter as u128) << 64 | u128::from(number)
@@ -28,7 +69,7 @@ fn tile(per: usize) -> usize {
 /// Both pads of a range of the sender's COTs, `per` of them to an element: tiles of elements, each with its first element in
 /// the range.
 pub(super) fn sender_pads(
-    hash: &FixedKey,
+    keys: &mut PadKeys,
     cots: &SentCots,
     range: Range<usize>,
     counter: usize,
@@ -37,23 +78,23 @@ pub(super) fn sender_pads(
 ) {
     let mut zero = Zeroizing::new(Vec::with_capacity(tile(per) * per));
     let mut one = Zeroizing::new(Vec::with_capacity(tile(per) * per));
-    let first = cots.first + range.start as u64;
+    let first = range.start;
     for (i, q) in cots.q[range].chunks(tile(per) * per.max(1)).enumerate() {
         let start = i * tile(per);
         zero.clear();
         one.clear();
         zero.extend_from_slice(q);
-        one.extend(q.iter().map(|q| q ^ cots.delta));
-        let tweak = tweak(counter, first + (start * per) as u64);
-        hash.tweakable(&mut zero, tweak);
-        hash.tweakable(&mut one, tweak);
+        one.extend(q.iter().map(|q| q ^ *cots.delta));
+        let place = first + start * per;
+        keys.hash(&mut zero, counter, place);
+        keys.hash(&mut one, counter, place);
         each(start, &zero, &one);
     }
 }
 
 /// The pads that the receiver chose, as [`sender_pads`].
 pub(super) fn receiver_pads(
-    hash: &FixedKey,
+    keys: &mut PadKeys,
     cots: &ReceivedCots,
     range: Range<usize>,
     counter: usize,
@@ -61,12 +102,60 @@ pub(super) fn receiver_pads(
     mut each: impl FnMut(usize, &[Block]),
 ) {
     let mut pads = Zeroizing::new(Vec::with_capacity(tile(per) * per));
-    let first = cots.first + range.start as u64;
+    let first = range.start;
     for (i, t) in cots.t[range].chunks(tile(per) * per.max(1)).enumerate() {
         let start = i * tile(per);
         pads.clear();
         pads.extend_from_slice(t);
-        hash.tweakable(&mut pads, tweak(counter, first + (start * per) as u64));
+        keys.hash(&mut pads, counter, first + start * per);
         each(start, &pads);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SESSION: SessionId = SessionId([5; 32]);
+
+    /// By the definition, one by one: the key is that of the batch's [`SPAN`] COTs, the tweak the number of the COT.
+    #[test]
+    fn pads_are_those_of_the_definition_on_either_side_of_a_key() {
+        let (first, counter, ends) = (1000, 3, [0, 1].map(PartyId::new));
+        let count = 2 * SPAN + 70;
+        let q: Vec<Block> = (0..count as Block).map(|i| i << 64 | 0x5bd1_e995).collect();
+        let (delta, mut keys) = (Block::MAX / 3, PadKeys::new(SESSION, ends, first));
+        let pad = |place: usize, x: Block| {
+            let start = first + (place - place % SPAN) as u64;
+            let mut pad = [x];
+            let tweak = (counter as u128) << 64 | u128::from(first + place as u64);
+            FixedKey::derived("pads", &SESSION, ends[0], ends[1], start).tweakable(&mut pad, tweak);
+            pad[0]
+        };
+        let sent = SentCots { delta: delta.into(), q: q.clone(), first };
+        let received = ReceivedCots { choices: vec![0; count.div_ceil(64)], t: q.clone(), first };
+        // Tiles that end at a key's COTs, and tiles of which one does not.
+        for range in
+            [SPAN - 512..SPAN + 512, SPAN - 300..SPAN + 70, SPAN - 1..SPAN, 2 * SPAN - 5..count, 0..600]
+        {
+            let mut seen = 0;
+            sender_pads(&mut keys, &sent, range.clone(), counter, 1, |at, zero, one| {
+                for (i, (zero, one)) in zero.iter().zip(one).enumerate() {
+                    let place = range.start + at + i;
+                    let wanted = [pad(place, q[place]), pad(place, q[place] ^ delta)];
+                    assert_eq!([*zero, *one], wanted, "COT {place}");
+                }
+                seen += zero.len();
+            });
+            assert_eq!(seen, range.len());
+            receiver_pads(&mut keys, &received, range.clone(), counter, 1, |at, pads| {
+                for (i, got) in pads.iter().enumerate() {
+                    let place = range.start + at + i;
+                    assert_eq!(*got, pad(place, q[place]), "COT {place}");
+                }
+                seen += pads.len();
+            });
+            assert_eq!(seen, 2 * range.len());
+        }
     }
 }

@@ -4,27 +4,28 @@
 //! of `cross`. A uniform factor is the choices that the COTs come with.
 //! - Triple, and each term of an inner product: a_i·b_j of every party with every other. Square: 2·a_i·a_j of every two.
 //! - Matrices m×k and k×n: the bits of the smaller factor are the choices; each COT of A's element (r, t) serves all of row t of
-//!   B, or each of B's (t, s) all of column t of A.
+//!   B, or each of B's (t, s) all of column t of A. Of several products the COTs are made together.
+//! - Convolutions, which are sums of products of the kernel's elements by windows: the bits of B are the choices; each COT of an
+//!   element serves the elements below it in all windows, zeros beyond the images included, and each product is added to its
+//!   element of C.
 //!
 //! **Cost** per 64-bit triple, n = 2: 64 COTs and 260 bytes in each direction; a square half of that. A matrix product: 64·k·min(m, n)
-//! COTs and 260·m·k·n bytes in each direction.
+//! COTs and 260·m·k·n bytes in each direction. A convolution of w windows, in all images, by a kernel of |B| elements: 64·|B| COTs and
+//! 260·w·|B| bytes in each direction; an element of C costs 260 bytes for each element of a window.
 
+use mpc_core::conv::{ConvShape, conv_acc};
 use mpc_core::prg::Prg;
 use mpc_core::ring::Ring;
 use mpc_core::tensor::Tensor;
 
 use super::cross::{choices, cross, elements};
-use super::engine::{CHUNK, Engine, every_pair, one_of_two};
+use super::engine::{Engine, every_pair, one_of_two};
+use crate::correlation::Bilinear;
 use crate::error::PrepError;
 
-/// Elements whose COTs are made at a time.
-pub(super) const fn elements_at_a_time<R: Ring>() -> usize {
-    CHUNK / R::BITS as usize
-}
-
-/// Ranges of so many elements.
-pub(super) fn chunks<R: Ring>(len: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    let step = elements_at_a_time::<R>();
+/// Ranges of elements whose COTs are made at a time, if there are `chunk` of these.
+pub(super) fn chunks<R: Ring>(chunk: usize, len: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let step = chunk / R::BITS as usize;
     (0..len).step_by(step).map(move |start| start..len.min(start + step))
 }
 
@@ -37,7 +38,7 @@ pub(super) fn inner<R: Ring>(
 ) -> Result<[Tensor<R>; 3], PrepError> {
     let a = prg.tensor::<R>(&[terms * len]);
     let [mut b, mut c] = [terms * len, len].map(|len| Tensor::zeros(&[len]));
-    for chunk in chunks::<R>(terms * len) {
+    for chunk in chunks::<R>(engine.chunk(), terms * len) {
         let (count, a) = (chunk.len(), &a.as_slice()[chunk.clone()]);
         let chosen = engine.choose(every_pair, count * R::BITS as usize, None, prg)?;
         let own = &elements::<R>(&chosen.choices)[..count];
@@ -57,7 +58,7 @@ pub(super) fn square<R: Ring>(
     len: usize,
 ) -> Result<[Tensor<R>; 2], PrepError> {
     let [mut a, mut c] = [0; 2].map(|_| Tensor::zeros(&[len]));
-    for chunk in chunks::<R>(len) {
+    for chunk in chunks::<R>(engine.chunk(), len) {
         let chosen = engine.choose(one_of_two, chunk.len() * R::BITS as usize, None, prg)?;
         let own = &elements::<R>(&chosen.choices)[..chunk.len()];
         let c = &mut c.as_mut_slice()[chunk.clone()];
@@ -77,7 +78,7 @@ pub(super) fn powers<R: Ring>(
 ) -> Result<[Tensor<R>; 2], PrepError> {
     let mut out = [0; 2].map(|_| Tensor::<R>::zeros(&[r.len()]));
     let [squares, cubes] = &mut out;
-    for chunk in chunks::<R>(r.len()) {
+    for chunk in chunks::<R>(engine.chunk(), r.len()) {
         let (len, r) = (chunk.len(), &r[chunk.clone()]);
         let chosen = engine.choose(every_pair, len * R::BITS as usize, Some(&choices(r)), prg)?;
         let (squares, cubes) = (&mut squares.as_mut_slice()[chunk.clone()], &mut cubes.as_mut_slice()[chunk]);
@@ -100,20 +101,31 @@ pub(super) const fn chooses_left(m: usize, n: usize) -> bool {
 pub(super) fn matmul<R: Ring>(
     engine: &mut Engine,
     prg: &mut Prg,
+    dims: [usize; 3],
+    given: Option<&Tensor<R>>,
+) -> Result<[Tensor<R>; 3], PrepError> {
+    matmuls(engine, prg, 1, dims, given)
+}
+
+/// `count` times A, B and C = A·B, one behind the other, for given A or uniform ones.
+pub(super) fn matmuls<R: Ring>(
+    engine: &mut Engine,
+    prg: &mut Prg,
+    products: usize,
     [m, k, n]: [usize; 3],
     given: Option<&Tensor<R>>,
 ) -> Result<[Tensor<R>; 3], PrepError> {
     let left = chooses_left(m, n);
     // The factor whose bits are choices is filled chunk by chunk if it is not given.
     let mut a = match given {
-        Some(a) => a.clone().reshape(&[m * k]),
-        None if left => Tensor::zeros(&[m * k]),
-        None => prg.tensor(&[m * k]),
+        Some(a) => a.clone().reshape(&[products * m * k]),
+        None if left => Tensor::zeros(&[products * m * k]),
+        None => prg.tensor(&[products * m * k]),
     };
-    let mut b = if left { prg.tensor(&[k * n]) } else { Tensor::zeros(&[k * n]) };
-    let mut c = Tensor::zeros(&[m * n]);
-    let (count, vectors) = if left { (m * k, n) } else { (k * n, m) };
-    for chunk in chunks::<R>(count) {
+    let mut b = if left { prg.tensor(&[products * k * n]) } else { Tensor::zeros(&[products * k * n]) };
+    let mut c = Tensor::zeros(&[products * m * n]);
+    let (count, vectors) = if left { (products * m * k, n) } else { (products * k * n, m) };
+    for chunk in chunks::<R>(engine.chunk(), count) {
         let own = given.filter(|_| left).map(|a| choices(&a.as_slice()[chunk.clone()]));
         let bits = chunk.len() * R::BITS as usize;
         let chosen = engine.choose(every_pair, bits, own.as_ref().map(|o| &o[..]), prg)?;
@@ -122,13 +134,50 @@ pub(super) fn matmul<R: Ring>(
         let (a, b, c, size) = (a.as_slice(), b.as_slice(), c.as_mut_slice(), (chunk.len(), 0..vectors));
         let start = chunk.start;
         if left {
+            // Which product, and which element of its left factor.
+            let place = |i: usize| ((start + i) / (m * k), (start + i) % k);
             let add = &mut |v, i: usize, x| c[(start + i) / k * n + v] += x;
-            cross(engine, &chosen, every_pair, size, &|v, i: usize| b[(start + i) % k * n + v], add)?;
+            let d = |v: usize, i: usize| {
+                let (product, t) = place(i);
+                b[(product * k + t) * n + v]
+            };
+            cross(engine, &chosen, every_pair, size, &d, add)?;
         } else {
-            let add = &mut |v: usize, i: usize, x| c[v * n + (start + i) % n] += x;
-            cross(engine, &chosen, every_pair, size, &|v: usize, i| a[v * k + (start + i) / n], add)?;
+            let place = |i: usize| ((start + i) / (k * n), (start + i) / n % k, (start + i) % n);
+            let add = &mut |v: usize, i: usize, x| {
+                let (product, _, s) = place(i);
+                c[(product * m + v) * n + s] += x;
+            };
+            let d = |v: usize, i: usize| {
+                let (product, t, _) = place(i);
+                a[(product * m + v) * k + t]
+            };
+            cross(engine, &chosen, every_pair, size, &d, add)?;
         }
     }
-    R::matmul_acc(a.as_slice(), b.as_slice(), c.as_mut_slice(), m, k, n);
+    Bilinear::Matmuls { count: products, dims: [m, k, n] }.add(a.as_slice(), b.as_slice(), c.as_mut_slice());
+    Ok([a, b, c])
+}
+
+/// A, B and C = A∗B, uniform A and B.
+pub(super) fn conv<R: Ring>(
+    engine: &mut Engine,
+    prg: &mut Prg,
+    shape: &ConvShape,
+) -> Result<[Tensor<R>; 3], PrepError> {
+    let count = mpc_core::tensor::elements;
+    let a = prg.tensor::<R>(&[count(&shape.input())]);
+    let [mut b, mut c] = [shape.kernel(), shape.output()].map(|axes| Tensor::zeros(&[count(&axes)]));
+    for chunk in chunks::<R>(engine.chunk(), b.len()) {
+        let chosen = engine.choose(every_pair, chunk.len() * R::BITS as usize, None, prg)?;
+        let own = &elements::<R>(&chosen.choices)[..chunk.len()];
+        b.as_mut_slice()[chunk.clone()].copy_from_slice(own);
+        let (a, c) = (a.as_slice(), c.as_mut_slice());
+        let below =
+            |window: usize, i: usize| shape.source(chunk.start + i, window).map_or(R::ZERO, |at| a[at]);
+        let add = &mut |window: usize, i: usize, x| c[shape.target(chunk.start + i, window)] += x;
+        cross(engine, &chosen, every_pair, (chunk.len(), 0..shape.windows()), &below, add)?;
+    }
+    conv_acc(shape, a.as_slice(), b.as_slice(), c.as_mut_slice());
     Ok([a, b, c])
 }

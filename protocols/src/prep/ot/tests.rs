@@ -13,7 +13,7 @@ use crate::ot::extension::{CotCount, Extension, PairCots, ReceivedCots, SentCots
 use crate::ot::lane::OtLane;
 use crate::prep::components::Components;
 use crate::prep::relation::Value;
-use crate::prep::{Demand, Item};
+use crate::prep::{CotExtension, Demand, Item};
 
 mod costs;
 mod gates;
@@ -24,6 +24,11 @@ mod uniform;
 mod wire;
 
 const SESSION: SessionId = SessionId([7; 32]);
+
+const CHUNK: usize = CotExtension::SoftSpoken4.chunk_cots();
+
+/// Few COTs at a time: one 64-bit element, five, and a tile of pads and a little. Then few items have many chunks.
+const SMALL_CHUNKS: [usize; 3] = [64, 320, 576];
 
 /// COTs from a seed that all parties know: what an extension gives, without one. It sends nothing.
 struct Ideal {
@@ -57,7 +62,7 @@ impl Ideal {
         let t = q.iter().enumerate().map(|(i, q)| q ^ (bit(i) * delta)).collect();
         let first = self.first[pair];
         self.first[pair] += count as u64;
-        (SentCots { delta, q, first }, ReceivedCots { choices, t, first })
+        (SentCots { delta: delta.into(), q, first }, ReceivedCots { choices, t, first })
     }
 }
 
@@ -80,12 +85,17 @@ impl Extension for Ideal {
 
 /// All parties' sources, on COTs from a common seed.
 fn sources<R: Ring>(n: usize, seed: u8, demand: Option<&Demand>) -> Vec<OtPrep<R>> {
-    sources_over(n, seed, demand, |_| Box::new(Ideal::new(seed, n)))
+    sources_in_chunks(n, seed, CHUNK, demand)
+}
+
+fn sources_in_chunks<R: Ring>(n: usize, seed: u8, chunk: usize, demand: Option<&Demand>) -> Vec<OtPrep<R>> {
+    sources_over(n, seed, chunk, demand, |_| Box::new(Ideal::new(seed, n)))
 }
 
 fn sources_over<R: Ring>(
     n: usize,
     seed: u8,
+    chunk: usize,
     demand: Option<&Demand>,
     extension: impl Fn(u8) -> Box<dyn Extension>,
 ) -> Vec<OtPrep<R>> {
@@ -93,7 +103,7 @@ fn sources_over<R: Ring>(
         let me = channel.me().index() as u8;
         let lane = OtLane::new(Box::new(channel), SESSION);
         let own = Seed::new([seed ^ 0x80 ^ me; 32]);
-        OtPrep::new(lane, extension(me), own, demand.cloned())
+        OtPrep::new(lane, extension(me), chunk, own, demand.cloned())
     };
     local::network(n).into_iter().map(source).collect()
 }
@@ -108,8 +118,9 @@ fn run<R: Ring, T: Send>(sources: Vec<OtPrep<R>>, party: impl Fn(OtPrep<R>) -> T
 }
 
 /// All parties' shares of the items.
-fn shares<R: Ring>(n: usize, seed: u8, items: &[Item]) -> Vec<Vec<Vec<Value<R>>>> {
-    run(sources::<R>(n, seed, None), |mut source| items.iter().map(|i| source.draw(*i).unwrap()).collect())
+fn shares<R: Ring>(n: usize, seed: u8, chunk: usize, items: &[Item]) -> Vec<Vec<Vec<Value<R>>>> {
+    let sources = sources_in_chunks::<R>(n, seed, chunk, None);
+    run(sources, |mut source| items.iter().map(|i| source.draw(*i).unwrap()).collect())
 }
 
 /// The sum of shares.

@@ -52,8 +52,8 @@ fn made<R: Ring>(n: usize, demand: &Demand, times: usize) -> Vec<Vec<Vec<u8>>> {
         let me = channel.me().index() as u8;
         let lane = OtLane::new(Box::new(channel), session);
         let extension = SoftSpoken::new(FieldBits::Four, Security::SemiHonest, Seed::new([me; 32]));
-        let mut source =
-            OtPrep::<R>::new(lane, Box::new(extension), Seed::new([99 - me; 32]), Some(repeated.clone()));
+        let own = Seed::new([99 - me; 32]);
+        let mut source = OtPrep::<R>::new(lane, Box::new(extension), 1 << 12, own, Some(repeated.clone()));
         let copies: Vec<Vec<u8>> = (0..times)
             .map(|_| {
                 let mut copy = vec![];

@@ -1,18 +1,20 @@
 //! Every kind of item has its relation.
 
+use mpc_core::conv::ConvShape;
 use mpc_core::ring::{Ring, Z8, Z64};
 use mpc_core::tensor::Tensor;
+use mpc_core::windows::Sliding;
 
-use super::{open, shares};
+use super::{CHUNK, SMALL_CHUNKS, open, shares};
 use crate::correlation::part_of;
-use crate::prep::item::Holding;
+use crate::prep::item::{Holding, SINE_BITS};
 use crate::prep::relation::{Value, derive};
-use crate::prep::{Comparison, Item, MaskPart, Question};
+use crate::prep::{Comparison, CotExtension, Item, MaskPart, Question};
 use crate::tree::TreeChoice;
 
 /// Opens the items and checks what is derived in them.
 pub(super) fn check<R: Ring>(n: usize, seed: u8, items: &[Item]) {
-    check_shares(n, items, &shares::<R>(n, seed, items));
+    check_shares(n, items, &shares::<R>(n, seed, CHUNK, items));
 }
 
 /// The same for the shares of all parties.
@@ -53,9 +55,25 @@ pub(in crate::prep) fn check_shares<R: Ring>(n: usize, items: &[Item], shares: &
         made.unwrap();
         assert_eq!(wanted.len(), derived.len(), "{item:?}");
         for (place, (want, (got, holding))) in wanted.into_iter().zip(derived).enumerate() {
-            assert!(is_same(&want, &got, holding), "{n} parties, {item:?}, derived component {place}");
+            let same = match item {
+                Item::Angles { .. } => are_near(&want, &got, angle_error(n)),
+                _ => is_same(&want, &got, holding),
+            };
+            assert!(same, "{n} parties, {item:?}, derived component {place}");
         }
     }
+}
+
+/// What sines of `n` parties' angles may be off: see `angles`.
+fn angle_error(n: usize) -> f64 {
+    let n = n as f64;
+    2f64.powi(-20) * (1.5 * n + 1.5 * (n - 2.0))
+}
+
+fn are_near<R: Ring>(want: &Value<R>, got: &Value<R>, error: f64) -> bool {
+    let (Value::Ring(a), Value::Ring(b)) = (want, got) else { return false };
+    let off = |(&a, &b): (&R, &R)| (a - b).to_i64() as f64 * 2f64.powi(-(SINE_BITS as i32));
+    a.len() == b.len() && a.as_slice().iter().zip(b.as_slice()).all(|pair| off(pair).abs() < error)
 }
 
 fn is_same<R: Ring>(want: &Value<R>, got: &Value<R>, holding: Holding) -> bool {
@@ -70,6 +88,10 @@ fn is_same<R: Ring>(want: &Value<R>, got: &Value<R>, holding: Holding) -> bool {
         }
         _ => false,
     }
+}
+
+fn conv(input: [usize; 4], kernel: [usize; 4], sliding: Sliding, groups: usize) -> ConvShape {
+    ConvShape::new(input, kernel, sliding, groups).expect("sizes that fit")
 }
 
 /// One of every kind, about `len` elements each.
@@ -89,6 +111,22 @@ pub(super) fn kinds(len: usize) -> Vec<Item> {
         Item::Mask { rows: 0, columns: 5 },
         Item::Triple { len: 0 },
         Item::DaBits { len: 1 },
+        Item::BatchMatmul { count: 4, m: 2, k: 3, n: 5 },
+        Item::BatchMatmul { count: 3, m: 5, k: 2, n: 1 },
+        Item::BatchMatmul { count: 0, m: 5, k: 2, n: 1 },
+        Item::Conv(conv([2, 4, 5, 4], [6, 2, 3, 2], Sliding::by(2).padded(1), 2)),
+        Item::Conv(conv([1, 3, 4, 4], [3, 1, 2, 2], Sliding::by(1).dilated(2), 3)),
+    ]
+}
+
+/// Angles, which are for 64-bit elements.
+pub(super) fn angles(len: usize) -> Vec<Item> {
+    vec![
+        Item::Angles { len, bits: 24, multiples: 8 },
+        Item::Angles { len, bits: 5, multiples: 3 },
+        Item::Angles { len: 1, bits: 32, multiples: 16 },
+        Item::Angles { len: 0, bits: 24, multiples: 8 },
+        Item::Angles { len, bits: 24, multiples: 0 },
     ]
 }
 
@@ -120,6 +158,7 @@ pub(super) fn comparisons(len: usize, tree: TreeChoice, f: u32) -> Vec<Item> {
 fn every_kind_has_its_relation() {
     for n in [2, 3, 5] {
         check::<Z64>(n, 1, &kinds(100));
+        check::<Z64>(n, 11, &angles(100));
         check::<Z8>(n, 2, &kinds(100));
         check::<Z64>(n, 3, &comparisons(70, TreeChoice::DEFAULT, 16));
         check::<Z8>(n, 4, &comparisons(70, TreeChoice::DEFAULT, 3));
@@ -144,15 +183,34 @@ fn a_hundred_thousand_of_every_kind() {
     }
     let (m, k, n) = (70, 45, 33);
     check::<Z64>(3, 8, &[Item::Matmul { m, k, n }, Item::Matmul { m: n, k, n: m }]);
+    let batch = Item::BatchMatmul { count: 12, m: 9, k: 25, n: 40 };
+    let layer = Item::Conv(conv([3, 4, 9, 9], [20, 4, 5, 5], Sliding::by(1), 1));
+    check::<Z64>(2, 9, &[batch, layer]);
 }
 
 #[test]
 fn chunks_of_all_kinds_join() {
-    // More than the COTs that are made at a time, and not a multiple of them.
+    let matmul = |m, n| Item::Matmul { m, k: 3, n };
+    let items =
+        [kinds(100), comparisons(70, TreeChoice::DEFAULT, 3), vec![matmul(2, 20), matmul(20, 2)]].concat();
+    for (n, chunk) in [2, 3].into_iter().flat_map(|n| SMALL_CHUNKS.map(|chunk| (n, chunk))).chain([(5, 64)]) {
+        check_shares(n, &items, &shares::<Z64>(n, 9, chunk, &items));
+        check_shares(n, &items, &shares::<Z8>(n, 10, chunk, &items));
+    }
+    // More than the COTs that are made at a time where links are fast, and not a multiple of them.
     let (sign, len) = (Comparison::in_ring(Question::Sign, 140_001, TreeChoice::DEFAULT), 140_001);
     let bundle = Item::Comparison(Comparison { product: true, ..sign });
     check::<Z8>(2, 9, &[Item::DaBits { len }, bundle]);
-    let sign = Comparison { len: 50_000, ..sign };
-    let bundle = Item::Comparison(Comparison { thresholds: 3, truncation: 3, ..sign });
-    check::<Z8>(3, 10, &[bundle, Item::Triple { len: 40_000 }, Item::Square { len: 40_000 }]);
+    // Chunks of choices and pieces of truncations.
+    check::<Z64>(3, 12, &[Item::Angles { len: 1500, bits: 24, multiples: 8 }]);
+}
+
+/// A batch of more COTs than have one key for their pads.
+#[test]
+fn large_chunks_have_their_relations() {
+    let chunk = CotExtension::Ferret.chunk_cots();
+    let len = chunk / 64 + 5;
+    let sign = Comparison::in_ring(Question::Sign, len, TreeChoice::DEFAULT);
+    let items = [Item::Triple { len }, Item::Truncation { len, bits: 16 }, Item::Comparison(sign)];
+    check_shares(2, &items, &shares::<Z64>(2, 13, chunk, &items));
 }

@@ -8,7 +8,7 @@ use mpc_core::ring::Z64;
 
 use super::super::circuit::{Circuit, Gate};
 use super::super::gates::{PRODUCTS, evaluate};
-use super::{run, sources_over};
+use super::{CHUNK, run, sources_over};
 use crate::ot::softspoken::{FieldBits, Security, SoftSpoken};
 use crate::prep::components::Components;
 use crate::prep::{Comparison, Item, Question};
@@ -42,7 +42,7 @@ fn rates() {
         let seed = Seed::new([me; 32]);
         Box::new(SoftSpoken::new(FieldBits::Four, Security::SemiHonest, seed)) as Box<_>
     };
-    let lines = run(sources_over::<Z64>(2, 9, None, extension), |mut source| {
+    let lines = run(sources_over::<Z64>(2, 9, CHUNK, None, extension), |mut source| {
         source.draw(Item::Triple { len: 10 }).unwrap();
         let mut lines = vec![];
         for item in items {
@@ -81,7 +81,7 @@ fn products_of_bits() {
         let seed = Seed::new([me; 32]);
         Box::new(SoftSpoken::new(FieldBits::Four, Security::SemiHonest, seed)) as Box<_>
     };
-    let rates = run(sources_over::<Z64>(2, 9, None, extension), |mut source| {
+    let rates = run(sources_over::<Z64>(2, 9, CHUNK, None, extension), |mut source| {
         source.draw(Item::Triple { len: 10 }).unwrap();
         let mut lanes = BitTensor::zeros(3 * LANES, len);
         let (start, cpu) = (Instant::now(), cpu_ms());

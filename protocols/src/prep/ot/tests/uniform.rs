@@ -3,7 +3,7 @@
 use mpc_core::ring::{Ring, Z64};
 
 use super::items::{comparisons, kinds};
-use super::shares;
+use super::{CHUNK, shares};
 use crate::prep::Item;
 use crate::prep::item::Holding;
 use crate::prep::relation::Value;
@@ -50,8 +50,9 @@ fn every_share_of_every_component_is_uniform() {
         let large = |item: &Item| item.count() == LEN;
         let items: Vec<_> = [kinds(LEN), comparisons(LEN, TreeChoice::DEFAULT, 16)].concat();
         let matrices = [Item::Matmul { m: 70, k: 50, n: 90 }, Item::Matmul { m: 90, k: 50, n: 70 }];
-        for item in items.into_iter().filter(large).chain(matrices) {
-            for shares in shares::<Z64>(n, 11, &[item]) {
+        let angles = Item::Angles { len: LEN, bits: 24, multiples: 2 };
+        for item in items.into_iter().filter(large).chain(matrices).chain([angles]) {
+            for shares in shares::<Z64>(n, 11, CHUNK, &[item]) {
                 for (place, (value, component)) in shares[0].iter().zip(item.components::<Z64>()).enumerate()
                 {
                     check(&item, place, value, component.holding);

@@ -10,7 +10,7 @@ use mpc_core::prg::Seed;
 use mpc_core::ring::Z64;
 use mpc_core::tag::Tag;
 
-use super::{Ideal, SESSION, run};
+use super::{CHUNK, Ideal, SESSION, run};
 use crate::ot::lane::OtLane;
 use crate::prep::components::Components;
 use crate::prep::ot::OtPrep;
@@ -57,7 +57,7 @@ fn digest(n: usize, items: &[Item]) -> String {
     let source = |(inner, sent): (LocalChannel, &Arc<Mutex<blake3::Hasher>>)| {
         let own = Seed::new([inner.me().index() as u8; 32]);
         let lane = OtLane::new(Box::new(Hashing { inner, sent: Arc::clone(sent) }), SESSION);
-        OtPrep::<Z64>::new(lane, Box::new(Ideal::new(21, n)), own, None)
+        OtPrep::<Z64>::new(lane, Box::new(Ideal::new(21, n)), CHUNK, own, None)
     };
     let sources = local::network(n).into_iter().zip(&hashers).map(source).collect();
     run(sources, |mut source| items.iter().for_each(|item| drop(source.draw(*item).unwrap())));

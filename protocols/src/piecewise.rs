@@ -1,24 +1,25 @@
-//! σ(x) = 1/(1 + e^−x) by a piecewise cubic, all segments on one masked opening.
+//! Functions by piecewise polynomials of degree 3 at most, all pieces on one masked opening.
 //!
-//! Nine segments between ±9.96, the middle one odd about ½, the others mirrored by σ(−x) = 1 − σ(x); outside, 0 or 1. The
-//! segments were chosen so that all have the same minimax error (weighted least squares, iterated), 4.72e-5. Piecewise
-//! polynomials follow Mohassel, Zhang (*SecureML*, S&P 2017) and Aly, Smart (ACNS 2019); the composition here is ours:
-//! 1. Open c = x + r. All ten thresholds are compared from it (`compare`); x² = c² − 2cr + r² and
+//! Piecewise polynomials follow Mohassel, Zhang (*SecureML*, S&P 2017) and Aly, Smart (ACNS 2019); the composition here is ours.
+//! For a public [`Table`] of knots and coefficients:
+//! 1. Open c = x + r. All knots are compared with from it (`compare`); x² = c² − 2cr + r² and
 //!    x³ = c³ − 3c²r + 3cr² − r³ follow locally from dealt `[r²], [r³]`.
 //! 2. While the comparison runs its three rounds, x² and x³ are truncated back to f bits in the first of them.
-//! 3. The ten bits select the four coefficients, a public linear map. Bits of segments that x is not in contribute
-//!    exactly 0, so powers that wrapped for large |x| do no harm.
+//! 3. The bits select the four coefficients, a public linear map. Bits of pieces that x is not in contribute exactly 0, so
+//!    powers that wrapped for large |x| do no harm: the outermost pieces are straight lines.
 //! 4. One inner product of length 3, plus the constant, and one truncation.
 //!
-//! **Error**: at most 4.72e-5 from the fit plus 1.5 units of 2^−min(f,16) (7.0e-5 at f = 16): one from the last truncation,
-//! 0.1 from those of x² and x³ times their coefficients, 0.25 from rounding the input where f > 16; for every
-//! |x| < 2^(61−f). Above f = 16 the input is first rounded to 16 bits (one more round). **Security**: that of the parts; every
-//! opening has a pad of its own.
-//! **Cost** per element at f = 16, blocks and fan-in 4: 6 rounds, 64 + 2·64 + 10·34 + 6·64 + 64 = 980 bits to each party. With
-//! exact truncations, which make the result a function of x alone: 10 rounds, 1,085 bits.
+//! **Range**: the sum at the end is below 2^62 with the coefficients' fraction bits that [`Table::layout`] chooses for the largest
+//! argument: 32, or as few as 20 where a line outside takes the room. At f = 16: |x| < 2^45 where both lines are level, as of σ;
+//! 2^25 where one is x itself. Programs check that when they are built.
+//! **Error** beside that of the table: 1 unit of 2^−min(f,16) from the last truncation, those of x² and x³ times their
+//! coefficients, and what rounding the coefficients takes ([`Table::rounding_units`]). A line with coefficients that are multiples of
+//! 2^−20 is exact. Above f = 16 the argument is first rounded to 16 bits (one more round), and results are multiples of 2^−16.
+//! **Security**: that of the parts; every opening has a pad of its own. The table is public.
+//! **Cost** per element for t knots at f = 16, blocks and fan-in 4: 6 rounds, 64 + 2·64 + 34·t + 6·64 + 64 bits to each party: 980 for
+//! the ten of most [`tables`]. With exact truncations, which make the result a function of x alone: 10 rounds, 1,085 bits.
 
 use mpc_core::bits::BitTensor;
-use mpc_core::fixed::FracBits;
 use mpc_core::ring::Ring;
 use mpc_core::share::Sharing;
 use mpc_core::tensor::Tensor;
@@ -31,96 +32,54 @@ use crate::session::Session;
 use crate::tree::TreeChoice;
 use crate::truncate::{Rounding, divide, divide_cost, floor_spec};
 
-/// Where segments meet, for x ≥ 0; multiples of 2^−8, so exact at every scale.
-pub const KNOTS: [f64; 5] = [0.835_937_5, 1.976_562_5, 3.722_656_25, 5.800_781_25, 9.964_843_75];
+mod table;
+pub mod tables;
 
-/// Coefficients of 1, x, x², x³ on [−k₀, k₀], [k₀, k₁], …, [k₃, k₄].
-pub const CUBICS: [[f64; 4]; 5] = [
-    [0.5, 0.249_714_113_346_521_88, 0.0, -0.019_145_232_540_610_534],
-    [
-        0.485_762_390_191_423_87,
-        0.295_002_940_281_010_76,
-        -0.050_556_996_187_216_215,
-        0.000_897_301_660_732_593_9,
-    ],
-    [0.472_221_692_152_258_73, 0.327_534_606_888_428_3, -0.073_244_881_638_041_6, 0.005_814_536_797_600_983],
-    [
-        0.697_363_584_827_405_6,
-        0.147_308_572_514_650_13,
-        -0.024_704_709_759_520_493,
-        0.001_416_319_925_090_068,
-    ],
-    [
-        0.938_614_822_342_115_7,
-        0.020_456_526_955_612_904,
-        -0.002_286_113_244_182_185,
-        8.544_379_297_644_898e-5,
-    ],
-];
+pub use table::{Layout, Mirror, Table, TableError};
 
-/// Fraction bits of the coefficients.
-const COEFFICIENT_BITS: u32 = 32;
-/// Powers of x are kept at this many fraction bits at most.
-const MAX_BITS: u32 = 16;
-
-/// The function that the protocol approximates, piece by piece, in floating point.
-#[must_use]
-pub fn piecewise(x: f64) -> f64 {
-    let [c0, c1, c2, c3] = segments()[thresholds().iter().filter(|&&t| x >= t).count()];
-    c0 + x * (c1 + x * (c2 + x * c3))
-}
-
-/// All ten thresholds, ascending.
-fn thresholds() -> Vec<f64> {
-    KNOTS.iter().rev().map(|k| -k).chain(KNOTS).collect()
-}
-
-/// Coefficients of all eleven pieces, ascending.
-fn segments() -> Vec<[f64; 4]> {
-    let mirrored = |[c0, c1, c2, c3]: [f64; 4]| [1.0 - c0, c1, -c2, c3];
-    let mut out = vec![[0.0; 4]];
-    out.extend(CUBICS[1..].iter().rev().copied().map(mirrored));
-    out.extend(CUBICS);
-    out.push([1.0, 0.0, 0.0, 0.0]);
-    out
-}
-
-/// `[σ(x)]` for x with `frac` fraction bits, |x| < 2^(61−f). Six rounds; seven above 16 fraction bits.
+/// `[f(x)]` for the function of a table, laid out for the largest |x|. Six rounds; seven above 16 fraction bits.
 ///
 /// # Errors
 /// Channel and preprocessing errors.
-pub fn sigmoid<S: Sharing>(
+///
+/// # Panics
+/// If the layout is that of another table.
+pub fn evaluate<S: Sharing>(
     cx: &mut Session<S>,
     x: &S,
-    frac: FracBits,
+    table: &Table,
+    layout: Layout,
     rounding: Rounding,
     tree: TreeChoice,
 ) -> Result<S, ProtocolError> {
     assert_eq!(S::VALUE_BITS, 64, "the coefficients' headroom is laid out for 64-bit values");
-    let excess = frac.bits().saturating_sub(MAX_BITS);
+    assert_eq!(layout.thresholds, table.knots().len(), "a threshold for every knot");
+    let (_, excess) = layout.fraction_bits();
     if excess > 0 {
         let rounded = divide(cx, x, excess, rounding, tree)?;
-        let y = at_most_16_bits(cx, &rounded, MAX_BITS, rounding, tree)?;
+        let y = at_most_16_bits(cx, &rounded, table, layout, rounding, tree)?;
         return Ok(y.scale(S::Ring::power_of_two(excess)));
     }
-    at_most_16_bits(cx, x, frac.bits(), rounding, tree)
+    at_most_16_bits(cx, x, table, layout, rounding, tree)
 }
 
 fn at_most_16_bits<S: Sharing>(
     cx: &mut Session<S>,
     x: &S,
-    f: u32,
+    table: &Table,
+    layout: Layout,
     rounding: Rounding,
     tree: TreeChoice,
 ) -> Result<S, ProtocolError> {
+    let ((f, _), bits) = (layout.fraction_bits(), layout.coefficient_bits);
     let (shape, len, holder) = (x.shape().to_vec(), x.len(), cx.holder());
     let x = x.clone().reshape(&[len]);
     let at =
         |bits: u32| move |v: f64| S::Ring::from_i64((v * 2f64.powi(bits as i32)).round_ties_even() as i64);
-    let limits: Vec<S::Ring> = thresholds().into_iter().map(at(f)).collect();
+    let limits: Vec<S::Ring> = table.knots().iter().copied().map(at(f)).collect();
 
     // 1. c, and with it the blocks and the powers
-    let (bundle, padded) = cx.prep().comparison(spec(len, tree))?.mask(&x, None, holder);
+    let (bundle, padded) = cx.prep().comparison(spec(len, layout.thresholds, tree))?.mask(&x, None, holder);
     let (opened, []) = cx.open_masked(padded, [])?;
     let mut run = bundle.opened(opened, &limits, holder);
     let powers = powers(&mut run, holder);
@@ -131,17 +90,17 @@ fn at_most_16_bits<S: Sharing>(
         Rounding::Exact => exact(cx, run, powers, f, tree)?,
     };
     let coefficients = |which: &[usize]| {
-        let weights: Vec<_> = which.iter().map(|&i| weights(i, at(COEFFICIENT_BITS))).collect();
+        let weights: Vec<_> = which.iter().map(|&i| weights(table, i, at(bits))).collect();
         below.weighted(&z, &weights, holder)
     };
     let (k0, k123) = (coefficients(&[0]), coefficients(&[1, 2, 3]));
 
-    // 4. y = c0 + c1·x + c2·x² + c3·x³ at scale f + 32, then truncated
+    // 4. y = c0 + c1·x + c2·x² + c3·x³ at the scale of x times that of the coefficients, then truncated
     let stack = |a: &S, b: &S, c: &S| S::combine(&[a, b, c], |p| Tensor::concat(0, p));
     let (triple, padded) = cx.prep().dot(len, 3)?.mask(&k123, &stack(&x, &x2, &x3));
     let ([d, e], []) = cx.open_masked(padded, [])?;
     let y = triple.finish(&d, &e, holder).add(&k0.scale(S::Ring::power_of_two(f)));
-    Ok(divide(cx, &y, COEFFICIENT_BITS, rounding, tree)?.reshape(&shape))
+    Ok(divide(cx, &y, bits, rounding, tree)?.reshape(&shape))
 }
 
 /// The bits with what was opened for them, and x²/2^f and x³/2^2f, which are truncated in the round of the first tree level.
@@ -198,9 +157,9 @@ fn exact<S: Sharing>(
     Ok((z1, a1, quotients))
 }
 
-fn spec(len: usize, tree: TreeChoice) -> Comparison {
+fn spec(len: usize, thresholds: usize, tree: TreeChoice) -> Comparison {
     let sign = Comparison::in_ring(Question::Sign, len, tree);
-    Comparison { thresholds: 2 * KNOTS.len(), powers: true, ..sign }
+    Comparison { thresholds, powers: true, ..sign }
 }
 
 /// [x²] = c² − 2c[r] + [r²], [x³] = c³ − 3c²[r] + 3c[r²] − [r³], in the memory of [r²] and [r³].
@@ -222,19 +181,18 @@ fn powers<S: Sharing>(run: &mut Opened<S>, holder: S::Holder) -> [S; 2] {
 }
 
 /// Of coefficient `i`, that of the last piece, and the step down at every threshold that an element is below.
-fn weights<R: Ring>(i: usize, encode: impl Fn(f64) -> R) -> Vec<R> {
-    let values: Vec<R> = segments().iter().map(|s| encode(s[i])).collect();
+fn weights<R: Ring>(table: &Table, i: usize, encode: impl Fn(f64) -> R) -> Vec<R> {
+    let values: Vec<R> = table.pieces().iter().map(|c| encode(c[i])).collect();
     [values[values.len() - 1]].into_iter().chain(values.windows(2).map(|step| step[0] - step[1])).collect()
 }
 
-/// Cost of [`sigmoid`].
+/// Cost of [`evaluate`].
 #[must_use]
-pub fn cost<S: Sharing>(n: usize, len: usize, frac: FracBits, rounding: Rounding, tree: TreeChoice) -> Cost {
-    let f = frac.bits().min(MAX_BITS);
-    let excess = frac.bits() - f;
+pub fn cost<S: Sharing>(n: usize, len: usize, layout: Layout, rounding: Rounding, tree: TreeChoice) -> Cost {
+    let (f, excess) = layout.fraction_bits();
     let divided = |bits: u32| divide_cost::<S>(n, len, bits, rounding, tree);
     let first = if excess > 0 { divided(excess) } else { Cost::none(n) };
-    let specs = [spec(len, tree), floor_spec(len, f, tree), floor_spec(len, 2 * f, tree)];
+    let specs = [spec(len, layout.thresholds, tree), floor_spec(len, f, tree), floor_spec(len, 2 * f, tree)];
     let [sign, ..] = specs;
     let item = |item| Cost::item(n, item);
     let open = |elements: usize, bits: usize| Cost::opening::<S::Ring>(n, elements * len, bits * len);
@@ -267,5 +225,5 @@ pub fn cost<S: Sharing>(n: usize, len: usize, frac: FracBits, rounding: Rounding
             cost = cost.then(together(&|spec| spec.answers::<S::Ring>()));
         }
     }
-    cost.then(item(Item::Dot { len, terms: 3 })).then(open(6, 0)).then(divided(COEFFICIENT_BITS))
+    cost.then(item(Item::Dot { len, terms: 3 })).then(open(6, 0)).then(divided(layout.coefficient_bits))
 }

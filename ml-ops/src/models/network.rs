@@ -1,0 +1,115 @@
+//! A network of dense layers with ReLU between them, that several owners of columns fit together. What everybody sees is as in
+//! [`regression`](super::regression). The first weights are public and follow from a seed.
+
+use mpc_core::fixed::FracBits;
+use ndarray::{ArrayD, Axis};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha20Rng;
+
+use super::regression::{HISTORY, LABELS, to};
+use super::scorecard::{Member, features};
+use crate::builder::{Owner, ProgramBuilder, Value};
+use crate::error::ProgramError;
+use crate::program::Program;
+use crate::training::{Loss, Parameter, Penalty, Training, train};
+
+/// A network to be fitted.
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub struct Network<'a> {
+    /// Name of the program.
+    pub name: &'a str,
+    /// Fraction bits.
+    pub frac: FracBits,
+    /// The parties, with their columns.
+    pub members: &'a [Member<'a>],
+    /// Rows.
+    pub rows: usize,
+    /// Who has the labels, as \[rows, outputs\] of 0 and 1; of several outputs, one is 1 in every row.
+    pub labels: usize,
+    /// Widths of the layers after the columns; the last is the number of outputs.
+    pub layers: &'a [usize],
+    /// How it is fitted. Penalties are about weights and not about biases.
+    pub training: Training,
+    /// Largest magnitude of a weight or bias in any step: a promise, which nothing checks.
+    pub max_weight: f64,
+    /// Largest magnitude of what a layer computes before its ReLU, and of its derivative: promises as well.
+    pub max_hidden: f64,
+    /// Of the first weights.
+    pub seed: u64,
+    /// Who receives the fitted weights `w0`, `b0`, `w1`…, and [`HISTORY`] if the training keeps one. Without
+    /// recipients, the parties keep shares of all of them.
+    pub recipients: &'a [usize],
+}
+
+impl Network<'_> {
+    /// The program that fits it.
+    ///
+    /// # Errors
+    /// [`ProgramError`] for names, sizes or ranges that make no valid program.
+    pub fn program(&self) -> Result<Program, ProgramError> {
+        let names: Vec<&str> = self.members.iter().map(|m| m.name).collect();
+        let mut p = Program::builder(self.name, self.frac, &names);
+        let mut parts = vec![];
+        for (i, m) in self.members.iter().enumerate().filter(|(_, m)| m.columns > 0) {
+            parts.push(p.input(&features(m.name), Owner(i), [self.rows, m.columns], m.max_abs)?);
+        }
+        let outputs = self.layers.last().copied().unwrap_or(0);
+        let labels = p.input(LABELS, Owner(self.labels), [self.rows, outputs], 1.0)?;
+        let x = p.concat(&parts, Axis(1))?;
+        let parameters = self.parameters(&mut p)?;
+        let trained = train(&mut p, self.rows, &parameters, &self.training, |p, w, batch| {
+            let (x, y) = (p.batch(x, batch)?, p.batch(labels, batch)?);
+            self.loss(p, x, y, w)
+        })?;
+        for (i, pair) in trained.parameters.chunks(2).enumerate() {
+            to(&mut p, &format!("w{i}"), pair[0], self.recipients)?;
+            to(&mut p, &format!("b{i}"), pair[1], self.recipients)?;
+        }
+        if let Some(history) = trained.history {
+            to(&mut p, HISTORY, history, self.recipients)?;
+        }
+        p.build()
+    }
+
+    /// Weights and biases of every layer, with their first values: uniform, with a variance of 2 over the layer's inputs (He et
+    /// al. 2015).
+    fn parameters(&self, p: &mut ProgramBuilder) -> Result<Vec<Parameter>, ProgramError> {
+        let mut random = ChaCha20Rng::seed_from_u64(self.seed);
+        let unit = 2f64.powi(self.frac.bits() as i32);
+        let mut inputs = self.members.iter().map(|m| m.columns).sum::<usize>();
+        let mut all = vec![];
+        for &outputs in self.layers {
+            let limit = (6.0 / inputs.max(1) as f64).sqrt().min(self.max_weight);
+            // Multiples of a unit, so that all have an encoding.
+            let mut number = || (random.random_range(-limit..limit) * unit).round() / unit;
+            let weights = ArrayD::from_shape_simple_fn(vec![inputs, outputs], &mut number);
+            let biases = ArrayD::zeros(vec![outputs]);
+            for (values, penalty) in [(weights, Penalty::All), (biases, Penalty::None)] {
+                all.push(Parameter { initial: p.constant(&values)?, max_abs: self.max_weight, penalty });
+            }
+            inputs = outputs;
+        }
+        Ok(all)
+    }
+
+    fn loss(
+        &self,
+        p: &mut ProgramBuilder,
+        x: Value,
+        labels: Value,
+        w: &[Value],
+    ) -> Result<Loss, ProgramError> {
+        let mut x = x;
+        for (i, pair) in w.chunks(2).enumerate() {
+            x = p.dense(x, pair[0], pair[1])?;
+            x = p.assume_range(x, self.max_hidden)?;
+            if i + 1 < self.layers.len() {
+                x = p.relu(x)?;
+            }
+        }
+        match self.layers.last() {
+            Some(1) => p.binary_cross_entropy(x, labels),
+            _ => p.cross_entropy(x, labels),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Functions that exporters of older versions write out as many nodes, put together again: a layer normalisation, GELU, SiLU.
+//!
+//! One protocol for all is cheaper, and its magnitudes are known: the quotient in a normalisation has no bound by itself.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::constant::Known;
+use super::graph::Node;
+use super::load::Model;
+use super::proto::AttributeProto;
+use super::proto::attribute_proto::AttributeType;
+
+/// What is known about a graph while patterns are looked for.
+struct Graph<'a> {
+    nodes: &'a [Node],
+    /// The node that makes a value.
+    makers: HashMap<&'a str, usize>,
+    uses: HashMap<&'a str, Vec<usize>>,
+    outputs: HashSet<&'a str>,
+    model: &'a Model,
+}
+
+/// The nodes with patterns replaced, each by a node in the place of its last. What nobody uses any more is still there.
+pub(super) fn joined(nodes: Vec<Node>, model: &Model) -> Vec<Node> {
+    let found: Vec<(usize, Node)> = {
+        let mut makers = HashMap::new();
+        let mut uses: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (i, node) in nodes.iter().enumerate() {
+            makers.extend(node.outputs.iter().map(|o| (o.as_str(), i)));
+            node.inputs.iter().for_each(|x| uses.entry(x).or_default().push(i));
+        }
+        let graph =
+            Graph { nodes: &nodes, makers, uses, outputs: model.outputs().into_iter().collect(), model };
+        (0..nodes.len()).filter_map(|i| graph.at(i)).collect()
+    };
+    let mut nodes = nodes;
+    for (at, node) in found {
+        nodes[at] = node;
+    }
+    nodes
+}
+
+impl Graph<'_> {
+    fn at(&self, i: usize) -> Option<(usize, Node)> {
+        let node = &self.nodes[i];
+        if !node.domain.is_empty() {
+            return None;
+        }
+        match node.op.as_str() {
+            "Div" => self.layer_normalization(i),
+            "Erf" => self.gelu(i),
+            "Mul" => self.silu(i),
+            _ => None,
+        }
+    }
+
+    /// The node that makes a value, if it has this operator.
+    fn made_by(&self, value: &str, op: &str) -> Option<&Node> {
+        let node = &self.nodes[*self.makers.get(value)?];
+        (node.op == op && node.domain.is_empty()).then_some(node)
+    }
+
+    /// The only node that uses a value, and which it is.
+    fn only_user(&self, value: &str) -> Option<usize> {
+        match self.uses.get(value).map(Vec::as_slice) {
+            Some([user]) if !self.outputs.contains(value) => Some(*user),
+            _ => None,
+        }
+    }
+
+    fn constant(&self, value: &str) -> Option<Known> {
+        if let Some(known) = self.model.initializers.get(value) {
+            return Some(known.clone());
+        }
+        let node = self.made_by(value, "Constant")?;
+        node.tensor("value", &mut 16).ok().flatten()
+    }
+
+    /// A constant of one number.
+    fn number(&self, value: &str) -> Option<f64> {
+        match self.constant(value)? {
+            Known::Numbers(n) => n.single(),
+            Known::Texts(_) => None,
+        }
+    }
+
+    /// The other operand of a node of two, if one is this number.
+    fn beside<'n>(&self, node: &'n Node, number: f64) -> Option<&'n str> {
+        let (a, b) = (node.input(0)?, node.input(1)?);
+        let is = |v: &str| self.number(v).is_some_and(|n| (n - number).abs() < 1e-4 * number.abs());
+        if is(b) { Some(a) } else { is(a).then_some(b) }
+    }
+
+    /// (x − mean) / √(mean of squares + ε), along the last axis.
+    fn layer_normalization(&self, i: usize) -> Option<(usize, Node)> {
+        let division = &self.nodes[i];
+        let centred = self.made_by(division.input(0)?, "Sub")?;
+        let (x, mean) = (centred.input(0)?, centred.input(1)?);
+        self.is_mean_of(mean, x)?;
+        let root = self.made_by(division.input(1)?, "Sqrt")?;
+        let sum = self.made_by(root.input(0)?, "Add")?;
+        let (variance, epsilon) = match (self.number(sum.input(1)?), self.number(sum.input(0)?)) {
+            (Some(e), _) => (sum.input(0)?, e),
+            (None, Some(e)) => (sum.input(1)?, e),
+            (None, None) => return None,
+        };
+        let square = self.made_by(variance, "ReduceMean")?.input(0)?;
+        self.is_mean_of(variance, square)?;
+        let base = match (self.made_by(square, "Pow"), self.made_by(square, "Mul")) {
+            (Some(pow), _) if self.number(pow.input(1)?) == Some(2.0) => pow.input(0)?,
+            (None, Some(mul)) if mul.input(0) == mul.input(1) => mul.input(0)?,
+            _ => return None,
+        };
+        let same = base == division.input(0)?
+            || self.made_by(base, "Sub").is_some_and(|s| s.inputs == centred.inputs);
+        let attributes = BTreeMap::from([
+            ("epsilon".to_owned(), float("epsilon", epsilon)),
+            ("axis".to_owned(), integer("axis", -1)),
+        ]);
+        same.then(|| (i, replacing(division, "LayerNormalization", vec![x.to_owned()], attributes)))
+    }
+
+    /// Whether a value is the mean of another along the last axis, which stays.
+    fn is_mean_of(&self, mean: &str, x: &str) -> Option<()> {
+        let node = self.made_by(mean, "ReduceMean")?;
+        let axes = match (node.ints("axes").ok()?, node.input(1)) {
+            (Some(list), _) => list,
+            (None, Some(name)) => match self.constant(name)? {
+                Known::Numbers(n) => n.to_integers().ok()?,
+                Known::Texts(_) => return None,
+            },
+            (None, None) => return None,
+        };
+        (node.input(0) == Some(x) && axes == [-1] && node.int("keepdims", 1) == Ok(1)).then_some(())
+    }
+
+    /// x · (1 + erf(x/√2)) · ½, in the orders in which it is written.
+    fn gelu(&self, i: usize) -> Option<(usize, Node)> {
+        let erf = &self.nodes[i];
+        let inner = erf.input(0)?;
+        let x = match (self.made_by(inner, "Div"), self.made_by(inner, "Mul")) {
+            (Some(div), _) if self.number(div.input(1)?).is_some_and(|n| (n - 2f64.sqrt()).abs() < 1e-4) => {
+                div.input(0)?
+            }
+            (None, Some(mul)) => self.beside(mul, 0.5f64.sqrt())?,
+            _ => return None,
+        };
+        let plus = self.only_user(&erf.outputs[0])?;
+        if self.nodes[plus].op != "Add" || self.beside(&self.nodes[plus], 1.0)? != erf.outputs[0] {
+            return None;
+        }
+        // What is left is x and ½ in up to two products.
+        let mut at = plus;
+        let (mut has_x, mut has_half) = (false, false);
+        while !(has_x && has_half) {
+            let value = &self.nodes[at].outputs[0];
+            let next = self.only_user(value)?;
+            let node = &self.nodes[next];
+            if node.op != "Mul" {
+                return None;
+            }
+            let other = if node.input(0)? == value { node.input(1)? } else { node.input(0)? };
+            if !has_x && other == x {
+                has_x = true;
+            } else if !has_half && self.number(other) == Some(0.5) {
+                has_half = true;
+            } else if !has_x
+                && !has_half
+                && self.made_by(other, "Mul").is_some_and(|m| self.beside(m, 0.5) == Some(x))
+            {
+                (has_x, has_half) = (true, true);
+            } else {
+                return None;
+            }
+            at = next;
+        }
+        Some((at, replacing(&self.nodes[at], "Gelu", vec![x.to_owned()], BTreeMap::new())))
+    }
+
+    /// x · σ(x)
+    fn silu(&self, i: usize) -> Option<(usize, Node)> {
+        let product = &self.nodes[i];
+        let (a, b) = (product.input(0)?, product.input(1)?);
+        let gate = |x: &str, s: &str| {
+            self.made_by(s, "Sigmoid").is_some_and(|n| n.input(0) == Some(x)) && self.only_user(s) == Some(i)
+        };
+        let x = if gate(a, b) {
+            a
+        } else if gate(b, a) {
+            b
+        } else {
+            return None;
+        };
+        Some((i, replacing(product, "Swish", vec![x.to_owned()], BTreeMap::new())))
+    }
+}
+
+/// Another operator in the place of a node.
+fn replacing(
+    node: &Node,
+    op: &str,
+    inputs: Vec<String>,
+    attributes: BTreeMap<String, AttributeProto>,
+) -> Node {
+    Node { op: op.to_owned(), inputs, attributes, ..node.clone() }
+}
+
+fn float(name: &str, value: f64) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.to_owned()),
+        r#type: Some(AttributeType::Float as i32),
+        f: Some(value as f32),
+        ..AttributeProto::default()
+    }
+}
+
+fn integer(name: &str, value: i64) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.to_owned()),
+        r#type: Some(AttributeType::Int as i32),
+        i: Some(value),
+        ..AttributeProto::default()
+    }
+}

@@ -1,0 +1,62 @@
+//! The operators that are supported. One table: what is listed to users follows from it.
+
+use super::emit::Importer;
+use super::error::Problem;
+use super::graph::Node;
+use super::operators;
+use super::value::Val;
+
+/// What an operator's importer does: the values of the node's outputs.
+pub(super) type Import = fn(&mut Importer<'_>, &Node) -> Result<Vec<Val>, Problem>;
+
+/// One operator.
+pub(super) struct Operator {
+    /// Empty for the default domain.
+    pub(super) domain: &'static str,
+    pub(super) name: &'static str,
+    /// The attributes that it may have.
+    pub(super) attributes: &'static [&'static str],
+    /// Whether their values are supported.
+    pub(super) check: fn(&Node) -> Result<(), String>,
+    pub(super) import: Import,
+}
+
+impl Operator {
+    /// An operator of the default domain.
+    pub(super) const fn new(name: &'static str, attributes: &'static [&'static str], import: Import) -> Self {
+        Self { domain: "", name, attributes, check: |_| Ok(()), import }
+    }
+
+    /// An operator of the domain of classical models.
+    pub(super) const fn ml(name: &'static str, attributes: &'static [&'static str], import: Import) -> Self {
+        Self { domain: ML, ..Self::new(name, attributes, import) }
+    }
+
+    pub(super) const fn checked(self, check: fn(&Node) -> Result<(), String>) -> Self {
+        Self { check, ..self }
+    }
+}
+
+/// The domain of classical models.
+pub(super) const ML: &str = "ai.onnx.ml";
+
+/// The tables of all files of operators.
+fn all() -> impl Iterator<Item = &'static Operator> {
+    operators::TABLES.iter().copied().flatten()
+}
+
+/// The operator of a node.
+pub(super) fn find(node: &Node) -> Option<&'static Operator> {
+    all().find(|o| o.name == node.op && o.domain == node.domain)
+}
+
+/// Names of all operators that are supported, sorted; those of other domains than the default with it in front.
+#[must_use]
+pub fn supported() -> Vec<String> {
+    let named = |o: &Operator| {
+        if o.domain.is_empty() { o.name.to_owned() } else { format!("{}.{}", o.domain, o.name) }
+    };
+    let mut names: Vec<String> = all().map(named).collect();
+    names.sort();
+    names
+}

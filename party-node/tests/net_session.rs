@@ -4,10 +4,11 @@
 
 mod net_world;
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mpc_core::channel::{Channel, ChannelError, Peer};
+use mpc_core::channel::{Broadcast, Channel, ChannelError, PIECE_UNIT_BYTES, Peer};
 use mpc_core::party::{PartyId, PerParty};
 use net_world::*;
 use party_node::net::{Connected, blame};
@@ -65,6 +66,48 @@ fn two_three_and_five_parties_exchange_messages_of_all_sizes() {
         if n >= 3 {
             assert_ne!(seen[0].2[1], seen[0].2[2], "one key per pair");
         }
+    }
+}
+
+/// A message to everybody, and what everybody else's was.
+struct ToAll {
+    me: PartyId,
+    whole: Vec<u8>,
+    made: usize,
+    got: PerParty<Vec<u8>>,
+}
+
+impl Broadcast for ToAll {
+    fn make(&mut self, range: Range<usize>) -> Bytes {
+        assert_eq!(range.start, self.made, "in order");
+        self.made = range.end;
+        Bytes::copy_from_slice(&self.whole[range])
+    }
+    fn take(&mut self, from: PartyId, piece: &[u8]) {
+        assert_ne!(from, self.me);
+        self.got[from].extend_from_slice(piece);
+        assert!(self.got[from].len() <= self.made, "nothing comes before the own message is made so far");
+        assert!(piece.len() % PIECE_UNIT_BYTES == 0 || self.got[from].len() == self.whole.len());
+    }
+}
+
+#[test]
+fn messages_that_are_made_while_they_are_sent_arrive_whole() {
+    for n in [2, 3, 5] {
+        run_all(nodes(n), |mut session| {
+            let me = session.channel.me();
+            // The last but one is more than all queues hold.
+            for (round, length) in (0..).zip([0, 9, (1 << 20) + 4, 3 << 20, 17_000_001, 64]) {
+                let whole = message(me, me, round, length).to_vec();
+                let got = PerParty::from_fn(n, |_| Vec::new());
+                let mut to_all = ToAll { me, whole, made: 0, got };
+                session.channel.broadcast(tag(4, round), length, &mut to_all).unwrap();
+                for p in me.others(n) {
+                    assert!(to_all.got[p] == message(p, p, round, length), "{p} to {me} round {round}");
+                }
+            }
+            session.handle.close().unwrap();
+        });
     }
 }
 

@@ -1,5 +1,6 @@
 //! Two or three recorders over an in-process network, and the encoding of every entry.
 
+use std::ops::Range;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::channel::{Channel, ChannelError, CorrectionSource, PIECE_UNIT_BYTES, Peer};
+use crate::channel::{Broadcast, Channel, ChannelError, CorrectionSource, PIECE_UNIT_BYTES, Peer};
 use crate::local::{LocalChannel, network};
 use crate::party::{PartyId, PerParty};
 use crate::tag::{SessionId, Tag};
@@ -139,11 +140,29 @@ impl Channel for InPieces {
     }
 }
 
+/// The same byte over and over, and how much came.
+struct Same(u8, usize);
+
+impl Broadcast for Same {
+    fn make(&mut self, range: Range<usize>) -> Bytes {
+        Bytes::from(vec![self.0; range.len()])
+    }
+    fn take(&mut self, _from: PartyId, piece: &[u8]) {
+        self.1 += piece.len();
+    }
+}
+
+enum Way {
+    Exchange,
+    ExchangePieces,
+    Broadcast,
+}
+
 #[test]
 fn pieces_are_digested_as_the_message_and_a_failed_round_is_not() {
     const LENGTHS: [usize; 3] = [20, 0, 8];
     let me = PartyId::new(1);
-    let batch_of_two_rounds = |in_pieces: bool| {
+    let batch_of_two_rounds = |way: Way| {
         let [other, own] = <[LocalChannel; 2]>::try_from(network(2)).unwrap_or_else(|_| unreachable!());
         let peer = thread::spawn(move || {
             let mut other = other;
@@ -155,13 +174,20 @@ fn pieces_are_digested_as_the_message_and_a_failed_round_is_not() {
         for (r, length) in (0..).zip(LENGTHS) {
             let message = PerParty::from_fn(2, |p| (p != me).then(|| Bytes::from(vec![r as u8; length])));
             let expect = PerParty::from_fn(2, |p| (p != me).then_some(length));
-            if in_pieces {
-                let mut got = Vec::new();
-                let take = &mut |_: PartyId, piece: &[u8]| got.extend_from_slice(piece);
-                let done = recorder.exchange_pieces(tag(r), message, expect, take);
-                assert_eq!((done.is_ok(), got.len()), (r < 2, length), "round {r}");
-            } else if r < 2 {
-                recorder.exchange(tag(r), message, expect).unwrap();
+            match way {
+                Way::ExchangePieces => {
+                    let mut got = Vec::new();
+                    let take = &mut |_: PartyId, piece: &[u8]| got.extend_from_slice(piece);
+                    let done = recorder.exchange_pieces(tag(r), message, expect, take);
+                    assert_eq!((done.is_ok(), got.len()), (r < 2, length), "round {r}");
+                }
+                Way::Broadcast => {
+                    let mut same = Same(r as u8, 0);
+                    let done = recorder.broadcast(tag(r), length, &mut same);
+                    assert_eq!((done.is_ok(), same.1), (r < 2, length), "round {r}");
+                }
+                Way::Exchange if r < 2 => drop(recorder.exchange(tag(r), message, expect).unwrap()),
+                Way::Exchange => {}
             }
         }
         let traffic = recorder.total_traffic();
@@ -172,9 +198,10 @@ fn pieces_are_digested_as_the_message_and_a_failed_round_is_not() {
         let _ = peer.join().unwrap();
         entries.into_iter().next().map(|entry| entry.encode())
     };
-    let expected = batch_of_two_rounds(false);
+    let expected = batch_of_two_rounds(Way::Exchange);
     assert!(expected.is_some());
-    assert_eq!(batch_of_two_rounds(true), expected);
+    assert_eq!(batch_of_two_rounds(Way::ExchangePieces), expected);
+    assert_eq!(batch_of_two_rounds(Way::Broadcast), expected);
 }
 
 #[test]

@@ -75,15 +75,18 @@ pub(super) fn sums<R: Ring>(
     fill: impl Fn(usize, Range<usize>, &mut [R]),
 ) -> Tensor<R> {
     let mut out = Tensor::zeros(&[m * n]);
+    let width = n.min(TOGETHER);
+    let (mut all_terms, mut all_sums) = (Tensor::zeros(&[k * width]), Tensor::zeros(&[m * width]));
     for start in (0..n).step_by(TOGETHER) {
         let some = start..n.min(start + TOGETHER);
-        let mut terms = Tensor::zeros(&[k, some.len()]);
-        for (answer, row) in terms.as_mut_slice().chunks_mut(some.len()).enumerate() {
+        let terms = &mut all_terms.as_mut_slice()[..k * some.len()];
+        for (answer, row) in terms.chunks_mut(some.len()).enumerate() {
             fill(answer, some.clone(), row);
         }
-        let mut sums = Tensor::zeros(&[m, some.len()]);
-        R::matmul_acc(factors, terms.as_slice(), sums.as_mut_slice(), m, k, some.len());
-        for (row, sum) in sums.as_slice().chunks(some.len()).enumerate() {
+        let sums = &mut all_sums.as_mut_slice()[..m * some.len()];
+        sums.fill(R::ZERO);
+        R::matmul_acc(factors, terms, sums, m, k, some.len());
+        for (row, sum) in sums.chunks(some.len()).enumerate() {
             out.as_mut_slice()[row * n..][some.clone()].copy_from_slice(sum);
         }
     }

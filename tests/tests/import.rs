@@ -27,7 +27,9 @@ fn checkout() -> tempfile::TempDir {
         let model = Path::new("tests/models").join(model);
         std::fs::copy(from.join(&model), dir.path().join(&model)).unwrap();
     }
-    files::move_to_free_ports(&["client", "server"].map(|n| dir.path().join(format!("configs/import/{n}.toml"))));
+    files::move_to_free_ports(
+        &["client", "server"].map(|n| dir.path().join(format!("configs/import/{n}.toml"))),
+    );
     dir
 }
 
@@ -68,7 +70,8 @@ fn an_imported_model_runs_as_the_page_describes() {
         let report = done.json();
         if command[0] == "plan" && planned.is_none() {
             // Whose the parameters are is seen before anything runs.
-            let weights: Vec<_> = report["inputs"].as_array().unwrap().iter().filter(|i| i["kind"] == "weights").collect();
+            let weights: Vec<_> =
+                report["inputs"].as_array().unwrap().iter().filter(|i| i["kind"] == "weights").collect();
             assert!(!weights.is_empty() && weights.iter().all(|i| i["owner"] == "server"), "{report}");
             planned = Some(report);
         }
@@ -136,7 +139,11 @@ fn what_cannot_be_imported_is_said_in_one_line_with_what_could() {
         ("import nothing.onnx", "file_missing", "nothing.onnx"),
         ("import configs/import/client.toml", "bad_model", "not an ONNX model"),
         ("import tests/models/logistic_binary.onnx --weights public", "usage", "client alone"),
-        ("import tests/models/logistic_binary.onnx --data-owner a=0..3", "bad_import", "nobody brings the columns 3..30"),
+        (
+            "import tests/models/logistic_binary.onnx --data-owner a=0..3",
+            "bad_import",
+            "nobody brings the columns 3..30",
+        ),
         ("import tests/models/logistic_binary.onnx --range 0", "usage", "expected a number above 0"),
         ("import tests/models/logistic_binary.onnx --weights public --model-owner b", "usage", "no owner"),
     ] {

@@ -23,7 +23,12 @@ pub(super) fn binary(
 }
 
 /// f of every pair of two arrays that broadcast to a shape.
-pub(super) fn zip(a: &ArrayD<f64>, b: &ArrayD<f64>, shape: &[usize], f: impl Fn(f64, f64) -> f64) -> ArrayD<f64> {
+pub(super) fn zip(
+    a: &ArrayD<f64>,
+    b: &ArrayD<f64>,
+    shape: &[usize],
+    f: impl Fn(f64, f64) -> f64,
+) -> ArrayD<f64> {
     const FITS: &str = "invariant: the common shape was computed from both";
     let (a, b) = (a.broadcast(IxDyn(shape)).expect(FITS), b.broadcast(IxDyn(shape)).expect(FITS));
     Zip::from(&a).and(&b).map_collect(|&a, &b| f(a, b))
@@ -44,8 +49,9 @@ pub(super) fn quotient(kind: Kind) -> impl Fn(f64, f64) -> f64 {
 
 /// Takes the elements of a new constant out of the budget.
 pub(super) fn spend(shape: &[usize], left: &mut usize) -> Result<usize, String> {
-    let n = elements(shape, *left)
-        .ok_or_else(|| format!("a constant of shape {shape:?} is more than all constants may have together"))?;
+    let n = elements(shape, *left).ok_or_else(|| {
+        format!("a constant of shape {shape:?} is more than all constants may have together")
+    })?;
     *left -= n;
     Ok(n)
 }
@@ -63,7 +69,9 @@ pub(super) fn reduce(x: &ArrayD<f64>, axes: &[usize], f: impl Fn(&[f64]) -> f64)
 /// The matrix product of two matrices.
 pub(super) fn matmul(a: &ArrayD<f64>, b: &ArrayD<f64>) -> Result<ArrayD<f64>, String> {
     let matrix = |x: &ArrayD<f64>| {
-        x.clone().into_dimensionality::<ndarray::Ix2>().map_err(|_| "only matrices of constants are multiplied".to_owned())
+        x.clone()
+            .into_dimensionality::<ndarray::Ix2>()
+            .map_err(|_| "only matrices of constants are multiplied".to_owned())
     };
     let (a, b) = (matrix(a)?, matrix(b)?);
     if a.ncols() != b.nrows() {

@@ -37,7 +37,11 @@ pub(super) fn written_out(nodes: Vec<Node>, functions: &[FunctionProto]) -> Resu
         // Every call has a copy.
         bytes += function.encoded_len() as u64;
         if bytes > MAX_MODEL_BYTES {
-            return Err(ImportError::TooLarge { what: "bytes in functions", got: bytes, limit: MAX_MODEL_BYTES });
+            return Err(ImportError::TooLarge {
+                what: "bytes in functions",
+                got: bytes,
+                limit: MAX_MODEL_BYTES,
+            });
         }
         let body = body(&node, function, calls);
         if rest.len() + all.len() + body.len() > MAX_NODES {
@@ -76,8 +80,7 @@ fn body(call: &Node, function: &FunctionProto, number: usize) -> Vec<Node> {
         None => format!("{prefix}{name}"),
     };
     let defaults = function.attribute_proto.iter();
-    let defaults: BTreeMap<&str, _> =
-        defaults.map(|a| (a.name.as_deref().unwrap_or_default(), a)).collect();
+    let defaults: BTreeMap<&str, _> = defaults.map(|a| (a.name.as_deref().unwrap_or_default(), a)).collect();
     let one = |proto: &super::proto::NodeProto| {
         let mut node = Node::new(proto.clone(), &opsets);
         node.name = format!("{prefix}{}", node.name);

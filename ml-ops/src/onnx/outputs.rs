@@ -29,6 +29,8 @@ pub struct Imported {
     pub inputs: Vec<ImportedInput>,
     /// What the program computes.
     pub outputs: Vec<ImportedOutput>,
+    /// Where results may differ from the model's: limits of arguments that the graph does not prove.
+    pub notes: Vec<String>,
 }
 
 /// Features that a party brings.
@@ -84,7 +86,8 @@ impl Importer<'_> {
                 return Err(ImportError::Options(format!("the model has no input `{f}`; it has `{known}`")));
             }
         }
-        let mut lengths = Lengths { options: self.options, named: self.options.dims.clone(), batch_used: false };
+        let mut lengths =
+            Lengths { options: self.options, named: self.options.dims.clone(), batch_used: false };
         for info in &model.graph.input {
             let name = info.name.clone().unwrap_or_default();
             if model.initializers.contains_key(&name) {
@@ -181,6 +184,7 @@ impl Importer<'_> {
         mut self,
         wanted: &[String],
         inputs: Vec<ImportedInput>,
+        notes: Vec<String>,
     ) -> Result<Imported, ImportError> {
         let mut outputs = vec![];
         for name in wanted {
@@ -202,7 +206,7 @@ impl Importer<'_> {
             let labels = secret.labels.as_deref().cloned().unwrap_or_default();
             outputs.push(ImportedOutput { name: free, shape: secret.shape, labels });
         }
-        Ok(Imported { program: self.p.build()?, parameters: self.parameters, inputs, outputs })
+        Ok(Imported { program: self.p.build()?, parameters: self.parameters, inputs, outputs, notes })
     }
 }
 
@@ -222,13 +226,16 @@ impl Lengths<'_> {
         };
         let integral = match DataType::try_from(tensor.elem_type.unwrap_or(0)) {
             Ok(DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16) => false,
-            Ok(DataType::String) => return Err(wrong("it holds texts; encode them as numbers before the model")),
+            Ok(DataType::String) => {
+                return Err(wrong("it holds texts; encode them as numbers before the model"));
+            }
             Ok(DataType::Complex64 | DataType::Complex128 | DataType::Undefined) | Err(_) => {
                 return Err(wrong("its elements are of a type that is not read"));
             }
             Ok(_) => true,
         };
-        let dims = tensor.shape.as_ref().ok_or_else(|| wrong("the model does not say how many axes it has"))?;
+        let dims =
+            tensor.shape.as_ref().ok_or_else(|| wrong("the model does not say how many axes it has"))?;
         let mut shape = vec![];
         for (axis, dim) in dims.dim.iter().enumerate() {
             let param = match &dim.value {
@@ -251,7 +258,9 @@ impl Lengths<'_> {
                 }
                 None => {
                     let called = if param.is_empty() { "it has no name in the model" } else { param };
-                    return Err(wrong(&format!("axis {axis} has no fixed length; give one by its name: {called}")));
+                    return Err(wrong(&format!(
+                        "axis {axis} has no fixed length; give one by its name: {called}"
+                    )));
                 }
             };
             shape.push(length);

@@ -29,7 +29,8 @@ pub(super) fn joined(nodes: Vec<Node>, model: &Model) -> Vec<Node> {
             makers.extend(node.outputs.iter().map(|o| (o.as_str(), i)));
             node.inputs.iter().for_each(|x| uses.entry(x).or_default().push(i));
         }
-        let graph = Graph { nodes: &nodes, makers, uses, outputs: model.outputs().into_iter().collect(), model };
+        let graph =
+            Graph { nodes: &nodes, makers, uses, outputs: model.outputs().into_iter().collect(), model };
         (0..nodes.len()).filter_map(|i| graph.at(i)).collect()
     };
     let mut nodes = nodes;
@@ -46,7 +47,7 @@ impl Graph<'_> {
             return None;
         }
         match node.op.as_str() {
-            "Div" => self.layer_normalization(i),
+            "Div" => self.layer_normalization(i).or_else(|| self.unit_norm(i)),
             "Erf" => self.gelu(i),
             "Mul" => self.silu(i),
             _ => None,
@@ -119,18 +120,41 @@ impl Graph<'_> {
         same.then(|| (i, replacing(division, "LayerNormalization", vec![x.to_owned()], attributes)))
     }
 
+    /// x / max(√Σx², ε) along an axis, which is repeated before the division.
+    fn unit_norm(&self, i: usize) -> Option<(usize, Node)> {
+        let division = &self.nodes[i];
+        let x = division.input(0)?;
+        let mut size = division.input(1)?;
+        for op in ["Expand", "Clip", "Max"] {
+            size = self.made_by(size, op).map_or(Some(size), |n| n.input(0))?;
+        }
+        let norm = self.made_by(size, "ReduceL2").filter(|n| n.input(0) == Some(x))?;
+        let &[axis] = &self.axes_of(norm)?[..] else { return None };
+        if norm.int("keepdims", 1) != Ok(1) {
+            return None;
+        }
+        let attributes =
+            BTreeMap::from([("axis".to_owned(), integer("axis", axis)), ("p".to_owned(), integer("p", 2))]);
+        Some((i, replacing(division, "LpNormalization", vec![x.to_owned()], attributes)))
+    }
+
+    /// The axes that a node names.
+    fn axes_of(&self, node: &Node) -> Option<Vec<i64>> {
+        match (node.ints("axes").ok()?, node.input(1)) {
+            (Some(list), _) => Some(list),
+            (None, Some(name)) => match self.constant(name)? {
+                Known::Numbers(n) => n.to_integers().ok(),
+                Known::Texts(_) => None,
+            },
+            (None, None) => None,
+        }
+    }
+
     /// Whether a value is the mean of another along the last axis, which stays.
     fn is_mean_of(&self, mean: &str, x: &str) -> Option<()> {
         let node = self.made_by(mean, "ReduceMean")?;
-        let axes = match (node.ints("axes").ok()?, node.input(1)) {
-            (Some(list), _) => list,
-            (None, Some(name)) => match self.constant(name)? {
-                Known::Numbers(n) => n.to_integers().ok()?,
-                Known::Texts(_) => return None,
-            },
-            (None, None) => return None,
-        };
-        (node.input(0) == Some(x) && axes == [-1] && node.int("keepdims", 1) == Ok(1)).then_some(())
+        (node.input(0) == Some(x) && self.axes_of(node)? == [-1] && node.int("keepdims", 1) == Ok(1))
+            .then_some(())
     }
 
     /// x · (1 + erf(x/√2)) · ½, in the orders in which it is written.
@@ -138,7 +162,9 @@ impl Graph<'_> {
         let erf = &self.nodes[i];
         let inner = erf.input(0)?;
         let x = match (self.made_by(inner, "Div"), self.made_by(inner, "Mul")) {
-            (Some(div), _) if self.number(div.input(1)?).is_some_and(|n| (n - 2f64.sqrt()).abs() < 1e-4) => div.input(0)?,
+            (Some(div), _) if self.number(div.input(1)?).is_some_and(|n| (n - 2f64.sqrt()).abs() < 1e-4) => {
+                div.input(0)?
+            }
             (None, Some(mul)) => self.beside(mul, 0.5f64.sqrt())?,
             _ => return None,
         };
@@ -161,7 +187,10 @@ impl Graph<'_> {
                 has_x = true;
             } else if !has_half && self.number(other) == Some(0.5) {
                 has_half = true;
-            } else if !has_x && !has_half && self.made_by(other, "Mul").is_some_and(|m| self.beside(m, 0.5) == Some(x)) {
+            } else if !has_x
+                && !has_half
+                && self.made_by(other, "Mul").is_some_and(|m| self.beside(m, 0.5) == Some(x))
+            {
                 (has_x, has_half) = (true, true);
             } else {
                 return None;
@@ -178,13 +207,24 @@ impl Graph<'_> {
         let gate = |x: &str, s: &str| {
             self.made_by(s, "Sigmoid").is_some_and(|n| n.input(0) == Some(x)) && self.only_user(s) == Some(i)
         };
-        let x = if gate(a, b) { a } else if gate(b, a) { b } else { return None };
+        let x = if gate(a, b) {
+            a
+        } else if gate(b, a) {
+            b
+        } else {
+            return None;
+        };
         Some((i, replacing(product, "Swish", vec![x.to_owned()], BTreeMap::new())))
     }
 }
 
 /// Another operator in the place of a node.
-fn replacing(node: &Node, op: &str, inputs: Vec<String>, attributes: BTreeMap<String, AttributeProto>) -> Node {
+fn replacing(
+    node: &Node,
+    op: &str,
+    inputs: Vec<String>,
+    attributes: BTreeMap<String, AttributeProto>,
+) -> Node {
     Node { op: op.to_owned(), inputs, attributes, ..node.clone() }
 }
 

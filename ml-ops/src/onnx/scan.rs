@@ -42,7 +42,9 @@ impl Message {
             (Self::ValueInfo, 2) => Some(Self::Type),
             (Self::Type, 1) => Some(Self::TensorType),
             (Self::TensorType, 2) => Some(Self::Shape),
-            (Self::Model, 8) | (Self::Function, 9) | (Self::Tensor, 13) | (Self::Shape, 1) => Some(Self::Leaf),
+            (Self::Model, 8) | (Self::Function, 9) | (Self::Tensor, 13) | (Self::Shape, 1) => {
+                Some(Self::Leaf)
+            }
             _ => None,
         }
     }

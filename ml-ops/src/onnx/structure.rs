@@ -19,7 +19,9 @@ impl Importer<'_> {
             return Err(format!("{:?} cannot become {shape:?}", x.shape()).into());
         }
         Ok(match x {
-            Val::Known(Known::Texts(t)) => Known::Texts(Texts { shape: shape.to_vec(), texts: t.texts.clone() }).into(),
+            Val::Known(Known::Texts(t)) => {
+                Known::Texts(Texts { shape: shape.to_vec(), texts: t.texts.clone() }).into()
+            }
             Val::Known(Known::Numbers(n)) => {
                 let values = n.values.as_standard_layout().into_owned().into_shape_with_order(IxDyn(shape));
                 let values = values.map_err(|e| e.to_string())?;
@@ -46,7 +48,8 @@ impl Importer<'_> {
             Val::Known(Known::Texts(_)) => return Err("texts are not transposed".into()),
             Val::Secret(s) => s,
         };
-        let long = |order: &mut dyn Iterator<Item = usize>| order.filter(|&a| s.shape[a] > 1).collect::<Vec<_>>();
+        let long =
+            |order: &mut dyn Iterator<Item = usize>| order.filter(|&a| s.shape[a] > 1).collect::<Vec<_>>();
         if long(&mut order.iter().copied()) == long(&mut (0..order.len())) {
             return self.reshaped(x, &shape);
         }
@@ -89,7 +92,7 @@ impl Importer<'_> {
                 let value = if indices.iter().copied().eq(first..first + n) {
                     self.p.slice(value, Axis(axis), first..first + n)?
                 } else {
-self.p.gather(value, Axis(axis), indices)?
+                    self.p.gather(value, Axis(axis), indices)?
                 };
                 let new = Secret::new(Lazy::Ready(value), shape).like(s);
                 Ok(Secret { simplex: s.simplex && axis + 1 < s.shape.len(), ..new }.into())
@@ -106,7 +109,9 @@ self.p.gather(value, Axis(axis), indices)?
             let fits = part.shape().len() == first.len()
                 && part.shape().iter().zip(&first).enumerate().all(|(i, (a, b))| i == axis || a == b);
             if !fits {
-                return Err(format!("{first:?} and {:?} cannot be joined along axis {axis}", part.shape()).into());
+                return Err(
+                    format!("{first:?} and {:?} cannot be joined along axis {axis}", part.shape()).into()
+                );
             }
             shape[axis] += part.shape()[axis];
         }
@@ -140,7 +145,9 @@ self.p.gather(value, Axis(axis), indices)?
         if numbers.len() < parts.len() {
             let texts: Vec<_> = parts
                 .iter()
-                .filter_map(|p| if let Val::Known(Known::Texts(t)) = p { Some(t.texts.clone()) } else { None })
+                .filter_map(
+                    |p| if let Val::Known(Known::Texts(t)) = p { Some(t.texts.clone()) } else { None },
+                )
                 .collect();
             if texts.len() < parts.len() || shape.len() != 1 {
                 return Err("texts and numbers are not joined".into());
@@ -148,7 +155,11 @@ self.p.gather(value, Axis(axis), indices)?
             return Ok(Known::Texts(Texts { shape: shape.to_vec(), texts: texts.concat() }).into());
         }
         let kind = numbers.iter().map(|n| n.kind).reduce(super::fold::wider).ok_or("nothing to join")?;
-        let kind = if numbers.iter().all(|n| n.kind == super::constant::Kind::Bit) { super::constant::Kind::Bit } else { kind };
+        let kind = if numbers.iter().all(|n| n.kind == super::constant::Kind::Bit) {
+            super::constant::Kind::Bit
+        } else {
+            kind
+        };
         let views: Vec<_> = numbers.iter().map(|n| n.values.view()).collect();
         let values = ndarray::concatenate(Axis(axis), &views).map_err(|e| e.to_string())?;
         Ok(Numbers::new(kind, values).into())

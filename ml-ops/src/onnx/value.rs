@@ -106,7 +106,14 @@ pub(super) struct Affine {
 
 impl Secret {
     pub(super) fn new(lazy: Lazy, shape: Vec<usize>) -> Self {
-        Self { lazy: Rc::new(RefCell::new(lazy)), shape, integral: false, simplex: false, low: f64::NEG_INFINITY, labels: None }
+        Self {
+            lazy: Rc::new(RefCell::new(lazy)),
+            shape,
+            integral: false,
+            simplex: false,
+            low: f64::NEG_INFINITY,
+            labels: None,
+        }
     }
 
     pub(super) fn integral(self) -> Self {

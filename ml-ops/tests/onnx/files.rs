@@ -97,7 +97,10 @@ impl Trial<'_> {
                 Ok(values.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max))
             };
             let seen = [difference(&exact[&output.name])?, difference(&run[0].outputs[&output.name])?];
-            println!("{} {}: {:.2e} in the clear, {:.2e} on shares", self.model, output.name, seen[0], seen[1]);
+            println!(
+                "{} {}: {:.2e} in the clear, {:.2e} on shares",
+                self.model, output.name, seen[0], seen[1]
+            );
             if !(seen[0] <= self.tolerance[0] && seen[1] <= self.tolerance[1]) {
                 let name = &output.name;
                 return Err(format!("{name}: {:.2e} in the clear, {:.2e} on shares", seen[0], seen[1]));

@@ -31,13 +31,15 @@ fn every_graph_computes_what_onnxruntime_computes() {
 
 fn attempt(name: &str) -> Result<(), String> {
     let tolerance = WIDER.iter().find(|(n, _)| *n == name).map_or([5e-5, 1e-3], |(_, t)| *t);
-    let trial = Trial { model: &format!("operators/{name}"), tolerance, options: |o| o.batch = None, parties: 2 };
+    let trial =
+        Trial { model: &format!("operators/{name}"), tolerance, options: |o| o.batch = None, parties: 2 };
     let case = Case::load(trial.model);
     for parameters in [Parameters::Public, Parameters::Private { owner: 1 }] {
         let mut options = trial.options(&case, parameters);
         // Shapes that the file leaves open are those of the inputs.
         options.batch = if name == "shapes" { Some(2) } else { None };
-        let imported = import(&case.model, &options).map_err(|e| format!("{name} with {parameters:?}: {e}"))?;
+        let imported =
+            import(&case.model, &options).map_err(|e| format!("{name} with {parameters:?}: {e}"))?;
         trial.compared(&case, &imported).map_err(|e| format!("{name} with {parameters:?}: {e}"))?;
     }
     Ok(())

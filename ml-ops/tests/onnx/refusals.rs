@@ -24,7 +24,8 @@ fn number(tag: u8, value: u8) -> Vec<u8> {
 
 /// A node of one input and output.
 fn node(op: &str, name: &str, [input, output]: [&str; 2], attributes: &[Vec<u8>]) -> Vec<u8> {
-    let mut body = [field(1, input.as_bytes()), field(2, output.as_bytes()), field(3, name.as_bytes())].concat();
+    let mut body =
+        [field(1, input.as_bytes()), field(2, output.as_bytes()), field(3, name.as_bytes())].concat();
     body.extend(field(4, op.as_bytes()));
     attributes.iter().for_each(|a| body.extend(field(5, a)));
     field(1, &body)
@@ -95,7 +96,11 @@ fn operands_that_depend_on_the_inputs_are_named_with_their_node() {
     assert!(text.contains("Floor (node \"down\")") && text.contains("depends on the inputs"), "{text}");
     let text = refused(&[node("Relu", "r", ["nowhere", "y"], &[])]).to_string();
     assert!(text.contains("nowhere"), "{text}");
-    let looped = [node("Relu", "r", ["b", "a"], &[]), node("Relu", "s", ["a", "b"], &[]), node("Sum", "t", ["b", "y"], &[])];
+    let looped = [
+        node("Relu", "r", ["b", "a"], &[]),
+        node("Relu", "s", ["a", "b"], &[]),
+        node("Sum", "t", ["b", "y"], &[]),
+    ];
     assert!(matches!(refused(&looped), ImportError::Malformed(_)));
     let twice = [node("Relu", "r", ["x", "y"], &[]), node("Relu", "s", ["x", "y"], &[])];
     assert!(matches!(refused(&twice), ImportError::Malformed(_)));
@@ -105,8 +110,12 @@ fn operands_that_depend_on_the_inputs_are_named_with_their_node() {
 fn what_could_overflow_names_the_node_of_the_model() {
     let squares: Vec<_> = (0..6)
         .map(|i| {
-            let (from, to) = (if i == 0 { "x".into() } else { format!("v{i}") }, if i == 5 { "y".into() } else { format!("v{}", i + 1) });
-            let mut body = [field(1, from.as_bytes()), field(1, from.as_bytes()), field(2, to.as_bytes())].concat();
+            let (from, to) = (
+                if i == 0 { "x".into() } else { format!("v{i}") },
+                if i == 5 { "y".into() } else { format!("v{}", i + 1) },
+            );
+            let mut body =
+                [field(1, from.as_bytes()), field(1, from.as_bytes()), field(2, to.as_bytes())].concat();
             body.extend([field(3, format!("square{i}").as_bytes()), field(4, b"Mul")].concat());
             field(1, &body)
         })
@@ -130,7 +139,10 @@ fn options_that_do_not_fit_the_model_are_refused() {
     let _ = part;
     assert_eq!(options(|_| ()), Ok(()));
     for (change, expected) in [
-        ((|o| o.outputs = vec!["nothing".into()]) as fn(&mut Options), "the model has no output `nothing`; it has `label`"),
+        (
+            (|o| o.outputs = vec!["nothing".into()]) as fn(&mut Options),
+            "the model has no output `nothing`; it has `label`",
+        ),
         (|o| o.features[0].input = Some("z".into()), "the model has no input `z`; it has `X`"),
         (|o| o.features[0].columns = Some(0..7), "nobody brings the columns 7..30"),
         (|o| o.features[0].columns = Some(3..30), "expected a part from 0"),
@@ -163,10 +175,15 @@ fn columns_are_divided_among_owners() {
 #[test]
 fn private_parameters_are_no_part_of_the_program() {
     let case = Case::load("torch_mlp_script");
-    let mut options = Trial::of("torch_mlp_script", 1.0).options(&case, ml_ops::onnx::Parameters::Private { owner: 1 });
+    let mut options =
+        Trial::of("torch_mlp_script", 1.0).options(&case, ml_ops::onnx::Parameters::Private { owner: 1 });
     let one = import(&case.model, &options).unwrap();
     let text = one.program.to_string();
-    assert!(text.contains("weights \"0.weight\" of \"bureau\"") && text.contains("weights \"0.bias\" of \"bureau\""), "{text}");
+    assert!(
+        text.contains("weights \"0.weight\" of \"bureau\"")
+            && text.contains("weights \"0.bias\" of \"bureau\""),
+        "{text}"
+    );
     assert_eq!(one.program.plan().public_numbers, 0);
     let known: usize = one.parameters.values().map(ArrayD::len).sum();
     assert_eq!(known, 20 * 32 + 32 + 32 * 16 + 16 + 16 * 4 + 4);

@@ -24,7 +24,12 @@ pub(super) struct ImportArgs {
     batch: Option<u32>,
     /// Who brings the features: NAME, or NAME=0..10 for columns of one input that several parties divide; INPUT:NAME says
     /// which input of the model is meant
-    #[arg(long = "data-owner", value_name = "[INPUT:]NAME[=FROM..TO]", value_delimiter = ',', default_value = "client")]
+    #[arg(
+        long = "data-owner",
+        value_name = "[INPUT:]NAME[=FROM..TO]",
+        value_delimiter = ',',
+        default_value = "client"
+    )]
     data_owners: Vec<DataOwner>,
     /// Who brings the model's parameters, which nobody else learns [default: server]
     #[arg(long, value_name = "NAME")]
@@ -90,7 +95,9 @@ impl std::str::FromStr for DataOwner {
         let (name, columns) = match rest.split_once('=') {
             None => (rest, None),
             Some((name, columns)) => {
-                let parsed = columns.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+                let parsed = columns
+                    .split_once("..")
+                    .and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
                 let parsed = parsed.filter(|r: &std::ops::Range<usize>| r.start < r.end);
                 (name, Some(parsed.ok_or_else(|| format!("expected columns as FROM..TO, got `{columns}`"))?))
             }
@@ -132,7 +139,10 @@ impl std::str::FromStr for AxisLength {
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, length) = text.split_once('=').ok_or("expected NAME=LENGTH")?;
         let length = length.parse().ok().filter(|&n| n > 0);
-        Ok(Self(name.to_owned(), length.ok_or_else(|| format!("expected a length of at least 1 for {name}"))?))
+        Ok(Self(
+            name.to_owned(),
+            length.ok_or_else(|| format!("expected a length of at least 1 for {name}"))?,
+        ))
     }
 }
 
@@ -150,6 +160,8 @@ struct Written {
     weight_numbers: usize,
     inputs: Vec<Input>,
     outputs: Vec<Output>,
+    /// Where results may differ from the model's.
+    notes: Vec<String>,
     rounds: u64,
     online_bytes_per_party: u64,
 }
@@ -224,13 +236,21 @@ fn options(args: &ImportArgs) -> Result<Options, CliError> {
     if recipients.is_empty() {
         recipients.push(features[0].owner);
     }
-    if let Some(r) = args.range.iter().find(|r| r.of.as_ref().is_some_and(|of| !args.data_owners.iter().any(|d| d.name == *of))) {
-        let message = format!("--range names `{}`, which is no data owner", r.of.as_deref().unwrap_or_default());
+    if let Some(r) = args
+        .range
+        .iter()
+        .find(|r| r.of.as_ref().is_some_and(|of| !args.data_owners.iter().any(|d| d.name == *of)))
+    {
+        let message =
+            format!("--range names `{}`, which is no data owner", r.of.as_deref().unwrap_or_default());
         return Err(CliError::setup("usage", message));
     }
     if parties.len() < 2 {
-        let message = format!("{} alone computes nothing jointly: a program has 2 to 5 parties", parties.join(", "));
-        return Err(CliError::setup("usage", message).with_hint("name the others with --parties, or --model-owner"));
+        let message =
+            format!("{} alone computes nothing jointly: a program has 2 to 5 parties", parties.join(", "));
+        return Err(
+            CliError::setup("usage", message).with_hint("name the others with --parties, or --model-owner")
+        );
     }
     let stem = args.model.file_stem().map_or_else(|| "model".into(), |s| s.to_string_lossy().into_owned());
     let names: Vec<&str> = parties.iter().map(String::as_str).collect();
@@ -253,7 +273,9 @@ fn options(args: &ImportArgs) -> Result<Options, CliError> {
 fn refused(model: &Path, error: &ImportError) -> CliError {
     let what = match error {
         ImportError::File { path, source } => return CliError::file("read", path, source),
-        ImportError::Options(_) => return CliError::setup("bad_import", format_args!("{}: {error}", model.display())),
+        ImportError::Options(_) => {
+            return CliError::setup("bad_import", format_args!("{}: {error}", model.display()));
+        }
         error => CliError::setup("bad_model", format_args!("{}: {error}", model.display())),
     };
     if error.names_operators() {
@@ -272,7 +294,9 @@ fn write_weights(file: &Path, imported: &Imported) -> Result<(), CliError> {
             (name.as_str(), (values.shape().to_vec(), bytes))
         })
         .collect();
-    let views = bytes.iter().map(|(name, (shape, bytes))| Ok((*name, TensorView::new(Dtype::F64, shape.clone(), bytes)?)));
+    let views = bytes
+        .iter()
+        .map(|(name, (shape, bytes))| Ok((*name, TensorView::new(Dtype::F64, shape.clone(), bytes)?)));
     let content = views
         .collect::<Result<Vec<_>, _>>()
         .and_then(|views| safetensors::serialize(views, None))
@@ -289,7 +313,9 @@ fn written(
 ) -> Written {
     let plan = imported.program.plan();
     let party = |i: usize| options.parties[i].clone();
-    let bound = |name: &str| imported.program.inputs().find(|i| i.name == name).map_or(args.range[0].max_abs, |i| i.max_abs);
+    let bound = |name: &str| {
+        imported.program.inputs().find(|i| i.name == name).map_or(args.range[0].max_abs, |i| i.max_abs)
+    };
     Written {
         program,
         digest: imported.program.digest_hex(),
@@ -324,13 +350,20 @@ fn written(
                 labels: o.labels.clone(),
             })
             .collect(),
+        notes: imported.notes.clone(),
         rounds: plan.rounds,
         online_bytes_per_party: plan.online_bytes_per_party,
     }
 }
 
 fn render(w: &Written) -> String {
-    let mut out = format!("{}: `{}` for {}, digest {}…\n", w.program.display(), w.name, w.parties.join(", "), &w.digest[..16]);
+    let mut out = format!(
+        "{}: `{}` for {}, digest {}…\n",
+        w.program.display(),
+        w.name,
+        w.parties.join(", "),
+        &w.digest[..16]
+    );
     let mut line = |text: String| {
         let _infallible = writeln!(out, "  {text}");
     };
@@ -348,10 +381,16 @@ fn render(w: &Written) -> String {
         line(format!("input  `{}` {:?} of {}{columns}, within ±{}", i.name, i.shape, i.owner, i.max_abs));
     }
     for o in &w.outputs {
-        let labels = if o.labels.is_empty() { String::new() } else { format!(", indices of {}", o.labels.join(", ")) };
+        let labels =
+            if o.labels.is_empty() { String::new() } else { format!(", indices of {}", o.labels.join(", ")) };
         line(format!("output `{}` {:?} to {}{labels}", o.name, o.shape, o.to.join(", ")));
     }
-    line(format!("{} rounds, {} bytes online per party; see `subrosa plan`", w.rounds, count(w.online_bytes_per_party)));
+    w.notes.iter().for_each(|note| line(format!("note: {note}")));
+    line(format!(
+        "{} rounds, {} bytes online per party; see `subrosa plan`",
+        w.rounds,
+        count(w.online_bytes_per_party)
+    ));
     for party in &w.parties {
         line(String::new());
         line(format!("in the configuration of {party}:"));
@@ -365,7 +404,10 @@ fn render(w: &Written) -> String {
             line(if i.shape.len() > 2 {
                 "  kind = \"tensor\"\n    file = \"FILE.npy\"   # or .safetensors; or a table with one row per image".into()
             } else {
-                format!("  file = \"FILE.csv\"\n    key_column = \"ID\"\n    columns = [\"…\"]   # {} of them", i.shape.get(1).copied().unwrap_or(1))
+                format!(
+                    "  file = \"FILE.csv\"\n    key_column = \"ID\"\n    columns = [\"…\"]   # {} of them",
+                    i.shape.get(1).copied().unwrap_or(1)
+                )
             });
         }
         for o in w.outputs.iter().filter(|o| o.to.contains(party)) {
@@ -389,7 +431,9 @@ mod tests {
             assert!(owner(wrong).is_err(), "{wrong}");
         }
         assert!("bank=-1".parse::<OwnRange>().is_err() && "NaN".parse::<OwnRange>().is_err());
-        assert!("bank=8".parse::<OwnRange>().is_ok_and(|r| r.of.as_deref() == Some("bank") && r.max_abs == 8.0));
+        assert!(
+            "bank=8".parse::<OwnRange>().is_ok_and(|r| r.of.as_deref() == Some("bank") && r.max_abs == 8.0)
+        );
         assert!("seq".parse::<AxisLength>().is_err() && "seq=0".parse::<AxisLength>().is_err());
     }
 }

@@ -56,11 +56,17 @@ fn who_brings(plan: &Plan) -> String {
     }
     let mut out = String::from("\n");
     for (owner, kind, names, n) in owners {
-        let shown = if names.len() > 6 { format!("{} and {} more", names[..5].join(", "), names.len() - 5) } else { names.join(", ") };
-        let _infallible = writeln!(out, "  {owner} alone knows {} numbers of {kind}: {shown}", count(n as u64));
+        let shown = if names.len() > 6 {
+            format!("{} and {} more", names[..5].join(", "), names.len() - 5)
+        } else {
+            names.join(", ")
+        };
+        let _infallible =
+            writeln!(out, "  {owner} alone knows {} numbers of {kind}: {shown}", count(n as u64));
     }
     if plan.public_numbers > 0 {
-        let _infallible = writeln!(out, "  everybody knows {} numbers of the program", count(plan.public_numbers));
+        let _infallible =
+            writeln!(out, "  everybody knows {} numbers of the program", count(plan.public_numbers));
     }
     out
 }

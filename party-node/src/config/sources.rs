@@ -10,7 +10,9 @@ use toml::Spanned;
 use super::file::{Input, InputKind, Outcomes, ScalingValue, Scorecard as ScorecardEntry};
 use super::one_hot::{OneHotEntry, parse_codes};
 use super::place::Source;
-use crate::data::{Missing, OneHot, OutcomeCoding, Scaling, Standardise, TableSource, holds_tensors, is_missing};
+use crate::data::{
+    Missing, OneHot, OutcomeCoding, Scaling, Standardise, TableSource, holds_tensors, is_missing,
+};
 use crate::error::CliError;
 use crate::scorecard::Scorecard;
 

@@ -31,10 +31,13 @@ impl TensorFile {
     /// [`DataError`] naming the file, and the tensors that there are.
     pub fn load(file: &Path, name: &str) -> Result<Self, DataError> {
         let bytes = read(file)?;
-        let (shape, values) =
-            if is_npy(file) { npy(&bytes) } else { safetensor(&bytes, name) }.map_err(|what| wrong(file, what))?;
+        let (shape, values) = if is_npy(file) { npy(&bytes) } else { safetensor(&bytes, name) }
+            .map_err(|what| wrong(file, what))?;
         if let Some(position) = values.iter().position(|v| !v.is_finite()) {
-            return Err(wrong(file, format!("element {position} of `{}` is {}", clip(name), values[position])));
+            return Err(wrong(
+                file,
+                format!("element {position} of `{}` is {}", clip(name), values[position]),
+            ));
         }
         Ok(Self { file: file.into(), shape, values })
     }
@@ -83,7 +86,8 @@ fn wrong(file: &Path, what: String) -> DataError {
 }
 
 fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, DataError> {
-    let bytes = read_regular(file, MAX_BYTES).map_err(|error| DataError::Unreadable { file: file.into(), error })?;
+    let bytes =
+        read_regular(file, MAX_BYTES).map_err(|error| DataError::Unreadable { file: file.into(), error })?;
     let bytes = Zeroizing::new(bytes);
     if bytes.len() > MAX_BYTES {
         return Err(wrong(file, format!("it has more than {MAX_BYTES} bytes")));
@@ -140,16 +144,24 @@ fn npy(bytes: &[u8]) -> Result<Read, String> {
     }
     let kind = field("descr")?.trim_start_matches('\'');
     let kind = kind.split('\'').next().unwrap_or_default();
-    let kind = kind.strip_prefix(['<', '|', '=']).ok_or_else(|| format!("elements of type {} are not read", clip(kind)))?;
-    let shape = field("shape")?.strip_prefix('(').and_then(|s| s.split_once(')')).ok_or("its header has no shape")?.0;
+    let kind = kind
+        .strip_prefix(['<', '|', '='])
+        .ok_or_else(|| format!("elements of type {} are not read", clip(kind)))?;
+    let shape =
+        field("shape")?.strip_prefix('(').and_then(|s| s.split_once(')')).ok_or("its header has no shape")?.0;
     let shape = shape.split(',').map(str::trim).filter(|d| !d.is_empty()).map(str::parse);
-    let shape: Vec<usize> = shape.collect::<Result<_, _>>().map_err(|_| "its shape has no lengths".to_owned())?;
+    let shape: Vec<usize> =
+        shape.collect::<Result<_, _>>().map_err(|_| "its shape has no lengths".to_owned())?;
     Ok((shape.clone(), numbers(kind, data, &shape)?))
 }
 
 /// Little-endian elements of a type as NumPy names it.
 fn numbers(kind: &str, data: &[u8], shape: &[usize]) -> Result<Zeroizing<Vec<f64>>, String> {
-    fn each<const N: usize>(data: &[u8], n: usize, f: impl Fn([u8; N]) -> f64) -> Result<Zeroizing<Vec<f64>>, String> {
+    fn each<const N: usize>(
+        data: &[u8],
+        n: usize,
+        f: impl Fn([u8; N]) -> f64,
+    ) -> Result<Zeroizing<Vec<f64>>, String> {
         if n.checked_mul(N) != Some(data.len()) {
             return Err(format!("its shape has {n} elements, its data {}", data.len() / N));
         }
@@ -214,7 +226,9 @@ mod tests {
 
     #[test]
     fn what_is_no_tensor_file_is_refused() {
-        for bytes in [&b""[..], b"\x93NUMPY", b"\x93NUMPY\x01\x00\xff\xff{", b"\xff\xff\xff\xff\xff\xff\xff\x7f{}"] {
+        for bytes in
+            [&b""[..], b"\x93NUMPY", b"\x93NUMPY\x01\x00\xff\xff{", b"\xff\xff\xff\xff\xff\xff\xff\x7f{}"]
+        {
             for name in ["x.npy", "x.safetensors"] {
                 let (_dir, file) = saved(name, bytes);
                 assert!(TensorFile::load(&file, "x").is_err());

@@ -170,7 +170,8 @@ impl LocalInputs {
         let mut tensors: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
         for spec in &wanted {
             let common = config.weights.as_ref().filter(|_| spec.kind == InputKind::Weights);
-            let common = common.map(|file| InputSource::Tensor { file: file.clone(), tensor: spec.name.to_owned() });
+            let common =
+                common.map(|file| InputSource::Tensor { file: file.clone(), tensor: spec.name.to_owned() });
             let source = match (config.inputs.get(spec.name), &common) {
                 (None, Some(common)) => common,
                 _ => source_of(config, spec.name)?,
@@ -293,18 +294,23 @@ impl LocalInputs {
         let fits = match spec.kind {
             InputKind::Weights => tensor.shape == shape,
             // Images may lie in rows, and rows may be images.
-            InputKind::Data => tensor.shape.first() == shape.first() && tensor.values.len() == spec.shape.elements(),
+            InputKind::Data => {
+                tensor.shape.first() == shape.first() && tensor.values.len() == spec.shape.elements()
+            }
         };
         if !fits {
             let (file, seen) = (file.display(), &tensor.shape);
-            let message =
-                format!("{file}: input `{}` must have shape {}, tensor `{name}` has {seen:?}", spec.name, spec.shape);
+            let message = format!(
+                "{file}: input `{}` must have shape {}, tensor `{name}` has {seen:?}",
+                spec.name, spec.shape
+            );
             return Err(CliError::setup("wrong_shape", message));
         }
         tensor.check_range(name, spec.max_abs)?;
         if let Some(fraction) = tensor.values.iter().find(|v| spec.integer && v.fract() != 0.0) {
             let file = file.display();
-            let message = format!("{file}: tensor `{name}` has {fraction}, not an integer, as the program wants");
+            let message =
+                format!("{file}: tensor `{name}` has {fraction}, not an integer, as the program wants");
             return Err(CliError::setup("not_an_integer", message));
         }
         self.insert(spec, file.to_path_buf(), vec![name.to_owned()], LocalValue::Whole(tensor.values));

@@ -35,7 +35,8 @@ impl Importer<'_> {
     pub(super) fn applied(&mut self, function: Function, s: &Secret) -> Result<Secret, Problem> {
         let x = self.force(s)?;
         let value = self.p.function(function, x)?;
-        let low = if matches!(function, Function::Sigmoid | Function::Softplus) { 0.0 } else { f64::NEG_INFINITY };
+        let low =
+            if matches!(function, Function::Sigmoid | Function::Softplus) { 0.0 } else { f64::NEG_INFINITY };
         Ok(Secret { low, ..Secret::new(Lazy::Ready(value), s.shape.clone()) })
     }
 
@@ -160,7 +161,9 @@ fn leaky_relu(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
 
 fn parametric_relu(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     let s = im.secret(node)?;
-    let Val::Known(Known::Numbers(alpha)) = im.value(node, 1)? else { return Err("its slope depends on the inputs".into()) };
+    let Val::Known(Known::Numbers(alpha)) = im.value(node, 1)? else {
+        return Err("its slope depends on the inputs".into());
+    };
     Ok(vec![leaky(im, &s, alpha)?.into()])
 }
 

@@ -86,7 +86,13 @@ impl Importer<'_> {
         Ok(Numbers { name, ..folded })
     }
 
-    fn two_secrets(&mut self, node: &Node, op: Arithmetic, x: &Secret, y: &Secret) -> Result<Secret, Problem> {
+    fn two_secrets(
+        &mut self,
+        node: &Node,
+        op: Arithmetic,
+        x: &Secret,
+        y: &Secret,
+    ) -> Result<Secret, Problem> {
         let shape = broadcast(&x.shape, &y.shape)?;
         let integral = x.integral && y.integral && op != Arithmetic::Div;
         if op == Arithmetic::Div {
@@ -119,7 +125,8 @@ impl Importer<'_> {
         a: Option<Numbers>,
     ) -> Result<Secret, Problem> {
         let low = low_of(x.low, m.as_ref(), a.as_ref());
-        let mapped = if self.is_only_use(node, i) { self.mapped_alone(x, m, a) } else { self.mapped_new(x, m, a) }?;
+        let mapped =
+            if self.is_only_use(node, i) { self.mapped_alone(x, m, a) } else { self.mapped_new(x, m, a) }?;
         Ok(Secret { low, ..mapped })
     }
 
@@ -184,7 +191,12 @@ impl Importer<'_> {
         Ok(Secret { integral, ..Secret::new(Lazy::Affine(Rc::new(affine)), shape) })
     }
 
-    fn common_shape(&self, x: &Secret, m: Option<&Numbers>, a: Option<&Numbers>) -> Result<Vec<usize>, String> {
+    fn common_shape(
+        &self,
+        x: &Secret,
+        m: Option<&Numbers>,
+        a: Option<&Numbers>,
+    ) -> Result<Vec<usize>, String> {
         let mut shape = x.shape.clone();
         for n in m.into_iter().chain(a) {
             shape = broadcast(&shape, n.values.shape())?;
@@ -201,8 +213,11 @@ impl Importer<'_> {
         for i in 1..node.inputs.len() {
             let next = self.value(node, i)?;
             sum = match (&sum, &next) {
-                (Val::Known(Known::Numbers(x)), Val::Known(Known::Numbers(y))) => self.folded(op, x, y)?.into(),
-                (Val::Secret(s), Val::Known(Known::Numbers(n))) | (Val::Known(Known::Numbers(n)), Val::Secret(s)) => {
+                (Val::Known(Known::Numbers(x)), Val::Known(Known::Numbers(y))) => {
+                    self.folded(op, x, y)?.into()
+                }
+                (Val::Secret(s), Val::Known(Known::Numbers(n)))
+                | (Val::Known(Known::Numbers(n)), Val::Secret(s)) => {
                     self.mapped_new(s, None, Some(n.clone()))?.into()
                 }
                 (Val::Secret(x), Val::Secret(y)) => self.two_secrets(node, op, x, y)?.into(),
@@ -228,7 +243,9 @@ impl Numbers {
 
 /// The least that x · m + a can be.
 fn low_of(x: f64, m: Option<&Numbers>, a: Option<&Numbers>) -> f64 {
-    let least = |n: Option<&Numbers>, none: f64| n.map_or(none, |n| n.values.iter().copied().fold(f64::INFINITY, f64::min));
+    let least = |n: Option<&Numbers>, none: f64| {
+        n.map_or(none, |n| n.values.iter().copied().fold(f64::INFINITY, f64::min))
+    };
     let most = m.map_or(1.0, |n| n.values.iter().copied().fold(f64::NEG_INFINITY, f64::max));
     let factor = least(m, 1.0);
     if factor < 0.0 || !x.is_finite() {
@@ -284,7 +301,11 @@ impl Linear {
 }
 
 /// An operator that is computed on constants only.
-pub(super) fn constant_only(im: &mut Importer<'_>, node: &Node, f: fn(f64) -> f64) -> Result<Vec<Val>, Problem> {
+pub(super) fn constant_only(
+    im: &mut Importer<'_>,
+    node: &Node,
+    f: fn(f64) -> f64,
+) -> Result<Vec<Val>, Problem> {
     match im.value(node, 0)? {
         Val::Known(Known::Numbers(x)) => Ok(vec![unary(&x, x.kind, f).into()]),
         _ => Err("its operand depends on the inputs, and it is computed on constants only".into()),
@@ -313,7 +334,9 @@ fn neg(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
 }
 
 fn modulo(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
-    let (Val::Known(Known::Numbers(x)), Val::Known(Known::Numbers(y))) = (im.value(node, 0)?, im.value(node, 1)?) else {
+    let (Val::Known(Known::Numbers(x)), Val::Known(Known::Numbers(y))) =
+        (im.value(node, 0)?, im.value(node, 1)?)
+    else {
         return Err("its operands depend on the inputs, and it is computed on constants only".into());
     };
     let fmod = node.int("fmod", 0)? != 0;

@@ -65,7 +65,12 @@ impl Importer<'_> {
         let (x, y) = (self.operand(a)?, self.operand(b)?);
         let value = self.p.matmul(x, y)?;
         // Weighted means are no larger than what they are means of.
-        let value = if weights { let most = 1.01 * self.fact(y)?.max_abs(); self.promised(value, most)? } else { self.assumed(value)? };
+        let value = if weights {
+            let most = 1.01 * self.fact(y)?.max_abs();
+            self.promised(value, most)?
+        } else {
+            self.assumed(value)?
+        };
         Ok(Secret::new(Lazy::Ready(value), shape).into())
     }
 
@@ -104,7 +109,10 @@ impl Importer<'_> {
         let variance = self.p.mean(square, Axis(last))?;
         let variance = self.p.reshape(variance, &kept[..])?;
         let variance = if epsilon >= self.unit() { self.p.add_public(variance, epsilon)? } else { variance };
-        let scale = self.p.rsqrt(variance, LEAST_VARIANCE.max(epsilon)..)?;
+        let variance =
+            Secret { low: LEAST_VARIANCE.max(epsilon), ..Secret::new(Lazy::Ready(variance), kept) };
+        let value = self.force(&variance)?;
+        let scale = self.above(&variance, LEAST_VARIANCE, |p, least| p.rsqrt(value, least..))?;
         let value = self.p.mul(centred, scale)?;
         // No element is further from the mean than √n standard deviations.
         let value = self.promised(value, 1.01 * (n as f64).sqrt())?;
@@ -210,7 +218,9 @@ fn group_normalization(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, P
     let normal = normalised(im, &s, &flat, node.float("epsilon", 1e-5)?)?;
     // The first version has a number per group.
     let per = match im.value(node, 1)?.shape() {
-        [n] if *n == groups && groups != c => return Err("scales per group are not supported, only per channel".into()),
+        [n] if *n == groups && groups != c => {
+            return Err("scales per group are not supported, only per channel".into());
+        }
         _ => c,
     };
     let (m, a) = (channels(im, node, 1, s.shape.len(), per)?, channels(im, node, 2, s.shape.len(), per)?);

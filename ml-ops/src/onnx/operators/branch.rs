@@ -17,7 +17,11 @@ pub(super) const TABLE: &[Operator] = &[Operator::new("If", &["then_branch", "el
 fn branch(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     let condition = match im.value(node, 0)? {
         Val::Known(Known::Numbers(n)) => n.single().ok_or("the condition is one truth value")?,
-        _ => return Err("the condition depends on the inputs; branches are taken when the model is imported".into()),
+        _ => {
+            return Err(
+                "the condition depends on the inputs; branches are taken when the model is imported".into()
+            );
+        }
     };
     let which = if condition != 0.0 { "then_branch" } else { "else_branch" };
     let graph = node.attributes.get(which).and_then(|a| a.g.as_deref()).ok_or("it has no branches")?;

@@ -14,7 +14,9 @@ pub(super) const TABLE: &[Operator] = &[
     Operator::new("Less", &[], |im, n| im.compared(n, |a, b| a < b, ProgramBuilder::less)),
     Operator::new("Greater", &[], |im, n| im.compared(n, |a, b| a > b, ProgramBuilder::greater)),
     Operator::new("LessOrEqual", &[], |im, n| im.compared(n, |a, b| a <= b, ProgramBuilder::less_equal)),
-    Operator::new("GreaterOrEqual", &[], |im, n| im.compared(n, |a, b| a >= b, ProgramBuilder::greater_equal)),
+    Operator::new("GreaterOrEqual", &[], |im, n| {
+        im.compared(n, |a, b| a >= b, ProgramBuilder::greater_equal)
+    }),
     Operator::new("Equal", &[], |im, n| im.compared(n, |a, b| a == b, ProgramBuilder::equal)),
     Operator::new("And", &[], |im, n| im.logic(n, |a, b| a && b)),
     Operator::new("Or", &[], |im, n| im.logic(n, |a, b| a || b)),
@@ -120,7 +122,12 @@ impl Importer<'_> {
     }
 
     /// min(max(x, lo), hi), of which either may be missing.
-    pub(super) fn clipped(&mut self, s: &Secret, lo: Option<f64>, hi: Option<f64>) -> Result<Secret, Problem> {
+    pub(super) fn clipped(
+        &mut self,
+        s: &Secret,
+        lo: Option<f64>,
+        hi: Option<f64>,
+    ) -> Result<Secret, Problem> {
         if lo.is_some_and(f64::is_nan) || hi.is_some_and(f64::is_nan) {
             return Err("a limit is not a number".into());
         }
@@ -185,7 +192,13 @@ fn choice(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
 }
 
 /// A choice that is known: a · bit + b · (1 − bit), local.
-fn known_choice(im: &mut Importer<'_>, bit: &Numbers, a: Val, b: Val, shape: &[usize]) -> Result<Vec<Val>, Problem> {
+fn known_choice(
+    im: &mut Importer<'_>,
+    bit: &Numbers,
+    a: Val,
+    b: Val,
+    shape: &[usize],
+) -> Result<Vec<Val>, Problem> {
     if bit.values.iter().all(|&v| v != 0.0) {
         return Ok(vec![im.expanded(&a, shape)?]);
     }
@@ -196,14 +209,18 @@ fn known_choice(im: &mut Importer<'_>, bit: &Numbers, a: Val, b: Val, shape: &[u
         super::super::fold::spend(shape, &mut im.left)?;
         let to = |n: &Numbers| n.values.broadcast(shape).map(|v| v.to_owned()).ok_or("shapes do not fit");
         let (c, x_all, y_all) = (to(bit)?, to(x)?, to(y)?);
-        let values = ndarray::Zip::from(&c).and(&x_all).and(&y_all).map_collect(|&c, &x, &y| if c != 0.0 { x } else { y });
+        let values = ndarray::Zip::from(&c)
+            .and(&x_all)
+            .and(&y_all)
+            .map_collect(|&c, &x, &y| if c != 0.0 { x } else { y });
         let name = x.name.clone().or_else(|| y.name.clone());
         return Ok(vec![Numbers { kind: wider(x.kind, y.kind), values, name }.into()]);
     }
     let yes = unary(bit, Kind::Integer, |v| f64::from(u8::from(v != 0.0)));
     let no = unary(bit, Kind::Integer, |v| f64::from(u8::from(v == 0.0)));
     let mut sum: Option<Val> = None;
-    let reference = [&a, &b].into_iter().find_map(|v| if let Val::Secret(s) = v { Some(s.clone()) } else { None });
+    let reference =
+        [&a, &b].into_iter().find_map(|v| if let Val::Secret(s) = v { Some(s.clone()) } else { None });
     let reference = match reference {
         Some(s) => im.force(&s)?,
         None => return Err("texts are not chosen".into()),
@@ -263,7 +280,8 @@ fn relu(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
         Val::Secret(s) => {
             let (shape, integral) = (s.shape.clone(), s.integral);
             let low = s.low.max(0.0);
-            Secret { integral, low, ..Secret::new(Lazy::Relu { of: Box::new(s), from: im.node }, shape) }.into()
+            Secret { integral, low, ..Secret::new(Lazy::Relu { of: Box::new(s), from: im.node }, shape) }
+                .into()
         }
     }])
 }

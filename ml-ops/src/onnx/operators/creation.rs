@@ -103,8 +103,12 @@ fn non_zero(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
         return Err("where a secret value is zero is not known when the model is imported".into());
     };
     let rank = x.values.ndim();
-    let found: Vec<Vec<usize>> =
-        x.values.indexed_iter().filter(|&(_, &v)| v != 0.0).map(|(at, _)| ndarray::Dimension::slice(&at).to_vec()).collect();
+    let found: Vec<Vec<usize>> = x
+        .values
+        .indexed_iter()
+        .filter(|&(_, &v)| v != 0.0)
+        .map(|(at, _)| ndarray::Dimension::slice(&at).to_vec())
+        .collect();
     spend(&[rank, found.len()], &mut im.left)?;
     let values = (0..rank).flat_map(|axis| found.iter().map(move |at| at[axis] as f64)).collect();
     Ok(vec![Numbers::new(Kind::Integer, super::super::constant::shaped(&[rank, found.len()], values)).into()])
@@ -113,7 +117,9 @@ fn non_zero(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
 fn cumulated(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     node.only("exclusive", 0)?;
     node.only("reverse", 0)?;
-    let (Val::Known(Known::Numbers(x)), Val::Known(Known::Numbers(at))) = (im.value(node, 0)?, im.value(node, 1)?) else {
+    let (Val::Known(Known::Numbers(x)), Val::Known(Known::Numbers(at))) =
+        (im.value(node, 0)?, im.value(node, 1)?)
+    else {
         return Err("its operand depends on the inputs, and it is computed on constants only".into());
     };
     let at = axis(at.single().ok_or("its axis is one number")? as i64, x.values.ndim())?;

@@ -83,13 +83,19 @@ fn split(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     let len = x.shape()[at];
     let parts = node.outputs.len().max(1);
     let lengths = match im.integers(node, "split", 1)? {
-        Some(list) => list.iter().map(|&d| usize::try_from(d)).collect::<Result<Vec<_>, _>>().map_err(|_| "a length is negative")?,
+        Some(list) => list
+            .iter()
+            .map(|&d| usize::try_from(d))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| "a length is negative")?,
         None => {
             let each = len.div_ceil(parts);
             (0..parts).map(|i| each.min(len.saturating_sub(i * each))).collect()
         }
     };
-    if lengths.iter().try_fold(0usize, |n, &d| n.checked_add(d)) != Some(len) || lengths.len() < node.outputs.len() {
+    if lengths.iter().try_fold(0usize, |n, &d| n.checked_add(d)) != Some(len)
+        || lengths.len() < node.outputs.len()
+    {
         return Err(format!("an axis of {len} does not fall into {lengths:?}").into());
     }
     super::super::fold::spend(&[len], &mut im.left)?;
@@ -172,7 +178,14 @@ fn trilu(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     let mask = Numbers::new(Kind::Integer, mask.into_dyn());
     Ok(vec![match &x {
         Val::Known(Known::Numbers(n)) => {
-            let kept = super::super::fold::binary(n, &mask, n.kind, &mut im.left, |v, m| if m == 0.0 { 0.0 } else { v })?;
+            let kept =
+                super::super::fold::binary(
+                    n,
+                    &mask,
+                    n.kind,
+                    &mut im.left,
+                    |v, m| if m == 0.0 { 0.0 } else { v },
+                )?;
             Numbers { name: n.name.clone(), ..kept }.into()
         }
         Val::Known(Known::Texts(_)) => return Err("texts are no matrices".into()),

@@ -12,11 +12,19 @@ use super::super::registry::Operator;
 use super::super::value::{Form, Lazy, Linear, Secret, Val};
 
 const POOL: &[&str] = &[
-    "auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "storage_order", "strides",
+    "auto_pad",
+    "ceil_mode",
+    "count_include_pad",
+    "dilations",
+    "kernel_shape",
+    "pads",
+    "storage_order",
+    "strides",
 ];
 
 pub(super) const TABLE: &[Operator] = &[
-    Operator::new("Conv", &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"], conv).checked(padding),
+    Operator::new("Conv", &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"], conv)
+        .checked(padding),
     Operator::new("MaxPool", POOL, max_pool).checked(padding),
     Operator::new("AveragePool", POOL, average_pool).checked(padding),
     Operator::new("GlobalAveragePool", &[], |im, n| global_pool(im, n, false)),
@@ -27,7 +35,9 @@ fn padding(node: &Node) -> Result<(), String> {
     node.only("storage_order", 0)?;
     match node.text("auto_pad", "NOTSET")?.as_str() {
         "NOTSET" | "VALID" | "SAME_UPPER" | "SAME_LOWER" => Ok(()),
-        other => Err(format!("auto_pad = {other} is not supported, only NOTSET, VALID, SAME_UPPER and SAME_LOWER")),
+        other => {
+            Err(format!("auto_pad = {other} is not supported, only NOTSET, VALID, SAME_UPPER and SAME_LOWER"))
+        }
     }
 }
 
@@ -35,20 +45,26 @@ fn padding(node: &Node) -> Result<(), String> {
 struct Windows {
     size: [usize; 2],
     sliding: Sliding,
-    /// Whether windows that are not all on the padded image count.
+    /// Whether the last windows reach beyond the padded image.
     extended: bool,
+    /// Whether there is padding besides that.
+    padded: bool,
 }
 
 /// Windows on an image of these lengths; one axis is an image of height 1.
 fn windows(node: &Node, image: &[usize], size: &[usize]) -> Result<Windows, Problem> {
     let axes = image.len();
     if !(1..=2).contains(&axes) || size.len() != axes {
-        return Err(format!("windows of shape {size:?} on images of shape {image:?} are not supported").into());
+        return Err(
+            format!("windows of shape {size:?} on images of shape {image:?} are not supported").into()
+        );
     }
     let list = |name: &str, default: i64, n: usize| -> Result<Vec<usize>, Problem> {
         let all = node.ints(name)?.unwrap_or_else(|| vec![default; n]);
-        let all: Option<Vec<usize>> = all.iter().map(|&v| usize::try_from(v).ok().filter(|&v| v < 1 << 16)).collect();
-        all.filter(|a| a.len() == n).ok_or_else(|| format!("{name} must be {n} numbers that are not negative").into())
+        let all: Option<Vec<usize>> =
+            all.iter().map(|&v| usize::try_from(v).ok().filter(|&v| v < 1 << 16)).collect();
+        all.filter(|a| a.len() == n)
+            .ok_or_else(|| format!("{name} must be {n} numbers that are not negative").into())
     };
     let (strides, dilations) = (list("strides", 1, axes)?, list("dilations", 1, axes)?);
     if strides.contains(&0) || dilations.contains(&0) || size.contains(&0) {
@@ -57,7 +73,7 @@ fn windows(node: &Node, image: &[usize], size: &[usize]) -> Result<Windows, Prob
     let pads = list("pads", 0, 2 * axes)?;
     let mode = node.text("auto_pad", "NOTSET")?;
     let ceil = node.int("ceil_mode", 0)? != 0;
-    let mut extended = false;
+    let (mut extended, mut has_padding) = (false, false);
     let mut padding = vec![];
     for i in 0..axes {
         let reach = dilations[i] * (size[i] - 1) + 1;
@@ -65,11 +81,16 @@ fn windows(node: &Node, image: &[usize], size: &[usize]) -> Result<Windows, Prob
             "SAME_UPPER" | "SAME_LOWER" => {
                 let count = image[i].div_ceil(strides[i]);
                 let total = ((count - 1) * strides[i] + reach).saturating_sub(image[i]);
-                if mode == "SAME_UPPER" { [total / 2, total - total / 2] } else { [total - total / 2, total / 2] }
+                if mode == "SAME_UPPER" {
+                    [total / 2, total - total / 2]
+                } else {
+                    [total - total / 2, total / 2]
+                }
             }
             "VALID" => [0, 0],
             _ => [pads[i], pads[i + axes]],
         };
+        has_padding |= before + after > 0;
         let padded = image[i] + before + after;
         if ceil && padded > reach && !(padded - reach).is_multiple_of(strides[i]) {
             // One more window, unless it would begin beyond the image.
@@ -90,7 +111,7 @@ fn windows(node: &Node, image: &[usize], size: &[usize]) -> Result<Windows, Prob
         dilation: two(&dilations, 1),
         padding: if axes == 2 { [padding[0], padding[1]] } else { [[0, 0], padding[0]] },
     };
-    Ok(Windows { size: two(size, 1), sliding, extended })
+    Ok(Windows { size: two(size, 1), sliding, extended, padded: has_padding })
 }
 
 impl Importer<'_> {
@@ -117,11 +138,16 @@ fn like(axes: usize, [n, c, h, w]: [usize; 4]) -> Vec<usize> {
 
 fn conv(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     let x = im.secret(node)?;
-    let Val::Known(Known::Numbers(w)) = im.value(node, 1)? else { return Err("the kernel depends on the inputs".into()) };
+    let Val::Known(Known::Numbers(w)) = im.value(node, 1)? else {
+        return Err("the kernel depends on the inputs".into());
+    };
     let (x, image) = im.images(&x)?;
-    let &[filters, depth, ref size @ ..] = w.values.shape() else { return Err("the kernel has too few axes".into()) };
+    let &[filters, depth, ref size @ ..] = w.values.shape() else {
+        return Err("the kernel has too few axes".into());
+    };
     let at = windows(node, &image, size)?;
-    let groups = usize::try_from(node.int("group", 1)?).ok().filter(|&g| g > 0).ok_or("group is 1 or more")?;
+    let groups =
+        usize::try_from(node.int("group", 1)?).ok().filter(|&g| g > 0).ok_or("group is 1 or more")?;
     let [h, wide] = at
         .sliding
         .positions([x.shape[2], x.shape[3]], at.size)
@@ -130,10 +156,14 @@ fn conv(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
         return Err(format!("{groups} groups of {depth} channels, but images have {}", x.shape[1]).into());
     }
     let kernel = w.values.as_standard_layout().into_owned();
-    let kernel = kernel.into_shape_with_order(vec![filters, depth, at.size[0], at.size[1]]).map_err(|e| e.to_string())?;
+    let kernel = kernel
+        .into_shape_with_order(vec![filters, depth, at.size[0], at.size[1]])
+        .map_err(|e| e.to_string())?;
     let b = match im.optional(node, 2) {
         None => None,
-        Some(Val::Known(Known::Numbers(b))) if b.values.len() == filters => Some(flat(b.values.iter().copied().collect())),
+        Some(Val::Known(Known::Numbers(b))) if b.values.len() == filters => {
+            Some(flat(b.values.iter().copied().collect()))
+        }
         Some(_) => return Err(format!("the bias must be {filters} constants").into()),
     };
     let shape = like(image.len(), [x.shape[0], filters, h, wide]);
@@ -146,7 +176,8 @@ fn conv(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
 
 fn kernel_shape(node: &Node) -> Result<Vec<usize>, Problem> {
     let list = node.ints("kernel_shape")?.ok_or("it has no kernel_shape")?;
-    let all: Option<Vec<usize>> = list.iter().map(|&v| usize::try_from(v).ok().filter(|&v| v < 1 << 16)).collect();
+    let all: Option<Vec<usize>> =
+        list.iter().map(|&v| usize::try_from(v).ok().filter(|&v| v < 1 << 16)).collect();
     Ok(all.ok_or("kernel_shape has a number out of range")?)
 }
 
@@ -190,7 +221,8 @@ fn average_pool(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem>
     let low = x.low;
     let (x, image) = im.images(&x)?;
     let at = windows(node, &image, &kernel_shape(node)?)?;
-    let counted = node.int("count_include_pad", 0)? != 0;
+    // Without padding, what a last window has beyond the image does not count.
+    let counted = at.padded && node.int("count_include_pad", 0)? != 0;
     if counted && at.extended {
         return Err("ceil_mode together with count_include_pad is not supported".into());
     }
@@ -209,4 +241,3 @@ fn global_pool(im: &mut Importer<'_>, node: &Node, largest: bool) -> Result<Vec<
     let value = im.p.reshape(value, &shape[..])?;
     Ok(vec![Secret { low: x.low, ..Secret::new(Lazy::Ready(value), shape) }.into()])
 }
-

@@ -17,7 +17,14 @@ use super::super::value::{Affine, Lazy, Secret, Val};
 pub(super) const TABLE: &[Operator] = &[
     Operator::ml(
         "LinearClassifier",
-        &["classlabels_ints", "classlabels_strings", "coefficients", "intercepts", "multi_class", "post_transform"],
+        &[
+            "classlabels_ints",
+            "classlabels_strings",
+            "coefficients",
+            "intercepts",
+            "multi_class",
+            "post_transform",
+        ],
         classifier,
     )
     .checked(known_transform),
@@ -26,8 +33,18 @@ pub(super) const TABLE: &[Operator] = &[
     Operator::ml(
         "LabelEncoder",
         &[
-            "keys_strings", "keys_int64s", "keys_floats", "keys_tensor", "values_strings", "values_int64s",
-            "values_floats", "values_tensor", "default_string", "default_int64", "default_float", "default_tensor",
+            "keys_strings",
+            "keys_int64s",
+            "keys_floats",
+            "keys_tensor",
+            "values_strings",
+            "values_int64s",
+            "values_floats",
+            "values_tensor",
+            "default_string",
+            "default_int64",
+            "default_float",
+            "default_tensor",
             "classes_strings",
         ],
         encode_labels,
@@ -181,7 +198,12 @@ struct Opposite {
     intercept: f64,
 }
 
-fn opposite(node: &Node, targets: usize, coefficients: &[f64], columns: usize) -> Result<Option<Opposite>, String> {
+fn opposite(
+    node: &Node,
+    targets: usize,
+    coefficients: &[f64],
+    columns: usize,
+) -> Result<Option<Opposite>, String> {
     let intercepts = node.floats("intercepts")?.unwrap_or_default();
     let intercepts = if intercepts.is_empty() { vec![0.0; targets] } else { intercepts };
     if targets != 2 || intercepts.len() != 2 {
@@ -236,7 +258,8 @@ fn extract(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     match (&x, &at) {
         (_, Val::Known(Known::Numbers(n))) => {
             let last = x.shape().len().checked_sub(1).ok_or("it takes columns of a number")?;
-            let indices: Option<Vec<usize>> = n.to_integers()?.iter().map(|&i| usize::try_from(i).ok()).collect();
+            let indices: Option<Vec<usize>> =
+                n.to_integers()?.iter().map(|&i| usize::try_from(i).ok()).collect();
             let taken = im.taken(&x, last, &indices.ok_or("an index is negative")?)?;
             // A vector becomes a row.
             let taken = if taken.shape().len() == 1 { im.with_axes(&taken, &[0])? } else { taken };
@@ -285,7 +308,9 @@ fn encode_labels(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem
             let places: Option<Vec<f64>> = labels.iter().map(place).collect();
             im.from_table(x.clone(), &places.ok_or("it has no key for a label")?)?
         }
-        (Known::Texts(_), None) => return Err("it encodes texts, which are no inputs; encode them before the model".into()),
+        (Known::Texts(_), None) => {
+            return Err("it encodes texts, which are no inputs; encode them before the model".into());
+        }
         (Known::Numbers(keys), _) => {
             let in_order = keys.values.iter().enumerate().all(|(i, &k)| k == i as f64);
             if in_order && x.labels.is_none() && x.integral {
@@ -307,7 +332,13 @@ fn encode_labels(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem
 
 impl Importer<'_> {
     /// Values by keys that are compared: value − default for the key that is met, plus the default.
-    fn matched(&mut self, x: &Secret, keys: &Numbers, values: &Known, node: &Node) -> Result<Vec<Val>, Problem> {
+    fn matched(
+        &mut self,
+        x: &Secret,
+        keys: &Numbers,
+        values: &Known,
+        node: &Node,
+    ) -> Result<Vec<Val>, Problem> {
         let default = match values {
             Known::Numbers(n) if n.kind == Kind::Integer => node.int("default_int64", -1)? as f64,
             Known::Numbers(_) => node.float("default_float", -0.0)?,
@@ -315,7 +346,9 @@ impl Importer<'_> {
         };
         let (table, labels): (Vec<f64>, _) = match values {
             Known::Numbers(n) => (n.values.iter().copied().collect(), None),
-            Known::Texts(t) => ((0..t.texts.len()).map(|i| i as f64).collect(), Some(Rc::new(t.texts.clone()))),
+            Known::Texts(t) => {
+                ((0..t.texts.len()).map(|i| i as f64).collect(), Some(Rc::new(t.texts.clone())))
+            }
         };
         let n = keys.values.len();
         if n != table.len() || n == 0 {
@@ -343,7 +376,8 @@ impl Importer<'_> {
 
 /// Zeros and ones for categories that are integers.
 fn one_hot(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
-    let categories = node.ints("cats_int64s")?.ok_or("its categories are texts; encode them before the model")?;
+    let categories =
+        node.ints("cats_int64s")?.ok_or("its categories are texts; encode them before the model")?;
     let Val::Secret(x) = im.value(node, 0)? else { return Err("its operand is a constant".into()) };
     let value = im.force(&x)?;
     let mut shape = x.shape.clone();

@@ -62,7 +62,9 @@ fn gemm(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     }
     let [a, b] = matrices;
     let c = match im.optional(node, 2) {
-        Some(Val::Known(Known::Numbers(n))) => Some(Numbers { values: n.values.map(|v| v * beta), ..n }.into()),
+        Some(Val::Known(Known::Numbers(n))) => {
+            Some(Numbers { values: n.values.map(|v| v * beta), ..n }.into())
+        }
         other => other,
     };
     let product = match (&a, &b) {
@@ -123,7 +125,8 @@ fn parameter(node: &Node, what: &str, values: ArrayD<f64>) -> (ArrayD<f64>, Stri
 }
 
 fn regressor(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
-    let targets = usize::try_from(node.int("targets", 1)?).ok().filter(|&t| t > 0).ok_or("it has no targets")?;
+    let targets =
+        usize::try_from(node.int("targets", 1)?).ok().filter(|&t| t > 0).ok_or("it has no targets")?;
     let Val::Secret(x) = im.value(node, 0)? else { return Err("its operand is a constant".into()) };
     let x = im.as_rows(&x)?;
     let scores = im.linear_scores(node, &x, targets)?;
@@ -145,11 +148,17 @@ impl Importer<'_> {
     }
 
     /// x · coefficientsᵀ + intercepts, one column per target.
-    pub(super) fn linear_scores(&mut self, node: &Node, x: &Secret, targets: usize) -> Result<Secret, Problem> {
+    pub(super) fn linear_scores(
+        &mut self,
+        node: &Node,
+        x: &Secret,
+        targets: usize,
+    ) -> Result<Secret, Problem> {
         let coefficients = node.floats("coefficients")?.ok_or("it has no coefficients")?;
         let columns = x.shape[1];
         if coefficients.len() != targets * columns {
-            let text = format!("{} coefficients for {targets} targets and {columns} columns", coefficients.len());
+            let text =
+                format!("{} coefficients for {targets} targets and {columns} columns", coefficients.len());
             return Err(text.into());
         }
         let w = shaped(&[targets, columns], coefficients).t().as_standard_layout().into_owned();

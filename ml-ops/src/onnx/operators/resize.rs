@@ -12,8 +12,15 @@ pub(super) const TABLE: &[Operator] = &[
     Operator::new(
         "Resize",
         &[
-            "antialias", "axes", "coordinate_transformation_mode", "cubic_coeff_a", "exclude_outside",
-            "extrapolation_value", "keep_aspect_ratio_policy", "mode", "nearest_mode",
+            "antialias",
+            "axes",
+            "coordinate_transformation_mode",
+            "cubic_coeff_a",
+            "exclude_outside",
+            "extrapolation_value",
+            "keep_aspect_ratio_policy",
+            "mode",
+            "nearest_mode",
         ],
         resize,
     )
@@ -69,7 +76,11 @@ fn resize(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
         None | Some(Val::Known(Known::Numbers(_))) => Ok(None),
         Some(_) => Err(Problem::from("its size depends on the inputs")),
     });
-    let (place, round) = if node.opset < 11 { (Place::Asymmetric, f64::floor as fn(f64) -> f64) } else { (place(node)?, rounding(node)?) };
+    let (place, round) = if node.opset < 11 {
+        (Place::Asymmetric, f64::floor as fn(f64) -> f64)
+    } else {
+        (place(node)?, rounding(node)?)
+    };
     resized(im, node, (scales?, sizes?), place, round)
 }
 

@@ -45,7 +45,10 @@ fn scaler(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     };
     let (offset, scale) = (list("offset", 0.0)?, list("scale", 1.0)?);
     let shift = offset.iter().zip(&scale).map(|(o, s)| -o * s).collect();
-    let named = |values: Vec<f64>| Numbers { name: Some(format!("{}.scale", node.name)), ..Numbers::real(flat(values)) };
+    let named = |values: Vec<f64>| Numbers {
+        name: Some(format!("{}.scale", node.name)),
+        ..Numbers::real(flat(values))
+    };
     let m = if scale.iter().all(|&s| s == 1.0) { None } else { Some(named(scale)) };
     let a = if offset.iter().all(|&o| o == 0.0) { None } else { Some(named(shift)) };
     if m.is_none() && a.is_none() {

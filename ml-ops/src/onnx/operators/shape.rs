@@ -31,7 +31,12 @@ pub(super) const TABLE: &[Operator] = &[
 
 impl Importer<'_> {
     /// A list of integers that is an attribute in some versions and an operand in others.
-    pub(super) fn integers(&self, node: &Node, attribute: &str, i: usize) -> Result<Option<Vec<i64>>, Problem> {
+    pub(super) fn integers(
+        &self,
+        node: &Node,
+        attribute: &str,
+        i: usize,
+    ) -> Result<Option<Vec<i64>>, Problem> {
         if let Some(list) = node.ints(attribute)? {
             return Ok(Some(list));
         }
@@ -207,14 +212,18 @@ fn cast(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
             Secret::new(super::super::value::Lazy::Ready(value), s.shape.clone()).integral().into()
         }
         (Val::Secret(s), _) if s.integral => x,
-        (Val::Secret(_), _) => return Err("secret numbers that may have fractions do not become integers".into()),
+        (Val::Secret(_), _) => {
+            return Err("secret numbers that may have fractions do not become integers".into());
+        }
         (Val::Known(Known::Texts(_)), DataType::String) => x,
         (Val::Known(Known::Texts(_)), _) => return Err("texts do not become numbers".into()),
         (Val::Known(Known::Numbers(n)), to) => {
             let (kind, f): (_, fn(f64) -> f64) = match to {
                 DataType::String => return Err("constants do not become texts".into()),
                 DataType::Bool => (Kind::Bit, |v| f64::from(u8::from(v != 0.0))),
-                DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16 => (Kind::Real, |v| v),
+                DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16 => {
+                    (Kind::Real, |v| v)
+                }
                 _ => (Kind::Integer, f64::trunc),
             };
             Numbers { name: n.name.clone(), ..unary(n, kind, f) }.into()
@@ -225,7 +234,9 @@ fn cast(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
 /// Blocks of channels become pixels.
 fn depth_to_space(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     let x = im.value(node, 0)?;
-    let (&[n, c, h, w], b) = (x.shape(), block(node)?) else { return Err("it takes batches of images".into()) };
+    let (&[n, c, h, w], b) = (x.shape(), block(node)?) else {
+        return Err("it takes batches of images".into());
+    };
     if c % (b * b) != 0 {
         return Err(format!("{c} channels are no multiple of {}", b * b).into());
     }
@@ -240,7 +251,9 @@ fn depth_to_space(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Proble
 
 fn space_to_depth(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     let x = im.value(node, 0)?;
-    let (&[n, c, h, w], b) = (x.shape(), block(node)?) else { return Err("it takes batches of images".into()) };
+    let (&[n, c, h, w], b) = (x.shape(), block(node)?) else {
+        return Err("it takes batches of images".into());
+    };
     if h % b != 0 || w % b != 0 {
         return Err(format!("{h} by {w} pixels are no multiple of {b}").into());
     }
@@ -250,7 +263,10 @@ fn space_to_depth(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Proble
 }
 
 fn block(node: &Node) -> Result<usize, String> {
-    usize::try_from(node.int("blocksize", 0)?).ok().filter(|b| (1..=64).contains(b)).ok_or_else(|| "blocksize is 1 to 64".into())
+    usize::try_from(node.int("blocksize", 0)?)
+        .ok()
+        .filter(|b| (1..=64).contains(b))
+        .ok_or_else(|| "blocksize is 1 to 64".into())
 }
 
 fn feature_vectorizer(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {

@@ -14,8 +14,17 @@ pub(super) const TABLE: &[Operator] = &[
     Operator::ml(
         "SVMClassifier",
         &[
-            "classlabels_ints", "classlabels_strings", "coefficients", "kernel_params", "kernel_type",
-            "post_transform", "prob_a", "prob_b", "rho", "support_vectors", "vectors_per_class",
+            "classlabels_ints",
+            "classlabels_strings",
+            "coefficients",
+            "kernel_params",
+            "kernel_type",
+            "post_transform",
+            "prob_a",
+            "prob_b",
+            "rho",
+            "support_vectors",
+            "vectors_per_class",
         ],
         classifier,
     )
@@ -23,7 +32,13 @@ pub(super) const TABLE: &[Operator] = &[
     Operator::ml(
         "SVMRegressor",
         &[
-            "coefficients", "kernel_params", "kernel_type", "n_supports", "one_class", "post_transform", "rho",
+            "coefficients",
+            "kernel_params",
+            "kernel_type",
+            "n_supports",
+            "one_class",
+            "post_transform",
+            "rho",
             "support_vectors",
         ],
         regressor,
@@ -57,13 +72,19 @@ fn of_pairs(node: &Node, classes: usize, columns: usize) -> Result<ArrayD<f64>, 
     let coefficients = node.floats("coefficients")?.unwrap_or_default();
     let per_class = node.ints("vectors_per_class")?.unwrap_or_default();
     let per_class: Option<Vec<usize>> = per_class.iter().map(|&n| usize::try_from(n).ok()).collect();
-    let per_class = per_class.filter(|p| p.len() == classes).ok_or("vectors_per_class has a number per class")?;
-    let n = per_class.iter().try_fold(0usize, |sum, &k| sum.checked_add(k)).ok_or("it has too many support vectors")?;
-    let fits = n.checked_mul(columns) == Some(vectors.len()) && n.checked_mul(classes - 1) == Some(coefficients.len());
+    let per_class =
+        per_class.filter(|p| p.len() == classes).ok_or("vectors_per_class has a number per class")?;
+    let n = per_class
+        .iter()
+        .try_fold(0usize, |sum, &k| sum.checked_add(k))
+        .ok_or("it has too many support vectors")?;
+    let fits = n.checked_mul(columns) == Some(vectors.len())
+        && n.checked_mul(classes - 1) == Some(coefficients.len());
     if !fits || n == 0 {
         return Err(format!("{n} support vectors of {columns} columns for {classes} classes do not fit"));
     }
-    let starts: Vec<usize> = per_class.iter().scan(0, |at, &k| Some(std::mem::replace(at, *at + k))).collect();
+    let starts: Vec<usize> =
+        per_class.iter().scan(0, |at, &k| Some(std::mem::replace(at, *at + k))).collect();
     let mut w = Array2::zeros((columns, classes * (classes - 1) / 2));
     let mut pair = 0;
     for i in 0..classes {
@@ -127,14 +148,25 @@ fn score(im: &mut Importer<'_>, node: &Node, sign: f64) -> Result<Secret, Proble
     let vectors = node.floats("support_vectors")?.unwrap_or_default();
     let coefficients = node.floats("coefficients")?.unwrap_or_default();
     let rho = node.floats("rho")?.unwrap_or_default();
-    let weights = if vectors.is_empty() { coefficients } else {
+    let weights = if vectors.is_empty() {
+        coefficients
+    } else {
         if vectors.len() != coefficients.len() * columns {
-            return Err(format!("{} support vectors for {columns} columns have {} numbers", coefficients.len(), vectors.len()).into());
+            return Err(format!(
+                "{} support vectors for {columns} columns have {} numbers",
+                coefficients.len(),
+                vectors.len()
+            )
+            .into());
         }
-        (0..columns).map(|c| coefficients.iter().enumerate().map(|(i, a)| a * vectors[i * columns + c]).sum()).collect()
+        (0..columns)
+            .map(|c| coefficients.iter().enumerate().map(|(i, a)| a * vectors[i * columns + c]).sum())
+            .collect()
     };
     if weights.len() != columns || rho.len() != 1 {
-        return Err(format!("{} weights and {} intercepts for {columns} columns", weights.len(), rho.len()).into());
+        return Err(
+            format!("{} weights and {} intercepts for {columns} columns", weights.len(), rho.len()).into()
+        );
     }
     let w = shaped(&[columns, 1], weights.into_iter().map(|v: f64| v * sign).collect());
     im.dense(&x, w, Some(flat(vec![rho[0] * sign])), format!("{}.weight", node.name))

@@ -472,6 +472,11 @@ impl ProgramBuilder {
         self.program.frac.bits()
     }
 
+    /// How truncations round, as set so far.
+    pub(crate) const fn rounds(&self) -> Rounding {
+        self.program.settings.rounding
+    }
+
     fn fact_of(&self, x: Value) -> &Fact {
         &self.program.nodes[x.node as usize].fact
     }

@@ -123,6 +123,7 @@ fn item_bytes(item: &Item) -> u64 {
             elements(k * n + m * n)
         }
         Item::DaBits { len } => elements(len) + len as u64 / 8,
+        Item::Angles { len, multiples, .. } => elements(len * (2 * multiples + 1)),
         // The corrected parts, r itself and the masks of the tree, which are about as many as there are wires.
         Item::Comparison(spec) => {
             let wires = spec.thresholds * 40;

@@ -37,6 +37,8 @@ pub enum Function {
     Erf,
     /// e^min(x, 0)
     ExpNegative,
+    /// 1 / (1 + e^−x) for |x| ≤ 8, in fewer rounds.
+    SigmoidTraining,
     /// eˣ for x up to a highest; above, its value there.
     Exp {
         /// The largest argument.
@@ -82,6 +84,7 @@ mod number {
     pub(super) const SOFTPLUS: u8 = 5;
     pub(super) const ERF: u8 = 6;
     pub(super) const EXP_NEGATIVE: u8 = 7;
+    pub(super) const SIGMOID_TRAINING: u8 = 8;
     pub(super) const EXP: u8 = 20;
     pub(super) const LOG: u8 = 21;
     pub(super) const RECIPROCAL: u8 = 22;
@@ -96,6 +99,8 @@ const LARGEST_ALPHA: f64 = 64.0;
 pub(crate) enum Method {
     /// `protocols::piecewise`.
     Piecewise(Table),
+    /// `protocols::fourier`.
+    Fourier,
     /// `protocols::quartic`.
     Quartic(Limits),
 }
@@ -113,6 +118,7 @@ impl Function {
             Self::Softplus => "softplus",
             Self::Erf => "erf",
             Self::ExpNegative => "exp_negative",
+            Self::SigmoidTraining => "sigmoid_training",
             Self::Exp { .. } => "exp",
             Self::Log { .. } => "log",
             Self::Reciprocal { .. } => "reciprocal",
@@ -126,7 +132,7 @@ impl Function {
     pub fn value(self, x: f64) -> f64 {
         let sigmoid = || 1.0 / (1.0 + (-x).exp());
         match self {
-            Self::Sigmoid => sigmoid(),
+            Self::Sigmoid | Self::SigmoidTraining => sigmoid(),
             Self::Tanh => x.tanh(),
             Self::Gelu => 0.5 * x * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2),
             Self::Silu => x * sigmoid(),
@@ -156,7 +162,7 @@ impl Function {
     const fn limits(self) -> Option<Limits> {
         let (kind, lowest, highest) = match self {
             Self::Sigmoid | Self::Tanh | Self::Gelu | Self::Silu | Self::Elu { .. } => return None,
-            Self::Softplus | Self::Erf | Self::ExpNegative => return None,
+            Self::Softplus | Self::Erf | Self::ExpNegative | Self::SigmoidTraining => return None,
             Self::Exp { highest, terms } => {
                 return Some(Limits { terms, ..Limits::new(Kind::Exp, 0.0, highest) });
             }
@@ -176,6 +182,11 @@ impl Function {
         }
     }
 
+    /// Whether results depend on the argument alone where truncations are exact.
+    pub(crate) const fn is_exact(self) -> bool {
+        !matches!(self, Self::SigmoidTraining)
+    }
+
     /// How it is computed. The parameters are not wrong.
     pub(crate) fn method(self) -> Method {
         if let Some(limits) = self.limits() {
@@ -192,6 +203,7 @@ impl Function {
             Self::Softplus => tables::softplus(),
             Self::Erf => tables::erf(),
             Self::ExpNegative => tables::exp_negative(),
+            Self::SigmoidTraining => return Method::Fourier,
             Self::Exp { .. }
             | Self::Log { .. }
             | Self::Reciprocal { .. }
@@ -215,6 +227,7 @@ impl Function {
             Self::Softplus => e.u8(number::SOFTPLUS),
             Self::Erf => e.u8(number::ERF),
             Self::ExpNegative => e.u8(number::EXP_NEGATIVE),
+            Self::SigmoidTraining => e.u8(number::SIGMOID_TRAINING),
             Self::Exp { .. } => e.u8(number::EXP),
             Self::Log { .. } => e.u8(number::LOG),
             Self::Reciprocal { .. } => e.u8(number::RECIPROCAL),
@@ -238,6 +251,7 @@ impl Function {
             number::SOFTPLUS => Self::Softplus,
             number::ERF => Self::Erf,
             number::EXP_NEGATIVE => Self::ExpNegative,
+            number::SIGMOID_TRAINING => Self::SigmoidTraining,
             number::EXP => Self::Exp { highest: f64::from_bits(d.u64()?), terms: d.u32()? },
             number::LOG => {
                 let [lowest, highest] = both(d)?;

@@ -270,7 +270,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
         }
         (Op::History { every, .. }, [x]) => {
             let times = cx.times as usize;
-            if *every == 0 || times % every != 0 {
+            if *every == 0 || !times.is_multiple_of(*every) {
                 return Err(
                     at.parameter("a history adds up so many iterations as the loop has several times")
                 );

@@ -253,6 +253,7 @@ impl Program {
                 let layout = layout(&table, self.fact(x), self.frac);
                 Step::Piecewise { len, layout: layout.expect("invariant: inference found a layout") }
             }
+            Method::Fourier => Step::Fourier { len, frac: self.frac },
             Method::Quartic(limits) => {
                 let function = limits.of(self.fact(x), self.frac, self.frac.bits());
                 Step::Quartic { len, function }
@@ -291,7 +292,7 @@ impl Program {
                 let factor = self.factor(node);
                 scale(x) + factor.bits - factor.first
             }
-            Op::WeightedSum { .. } => self.weights(node, &[]).map_or(scale(node), |w| w.scale),
+            Op::WeightedSum { .. } => self.weights(node, &[]).map_or_else(|| scale(node), |w| w.scale),
             _ => return 0,
         };
         product - scale(node)

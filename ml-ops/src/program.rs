@@ -316,6 +316,16 @@ impl Program {
         if self.outputs.is_empty() {
             return Err(ProgramError::NoOutput { name: self.name });
         }
+        let varies = |op: &Op| matches!(op, Op::Function { function, .. } if !function.is_exact());
+        if self.rounding() == Rounding::Exact
+            && let Some(node) = self.nodes.iter().position(|n| varies(&n.op))
+        {
+            return Err(ProgramError::Parameter {
+                node: node as NodeId,
+                op: self.nodes[node].op.name(),
+                what: "its results depend on masks, and rounding is exact; use sigmoid",
+            });
+        }
         self.check_loops()?;
         let cut = self.cut()?;
         let too_large = |l: &Lowered| l.cost_at(0).items.iter().any(|item| !item.is_sane());

@@ -12,10 +12,12 @@ use ndarray::Axis;
 
 use crate::builder::{ProgramBuilder, Value};
 use crate::error::ProgramError;
+use crate::settings::Rounding;
 
 mod optimiser;
 
-pub use optimiser::Optimiser;
+use optimiser::Now;
+pub use optimiser::{Adam, Optimiser};
 
 /// What a step lowers, as the derivative of the sum over the batch with respect to one value.
 #[derive(Copy, Clone, PartialEq, Debug)]
@@ -28,12 +30,27 @@ pub struct Loss {
 
 impl ProgramBuilder {
     /// The loss −Σ (y·log p + (1 − y)·log(1 − p)) of p = σ(logits) for labels y of 0 and 1: its derivative is p − y. Rounds as
+    /// [`ProgramBuilder::sigmoid_training`], whose p stays at that of ±8 beyond ±8; where rounding is exact,
     /// [`ProgramBuilder::sigmoid`].
     ///
     /// # Errors
     /// Labels of another shape; those of a sigmoid.
     pub fn binary_cross_entropy(&mut self, logits: Value, labels: Value) -> Result<Loss, ProgramError> {
-        let probability = self.sigmoid(logits)?;
+        let probability = match self.rounds() {
+            Rounding::Dithered => self.sigmoid_training(logits)?,
+            Rounding::Exact => self.sigmoid(logits)?,
+        };
+        Ok(Loss { of: logits, residual: self.sub(probability, labels)? })
+    }
+
+    /// The loss −Σ y·log p of p = softmax(logits) along the last axis, for labels of one 1 in a row of 0: its derivative is p − y.
+    /// Rounds as [`ProgramBuilder::softmax`].
+    ///
+    /// # Errors
+    /// Labels of another shape; logits without axes; those of a softmax.
+    pub fn cross_entropy(&mut self, logits: Value, labels: Value) -> Result<Loss, ProgramError> {
+        let last = self.fact(logits)?.shape.rank().saturating_sub(1);
+        let probability = self.softmax(logits, Axis(last))?;
         Ok(Loss { of: logits, residual: self.sub(probability, labels)? })
     }
 
@@ -156,6 +173,7 @@ pub fn train(
     let times = how.epochs.saturating_mul(per_epoch);
     let mut carried: Vec<(Value, f64)> = parameters.iter().map(|w| (w.initial, w.max_abs)).collect();
     carried.extend(how.optimiser.initial_state(p, parameters)?);
+    let prepared = how.prepare(p, times)?;
     let mut measured = None;
     let left = p.repeat(times, &carried, |p, now| {
         let (weights, state) = now.split_at(parameters.len());
@@ -167,7 +185,7 @@ pub fn train(
         let gradients: Option<Vec<Value>> = gradients.into_iter().collect();
         let gradients =
             gradients.ok_or(ProgramError::Training { what: "the loss depends on every parameter" })?;
-        how.step(p, (parameters, weights), &gradients, state, (batch, times))
+        how.step(p, &Now { parameters, weights, state, prepared, batch }, &gradients)
     })?;
     let seen = f64::from(per_epoch) * batch as f64;
     let history = match measured {

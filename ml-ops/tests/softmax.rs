@@ -12,14 +12,16 @@ type Build = fn(&mut ProgramBuilder, Value) -> Result<Value, ProgramError>;
 fn worst(x: &ArrayD<f64>, rounding: Rounding, build: Build) -> [f64; 2] {
     let mut p = Program::builder("rows", FracBits::DEFAULT, &["a", "b"]);
     p.rounding(rounding);
-    let input = p.input("x", Owner(0), x.shape(), 64.0).unwrap();
-    let y = build(&mut p, input).unwrap();
-    p.output("y", y, &[1]).unwrap();
-    let program = p.build().unwrap();
+    let program = p.input("x", Owner(0), x.shape(), 64.0).and_then(|x| {
+        let y = build(&mut p, x)?;
+        p.output("y", y, &[1])?;
+        p.build()
+    });
+    let program = program.expect("a valid program");
     let inputs = BTreeMap::from([("x".to_owned(), x.clone())]);
-    let exact = &reference::float(&program, &inputs).unwrap()["y"];
-    let fixed = &reference::fixed(&program, &inputs).unwrap()["y"];
-    let runs = run_local(&program, &inputs, [9; 32]).unwrap();
+    let exact = &reference::float(&program, &inputs).expect("inputs that fit")["y"];
+    let fixed = &reference::fixed(&program, &inputs).expect("inputs that fit")["y"];
+    let runs = run_local(&program, &inputs, [9; 32]).expect("an honest run");
     let off = |y: &ArrayD<f64>| y.iter().zip(exact).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     [off(&runs[1].outputs["y"]), off(fixed)]
 }
@@ -68,4 +70,19 @@ fn quotients_of_a_wide_range_are_within_the_stated_error() {
         println!("{off:?}");
         assert!(off.iter().all(|&off| off <= 33.0 * 2f64.powi(-13) + 2.0 / 65536.0), "{rounding:?}: {off:?}");
     }
+}
+
+#[test]
+fn ten_elements_take_four_levels_and_nineteen_rounds() {
+    let mut p = Program::builder("rounds", FracBits::DEFAULT, &["a", "b"]);
+    let program = p.input("x", Owner(0), [1000, 10], 8.0).and_then(|x| {
+        let y = p.softmax(x, Axis(1))?;
+        p.output("y", y, &[1])?;
+        p.build()
+    });
+    let plan = program.expect("a valid program").plan();
+    let rounds: Vec<_> = plan.ops.iter().filter(|o| o.rounds > 0).map(|o| (o.op, o.rounds)).collect();
+    let wanted =
+        [("max", 16), ("exp", 9), ("reciprocal", 8), ("mul", 2), ("confirm", 1), ("output", 1)].to_vec();
+    assert_eq!(rounds, wanted);
 }

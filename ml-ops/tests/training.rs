@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use ml_ops::models::network::Network;
 use ml_ops::models::regression::{HISTORY, LABELS, Regression, Target};
 use ml_ops::models::scorecard::{BIAS, Member, WEIGHTS, features};
-use ml_ops::training::{Optimiser, Training};
+use ml_ops::training::{Adam, Optimiser, Parameter, Penalty, Training, train};
 use ml_ops::{
     Axis, Execution, Owner, Program, ProgramBuilder, ProgramError, Rounding, Value, reference, run_local,
 };
 use mpc_core::fixed::FracBits;
 use mpc_core::party::PartyId;
+use mpc_core::windows::Sliding;
 use ndarray::{Array1, Array2, ArrayD, arr1};
 
 type Inputs = BTreeMap<String, ArrayD<f64>>;
@@ -87,6 +88,43 @@ fn differentiable() -> Vec<(&'static str, Build)> {
         }),
         ("max along an axis", |p, x, _| p.max(x, Axis(0))),
         ("min along another", |p, x, _| p.min(x, Axis(1))),
+        ("a product of batches of matrices, permuted", |p, x, y| {
+            let (a, b) = (p.reshape(x, [3, 1, 2])?, p.reshape(y, [3, 2, 1])?);
+            let one = p.matmul(a, b)?;
+            let shared = p.slice(y, Axis(0), 0..2)?;
+            let (many, one) = (p.matmul(a, shared)?, p.reshape(one, [3, 1, 1])?);
+            let all = p.concat(&[many, one], Axis(2))?;
+            p.permute(all, &[2, 0, 1])
+        }),
+        ("a dense layer of three axes", |p, x, y| {
+            let x = p.reshape(x, [1, 3, 2])?;
+            let w = p.slice(y, Axis(0), 0..2)?;
+            let b = p.slice(y, Axis(0), 2..3)?;
+            let b = p.reshape(b, [2])?;
+            p.dense(x, w, b)
+        }),
+        ("a convolution with padding and a bias", |p, x, y| {
+            let x = p.reshape(x, [2, 1, 1, 3])?;
+            let w = p.reshape(y, [1, 1, 3, 2])?;
+            let bias = p.slice(y, Axis(0), 0..1)?;
+            let bias = p.sum(bias, Axis(1))?;
+            p.conv2d(x, w, Some(bias), Sliding::by(1).padded(1))
+        }),
+        ("a convolution of channels", |p, x, y| {
+            let both = p.concat(&[x, y], Axis(1))?;
+            let x = p.reshape(both, [1, 2, 2, 3])?;
+            let y = p.concat(&[y, y, y, y], Axis(1))?;
+            let w = p.reshape(y, [3, 2, 2, 2])?;
+            p.conv2d(x, w, None, Sliding::by(1))
+        }),
+        ("pooling, with a column that no window reaches", |p, x, y| {
+            let both = p.concat(&[x, y, y], Axis(1))?;
+            let x = p.reshape(both, [1, 2, 3, 3])?;
+            let largest = p.max_pool2d(x, [2, 2], Sliding::by(2))?;
+            let mean = p.average_pool2d(x, [3, 1], Sliding { stride: [3, 1], ..Sliding::by(1) }, true)?;
+            let (largest, mean) = (p.reshape(largest, [2])?, p.reshape(mean, [6])?);
+            p.concat(&[largest, mean], Axis(0))
+        }),
         ("sigmoid", |p, x, _| p.sigmoid(x)),
         ("tanh", |p, x, _| p.tanh(x)),
         ("a range", |p, x, _| {
@@ -242,7 +280,7 @@ fn by_hand(inputs: &Inputs, target: Target, how: &Training) -> (Array1<f64>, Vec
         _ => 1.0,
     });
     let y: Vec<f64> = inputs[LABELS].iter().copied().collect();
-    let Optimiser::Sgd { learning_rate, momentum } = how.optimiser else { panic!("another optimiser") };
+    let (mut m, mut v, mut steps) = (Array1::<f64>::zeros(4), Array1::<f64>::zeros(4), 0);
     let (mut w, mut u) = (Array1::<f64>::zeros(4), Array1::<f64>::zeros(4));
     let per_epoch = ROWS.div_ceil(how.batch);
     let mut history = vec![];
@@ -265,8 +303,22 @@ fn by_hand(inputs: &Inputs, target: Target, how: &Training) -> (Array1<f64>, Vec
             let is_weight = arr1(&[1.0, 1.0, 1.0, 0.0]);
             gradient = gradient
                 + (&w * how.l2 + w.mapv(|w| if w == 0.0 { 0.0 } else { w.signum() }) * how.l1) * is_weight;
-            u = u * momentum + gradient * learning_rate;
-            w -= &u;
+            match how.optimiser {
+                Optimiser::Sgd { learning_rate, momentum } => {
+                    u = u * momentum + gradient * learning_rate;
+                    w -= &u;
+                }
+                Optimiser::Adam(Adam { learning_rate, beta1, beta2, epsilon, unit, .. }) => {
+                    steps += 1;
+                    gradient *= unit;
+                    m = m * beta1 + &gradient * (1.0 - beta1);
+                    v = v * beta2 + gradient.mapv(|g| g * g) * (1.0 - beta2);
+                    let (m, v) = (&m / (1.0 - beta1.powi(steps)), v.mapv(|v| v.max(epsilon * epsilon)));
+                    let v = v / (1.0 - beta2.powi(steps));
+                    w -= &(m / v.mapv(f64::sqrt) * learning_rate);
+                }
+                _ => panic!("another optimiser"),
+            }
         }
         history.push(squares / (per_epoch * how.batch) as f64);
     }
@@ -287,6 +339,8 @@ fn regressions_are_fitted_as_by_hand() {
         (class([1.0, 1.0]), Training { optimiser: momentum, l2: 0.1, ..plain }),
         (number, Training { optimiser: momentum, ..plain }),
         (number, Training { batch: 100, l1: 0.01, ..plain }),
+        (class([1.0, 1.0]), Training { optimiser: Optimiser::Adam(Adam::with_rate(0.1)), l2: 0.05, ..plain }),
+        (number, Training { optimiser: Optimiser::Adam(Adam::with_rate(0.05)), batch: ROWS, ..plain }),
     ] {
         let program = regression(target, how).program().unwrap();
         let inputs = data();
@@ -295,7 +349,8 @@ fn regressions_are_fitted_as_by_hand() {
         let float = reference::float(&program, &inputs).unwrap();
         let runs = run_local(&program, &inputs, [3; 32]).unwrap();
         checked(&program, &runs);
-        for (values, limit) in [(&float, 2e-3), (&runs[0].outputs, 6e-3)] {
+        let dithers = if let Optimiser::Adam(_) = how.optimiser { 3e-2 } else { 6e-3 };
+        for (values, limit) in [(&float, 2e-3), (&runs[0].outputs, dithers)] {
             for (got, expected) in values[WEIGHTS].iter().chain(&values[BIAS]).zip(&w) {
                 assert!((got - expected).abs() < limit, "{target:?} {how:?}: {got} is not {expected}");
             }
@@ -316,8 +371,8 @@ fn a_step_with_momentum_and_penalties_takes_no_round_more() {
     };
     let plain = Training::sgd(1, ROWS, 0.5);
     let momentum = Optimiser::Sgd { learning_rate: 0.25, momentum: 0.5 };
-    // The product and its truncation, the sigmoid, the gradient, the move.
-    assert_eq!(steps(plain), 2 + 6 + 1 + 1);
+    // The product, its truncation with the clamp, the sigmoid, the gradient, the move.
+    assert_eq!(steps(plain), 1 + 4 + 2 + 1 + 1);
     assert_eq!(steps(Training { optimiser: momentum, l2: 0.1, ..plain }), steps(plain));
     let class = Target::Class { weights: [0.5, 2.0] };
     let weighted = regression(class, plain).program().unwrap();
@@ -377,4 +432,58 @@ fn a_network_is_fitted() {
     let history: Vec<f64> = runs[1].outputs[HISTORY].iter().copied().collect();
     assert!(history[5] < 0.8 * history[0], "{history:?}");
     assert!(program.to_string().contains("repeat 18 times, 3 of them an epoch"));
+}
+
+#[test]
+fn classes_are_told_apart_by_a_convolutional_network() {
+    // Images of 6×6 with a bright bar, across or down; and its place.
+    let rows = 24;
+    let mut number = numbers(21);
+    let images = ndarray::Array4::from_shape_fn((rows, 1, 6, 6), |(i, _, y, x)| {
+        let on_bar = if i % 2 == 0 { y == i / 2 % 6 } else { x == i / 2 % 6 };
+        f64::from(u8::from(on_bar)) + 0.2 * number()
+    });
+    let labels = Array2::from_shape_fn((rows, 2), |(i, j)| f64::from(u8::from(i % 2 == j)));
+    let mut p = Program::builder("bars", FracBits::DEFAULT, &["a", "b"]);
+    let x = p.input("images", Owner(0), [rows, 1, 6, 6], 2.0).unwrap();
+    let y = p.input("labels", Owner(1), [rows, 2], 1.0).unwrap();
+    let mut parameter = |p: &mut ProgramBuilder, shape: &[usize], limit: f64| {
+        let initial = ArrayD::from_shape_simple_fn(shape, || (number() * limit * 1024.0).round() / 1024.0);
+        Parameter { initial: p.constant(&initial).unwrap(), max_abs: 4.0, penalty: Penalty::None }
+    };
+    let parameters = [
+        parameter(&mut p, &[4, 1, 3, 3], 0.5),
+        parameter(&mut p, &[4], 0.1),
+        parameter(&mut p, &[16, 2], 0.5),
+        parameter(&mut p, &[2], 0.1),
+    ];
+    let momentum = Optimiser::Sgd { learning_rate: 0.2, momentum: 0.8 };
+    let how = Training { optimiser: momentum, history: true, ..Training::sgd(8, 12, 0.2) };
+    let trained = train(&mut p, rows, &parameters, &how, |p, w, batch| {
+        let (x, y) = (p.batch(x, batch)?, p.batch(y, batch)?);
+        let h = p.conv2d(x, w[0], Some(w[1]), Sliding::by(1))?;
+        let h = p.relu(h)?;
+        let h = p.max_pool2d(h, [2, 2], Sliding::by(2))?;
+        let h = p.flatten(h, Axis(1))?;
+        let logits = p.dense(h, w[2], w[3])?;
+        let logits = p.assume_range(logits, 16.0)?;
+        p.cross_entropy(logits, y)
+    })
+    .unwrap();
+    p.output("history", trained.history.unwrap(), &[0]).unwrap();
+    for (i, &w) in trained.parameters.iter().enumerate() {
+        p.output(&format!("w{i}"), w, &[0]).unwrap();
+    }
+    let program = p.build().unwrap();
+    let inputs: Inputs =
+        [("images".to_owned(), images.into_dyn()), ("labels".to_owned(), labels.into_dyn())].into();
+    let runs = run_local(&program, &inputs, [5; 32]).unwrap();
+    checked(&program, &runs);
+    let float = reference::float(&program, &inputs).unwrap();
+    for (name, value) in &runs[0].outputs {
+        let far = value.iter().zip(&float[name]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(far < 0.05, "{name}: {far}");
+    }
+    let history: Vec<f64> = runs[0].outputs["history"].iter().copied().collect();
+    assert!(history[7] < 0.5 * history[0], "{history:?}");
 }

@@ -1,5 +1,7 @@
 //! What protocol code may do with the network: exchange one round of messages.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use crate::party::{PartyId, PerParty};
@@ -49,6 +51,29 @@ pub trait Channel: Send {
         }
         Ok(())
     }
+
+    /// One round in which every party sends one message of `bytes` bytes to every other. The own one is made while it is
+    /// sent, and what comes is handed over while it comes: neither has to be in memory as a whole.
+    ///
+    /// # Errors
+    /// As [`Channel::exchange`]. What was handed over before is then part of nothing.
+    fn broadcast(&mut self, tag: Tag, bytes: usize, message: &mut dyn Broadcast) -> Result<(), ChannelError> {
+        let (me, n) = (self.me(), self.parties());
+        let whole = message.make(0..bytes);
+        let send = PerParty::from_fn(n, |p| (p != me).then(|| whole.clone()));
+        let expect = PerParty::from_fn(n, |p| (p != me).then_some(bytes));
+        self.exchange_pieces(tag, send, expect, &mut |from, piece| message.take(from, piece))
+    }
+}
+
+/// Both ends of a [`Channel::broadcast`] at one party.
+pub trait Broadcast {
+    /// Some bytes of the own message. Ranges are asked for in order, each once, and begin and end at multiples of
+    /// [`PIECE_UNIT_BYTES`] or at the message's end.
+    fn make(&mut self, range: Range<usize>) -> Bytes;
+    /// The next bytes of a party's message, in pieces as of [`Channel::exchange_pieces`], and none beyond what was made of
+    /// the own message before.
+    fn take(&mut self, from: PartyId, piece: &[u8]);
 }
 
 /// No element of any ring is cut in two by the pieces of a message.
@@ -78,6 +103,9 @@ impl Channel for Box<dyn Channel> {
     ) -> Result<(), ChannelError> {
         (**self).exchange_pieces(tag, send, expect, take)
     }
+    fn broadcast(&mut self, tag: Tag, bytes: usize, message: &mut dyn Broadcast) -> Result<(), ChannelError> {
+        (**self).broadcast(tag, bytes, message)
+    }
 }
 
 /// Where one party receives the dealer's corrections from, in the order of the demand. Every party but the corrected
@@ -89,6 +117,17 @@ pub trait CorrectionSource: Send {
     /// # Errors
     /// A [`ChannelError`] about the dealer.
     fn next(&mut self, item: u32, bytes: usize) -> Result<Bytes, ChannelError>;
+
+    /// As [`CorrectionSource::next`], but hands the bytes over while they come: `take` is told the next of them, in order. All
+    /// pieces but the last are multiples of [`PIECE_UNIT_BYTES`] long.
+    ///
+    /// # Errors
+    /// As [`CorrectionSource::next`]. What was handed over before is then part of nothing.
+    fn read(&mut self, item: u32, bytes: usize, take: &mut dyn FnMut(&[u8])) -> Result<(), ChannelError> {
+        let correction = self.next(item, bytes)?;
+        take(&correction);
+        Ok(())
+    }
 }
 
 /// The other end of a connection.

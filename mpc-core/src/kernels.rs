@@ -10,6 +10,7 @@
 //! Wrong slice lengths are a bug of the caller, never of a peer or a file, and panic.
 
 mod aes_ctr;
+mod and_xor;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -45,6 +46,7 @@ mod vaes_hash;
 mod winograd;
 
 pub use aes_ctr::AesCtr;
+pub use and_xor::and_xor;
 pub use bits::{bit_slice_u8, bit_slice_u64, expand_bits_u8, expand_bits_u64};
 pub use gather::xor_rows;
 pub use gf128::gf128_dot;

@@ -97,6 +97,18 @@ impl Prg {
         self.combine(out, |a, b| *a -= b);
     }
 
+    /// A tensor less the next uniform ring elements, in memory of its own: one pass instead of a copy and another.
+    #[must_use]
+    pub fn subtracted_from<R: Ring>(&mut self, from: &Tensor<R>) -> Tensor<R> {
+        Tensor::from_vec(from.shape(), self.combined(from.as_slice(), |a, b| a - b))
+    }
+
+    /// A tensor and the next uniform ring elements added up, as [`Prg::subtracted_from`].
+    #[must_use]
+    pub fn added_to<R: Ring>(&mut self, to: &Tensor<R>) -> Tensor<R> {
+        Tensor::from_vec(to.shape(), self.combined(to.as_slice(), |a, b| a + b))
+    }
+
     /// XORs the next uniform bits onto the words of lanes, as [`Prg::bits`] would give them.
     pub fn xor_onto(&mut self, out: &mut [u64]) {
         self.combine(out, |a, b| *a ^= b);
@@ -106,6 +118,16 @@ impl Prg {
     fn collect<T: bytemuck::Pod>(&mut self, count: usize) -> Vec<T> {
         let mut out = Vec::with_capacity(count);
         self.blocks(count, |block| out.extend_from_slice(block));
+        out
+    }
+
+    fn combined<T: bytemuck::Pod>(&mut self, with: &[T], each: impl Fn(T, T) -> T) -> Vec<T> {
+        let (mut out, mut rest) = (Vec::with_capacity(with.len()), with);
+        self.blocks(with.len(), |block| {
+            let (now, after) = rest.split_at(block.len());
+            out.extend(now.iter().zip(block).map(|(&a, &b)| each(a, b)));
+            rest = after;
+        });
         out
     }
 
@@ -183,6 +205,8 @@ mod tests {
             let mut sum = whole.clone();
             new().add_to(sum.as_mut_slice());
             assert_eq!(sum, whole.add(&whole));
+            assert_eq!(new().added_to(&whole), sum);
+            assert_eq!(new().subtracted_from(&sum), whole);
             new().subtract_from(sum.as_mut_slice());
             assert_eq!(sum, whole);
             let mut bits = new().bits(1, 64 * len);

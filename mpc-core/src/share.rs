@@ -17,6 +17,7 @@
 use std::ops::Range;
 
 use crate::bits::{BitTensor, lane_words};
+use crate::kernels::and_xor;
 use crate::party::PartyId;
 use crate::ring::Ring;
 use crate::tensor::Tensor;
@@ -59,6 +60,14 @@ pub trait Sharing: Clone + Sized + Send + 'static + sealed::Sealed {
         self,
         parts: &[&Self],
         linear: impl Fn(&mut Tensor<Self::Ring>, &[&Tensor<Self::Ring>]),
+    ) -> Self;
+    /// As [`Sharing::combine_into`], of a function that adds something public as well where it is told so, in the same pass.
+    #[must_use]
+    fn combine_with_public(
+        self,
+        parts: &[&Self],
+        affine: impl Fn(&mut Tensor<Self::Ring>, &[&Tensor<Self::Ring>], bool),
+        holder: Self::Holder,
     ) -> Self;
     /// Adds a public tensor of the same number of elements.
     #[must_use]
@@ -208,6 +217,14 @@ impl<R: Ring> Sharing for Additive<R> {
         }
         self
     }
+    fn combine_with_public(
+        self,
+        parts: &[&Self],
+        affine: impl Fn(&mut Tensor<R>, &[&Tensor<R>], bool),
+        me: PartyId,
+    ) -> Self {
+        self.combine_into(parts, |own, parts| affine(own, parts, adds_public(me)))
+    }
     fn add_public(mut self, k: &Tensor<R>, me: PartyId) -> Self {
         if adds_public(me) {
             self.0.add_assign(k);
@@ -263,9 +280,7 @@ impl BitSharing for XorBits {
     fn xor_masked(&mut self, lane: usize, src: &Self, src_lane: usize, from: usize, mask: &[u64]) {
         let words = from..from + mask.len();
         let src = &src.0.lane(src_lane)[words.clone()];
-        for ((a, b), m) in self.0.lane_mut(lane)[words].iter_mut().zip(src).zip(mask) {
-            *a ^= b & m;
-        }
+        and_xor(&mut self.0.lane_mut(lane)[words], src, mask);
     }
     fn xor_public(&mut self, lane: usize, from: usize, bits: &[u64], me: PartyId) {
         if adds_public(me) {

@@ -329,6 +329,18 @@ impl<R: Ring> Tensor<R> {
         Bytes::copy_from_slice(self.as_bytes())
     }
 
+    /// The same without a copy: they are wiped when the last of them is dropped.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        struct Owner<R: Ring>(Tensor<R>);
+        impl<R: Ring> AsRef<[u8]> for Owner<R> {
+            fn as_ref(&self) -> &[u8] {
+                self.0.as_bytes()
+            }
+        }
+        Bytes::from_owner(Owner(self))
+    }
+
     /// The inverse of [`Tensor::to_bytes`]; `None` if the number of bytes does not fit the shape.
     #[must_use]
     pub fn from_bytes(shape: &[usize], bytes: &[u8]) -> Option<Self> {
@@ -389,6 +401,7 @@ mod tests {
     fn bytes_round_trip_and_length_is_checked() {
         let a = t(&[2, 2], &[1, u64::MAX, 1 << 63, 7]);
         assert_eq!(Tensor::from_bytes(&[2, 2], &a.to_bytes()), Some(a.clone()));
+        assert_eq!(a.clone().into_bytes(), a.to_bytes());
         assert_eq!(Tensor::<Z64>::from_bytes(&[2, 2], &a.to_bytes()[1..]), None);
     }
 }

@@ -18,7 +18,7 @@ use crate::config::{AnyConfig, Config, DealerConfig, InputSource, NodeConfig};
 use crate::data::{MAX_CODES, OutcomeCoding, Standardise};
 use crate::error::CliError;
 use crate::job::store::words::{Claim, Spent, decide};
-use crate::net::frame::{FRAME_MAX_BYTES, Header, split};
+use crate::net::frame::{FRAME_MAX_BYTES, Header, Outgoing, split};
 use crate::net::hello::{
     Abort, Confirm, DEMAND_MAX_BYTES, DealerHello, Hello, REASON_MAX_BYTES, decode_greeting,
 };
@@ -44,7 +44,7 @@ pub fn frame(mut bytes: &[u8]) -> bool {
 
 /// The chunks in which a message leaves on a stream.
 pub fn frames(message: &bytes::Bytes) -> Vec<bytes::Bytes> {
-    split(Tag { lane: 0, node: 1, iteration: 0, round: 0 }, message)
+    split(&Outgoing::whole(Tag { lane: 0, node: 1, iteration: 0, round: 0 }, message.clone()))
 }
 
 /// A message of the handshake or an abort. The first byte chooses which.

@@ -18,7 +18,8 @@
 //! **Failure** is decided in one place (`links`): the first failure ends the session everywhere, with the culprit's
 //! name.
 
-pub mod channel;
+pub mod broadcast;
+mod channel;
 pub mod control_stream;
 pub mod dealer_link;
 pub mod dealer_server;

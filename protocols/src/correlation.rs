@@ -21,44 +21,17 @@ use mpc_core::tensor::Tensor;
 
 mod bulk;
 mod bundle;
+mod padded;
 mod reuse;
 
 pub(crate) use bulk::Bilinear;
 pub use bulk::{BulkTriple, SpentBulk};
 pub use bundle::ComparisonBundle;
 pub(crate) use bundle::{PayloadMask, QuotientParts, RingBits};
+pub use padded::{Padded, PaddedBits};
+pub(crate) use padded::{PaddedLow, low_bits};
 pub use reuse::{GivenTriple, MaskedOnce, MaskedPart, Part, ReusableMask, SpentGiven};
 pub(crate) use reuse::{UnopenedOnce, part_of};
-
-/// A sharing hidden by a one-time pad: opening it reveals nothing.
-pub struct Padded<S>(S);
-
-/// Shared bits hidden by a one-time pad.
-pub struct PaddedBits<B>(B);
-
-impl<S> Padded<S> {
-    pub(crate) const fn new(x: S) -> Self {
-        Self(x)
-    }
-    pub(crate) const fn sharing(&self) -> &S {
-        &self.0
-    }
-    pub(crate) fn into_sharing(self) -> S {
-        self.0
-    }
-}
-
-impl<B> PaddedBits<B> {
-    pub(crate) const fn new(x: B) -> Self {
-        Self(x)
-    }
-    pub(crate) const fn sharing(&self) -> &B {
-        &self.0
-    }
-    pub(crate) fn into_sharing(self) -> B {
-        self.0
-    }
-}
 
 /// a, b uniform, c = a·b elementwise.
 #[must_use]
@@ -108,6 +81,28 @@ pub struct DaBits<S: Sharing> {
     pub(crate) ring: S,
 }
 
+/// r uniform mod 2^bits, an angle, and the cosines and sines of its multiples, a row of each.
+#[must_use]
+pub struct AngleTuple<S> {
+    pub(crate) r: S,
+    pub(crate) sines: S,
+    pub(crate) bits: u32,
+}
+
+/// As [`SpentTriple`], for angles.
+pub struct SpentAngles<S> {
+    pub(crate) sines: S,
+}
+
+impl<S: Sharing> AngleTuple<S> {
+    /// `[c] = [z] + [r]`, of which as many bits are padded as r has: no more may be opened.
+    pub(crate) fn mask(self, z: &S) -> (SpentAngles<S>, PaddedLow<S>) {
+        let Self { r, sines, bits } = self;
+        let value = r.combine_into(&[z], |c, p| c.add_assign(p[0]));
+        (SpentAngles { sines }, PaddedLow::new(value, bits))
+    }
+}
+
 /// A triple whose pads are used up; what remains to finish the product.
 pub struct SpentTriple<S>(Triple<S>);
 
@@ -117,24 +112,27 @@ impl<S: Sharing> Triple<S> {
         let Self { a, b, c } = self;
         let [a, b, c] = [a, b, c].map(|part| part.reshape(x.shape()));
         let triple = Self { a, b, c };
-        let padded = [Padded::new(x.sub(&triple.a)), Padded::new(y.sub(&triple.b))];
+        let padded = [Padded::less(x, &triple.a), Padded::less(y, &triple.b)];
         (SpentTriple(triple), padded)
     }
 }
 
 impl<S: Sharing> SpentTriple<S> {
-    /// `[z] = [c] + d·([b] + e) + e·[a]`, the public e added to b first, in the memory of b and c.
+    /// `[z] = [c] + d·([b] + e) + e·[a]`, in the memory of c and one pass.
     #[must_use]
     pub fn finish(self, d: &Tensor<S::Ring>, e: &Tensor<S::Ring>, holder: S::Holder) -> S {
         let Triple { a, b, c } = self.0;
-        let b = b.add_public(e, holder);
-        c.combine_into(&[&b, &a], |z, p| {
+        let finish = |z: &mut Tensor<S::Ring>, p: &[&Tensor<S::Ring>], public: bool| {
             let operands =
                 d.as_slice().iter().zip(p[0].as_slice()).zip(e.as_slice().iter().zip(p[1].as_slice()));
-            for (z, ((&d, &b), (&e, &a))) in z.as_mut_slice().iter_mut().zip(operands) {
-                *z += d * b + e * a;
+            let all = z.as_mut_slice().iter_mut().zip(operands);
+            if public {
+                all.for_each(|(z, ((&d, &b), (&e, &a)))| *z += d * (b + e) + e * a);
+            } else {
+                all.for_each(|(z, ((&d, &b), (&e, &a)))| *z += d * b + e * a);
             }
-        })
+        };
+        c.combine_with_public(&[&b, &a], finish, holder)
     }
 }
 
@@ -145,7 +143,7 @@ impl<S: Sharing> SquarePair<S> {
     /// `[d] = [x] − [a]`, in the shape of x.
     pub fn mask(self, x: &S) -> (SpentSquare<S>, Padded<S>) {
         let [a, c] = [self.a, self.c].map(|part| part.reshape(x.shape()));
-        let padded = Padded::new(x.sub(&a));
+        let padded = Padded::less(x, &a);
         (SpentSquare(Self { a, c }), padded)
     }
 }
@@ -156,12 +154,15 @@ impl<S: Sharing> SpentSquare<S> {
     pub fn finish(self, d: &Tensor<S::Ring>, holder: S::Holder) -> S {
         let two = S::Ring::from_u64(2);
         let SquarePair { a, c } = self.0;
-        let linear = c.combine_into(&[&a], |z, p| {
-            for ((z, &d), &a) in z.as_mut_slice().iter_mut().zip(d.as_slice()).zip(p[0].as_slice()) {
-                *z += two * d * a;
+        let finish = |z: &mut Tensor<S::Ring>, p: &[&Tensor<S::Ring>], public: bool| {
+            let all = z.as_mut_slice().iter_mut().zip(d.as_slice()).zip(p[0].as_slice());
+            if public {
+                all.for_each(|((z, &d), &a)| *z += d * (two * a + d));
+            } else {
+                all.for_each(|((z, &d), &a)| *z += two * d * a);
             }
-        });
-        linear.add_public_map(d, |d| d * d, holder)
+        };
+        c.combine_with_public(&[&a], finish, holder)
     }
 }
 
@@ -171,27 +172,31 @@ pub struct SpentDot<S>(DotTriple<S>);
 impl<S: Sharing> DotTriple<S> {
     /// `[d] = [x] − [a], [e] = [y] − [b]` for x, y of `terms·len` elements.
     pub fn mask(self, x: &S, y: &S) -> (SpentDot<S>, [Padded<S>; 2]) {
-        let padded = [Padded::new(x.sub(&self.a)), Padded::new(y.sub(&self.b))];
+        let padded = [Padded::less(x, &self.a), Padded::less(y, &self.b)];
         (SpentDot(self), padded)
     }
 }
 
 impl<S: Sharing> SpentDot<S> {
-    /// `[z_i] = [c_i] + Σ_t (d·([b] + e) + e·[a])_{t,i}`, the public e added to b first, in the memory of b and c.
+    /// `[z_i] = [c_i] + Σ_t (d·([b] + e) + e·[a])_{t,i}`, in the memory of c.
     #[must_use]
     pub fn finish(self, d: &Tensor<S::Ring>, e: &Tensor<S::Ring>, holder: S::Holder) -> S {
         let DotTriple { a, b, c, terms } = self.0;
-        let (b, len) = (b.add_public(e, holder), c.len());
-        c.combine_into(&[&b, &a], |z, p| {
+        let len = c.len();
+        let finish = |z: &mut Tensor<S::Ring>, p: &[&Tensor<S::Ring>], public: bool| {
             for t in 0..terms {
                 let row = t * len..(t + 1) * len;
                 let factors = d.as_slice()[row.clone()].iter().zip(&p[0].as_slice()[row.clone()]);
                 let others = e.as_slice()[row.clone()].iter().zip(&p[1].as_slice()[row]);
-                for (z, ((&d, &b), (&e, &a))) in z.as_mut_slice().iter_mut().zip(factors.zip(others)) {
-                    *z += d * b + e * a;
+                let all = z.as_mut_slice().iter_mut().zip(factors.zip(others));
+                if public {
+                    all.for_each(|(z, ((&d, &b), (&e, &a)))| *z += d * (b + e) + e * a);
+                } else {
+                    all.for_each(|(z, ((&d, &b), (&e, &a)))| *z += d * b + e * a);
                 }
             }
-        })
+        };
+        c.combine_with_public(&[&b, &a], finish, holder)
     }
 }
 
@@ -201,7 +206,7 @@ pub struct SpentMatmul<S>(MatmulTriple<S>);
 impl<S: Sharing> MatmulTriple<S> {
     /// `[D] = [X] − [A], [E] = [Y] − [B]`.
     pub fn mask(self, x: &S, y: &S) -> (SpentMatmul<S>, [Padded<S>; 2]) {
-        let padded = [Padded::new(x.sub(&self.a)), Padded::new(y.sub(&self.b))];
+        let padded = [Padded::less(x, &self.a), Padded::less(y, &self.b)];
         (SpentMatmul(self), padded)
     }
 }
@@ -227,12 +232,11 @@ pub struct SpentTruncation<S> {
 }
 
 impl<S: Sharing> TruncationTuple<S> {
-    /// `[c] = [x] + 2^(k−2) + [r]`, in the shape of x and the memory of r.
+    /// `[c] = [x] + 2^(k−2) + [r]`, in the shape of x.
     pub fn mask(self, x: &S, holder: S::Holder) -> (SpentTruncation<S>, Padded<S>) {
         let offset = S::Ring::power_of_two(S::VALUE_BITS - 2);
         let [r, w, e] = [self.r, self.w, self.e].map(|part| part.reshape(x.shape()));
-        let c = r.combine_into(&[x], |c, p| c.add_assign(p[0])).add_public_each(offset, holder);
-        (SpentTruncation { w, e, bits: self.bits }, Padded::new(c))
+        (SpentTruncation { w, e, bits: self.bits }, Padded::plus(x, r, offset, holder))
     }
 }
 
@@ -241,12 +245,15 @@ impl<S: Sharing> SpentTruncation<S> {
     #[must_use]
     pub fn finish(self, c: &Tensor<S::Ring>, holder: S::Holder) -> S {
         let f = self.bits;
-        let linear = self.w.combine_into(&[&self.e], |y, p| {
-            for ((y, &e), &c) in y.as_mut_slice().iter_mut().zip(p[0].as_slice()).zip(c.as_slice()) {
-                *y = -(*y + wrap_factor(c, f) * e);
+        let finish = |y: &mut Tensor<S::Ring>, p: &[&Tensor<S::Ring>], public: bool| {
+            let all = y.as_mut_slice().iter_mut().zip(p[0].as_slice()).zip(c.as_slice());
+            if public {
+                all.for_each(|((y, &e), &c)| *y = public_quotient(c, f) - *y - wrap_factor(c, f) * e);
+            } else {
+                all.for_each(|((y, &e), &c)| *y = -(*y + wrap_factor(c, f) * e));
             }
-        });
-        linear.add_public_map(c, |c| public_quotient(c, f), holder)
+        };
+        self.w.combine_with_public(&[&self.e], finish, holder)
     }
 }
 

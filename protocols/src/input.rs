@@ -44,10 +44,9 @@ pub fn input<R: Ring>(
         Prg::new(seed, &session, tag, "input", 0)
     };
     let Some(value) = value else { return Ok(Additive::from_share(pad(owner).tensor(shape))) };
-    let mut share = value.clone();
-    for other in me.others(n) {
-        pad(other).subtract_from(share.as_mut_slice());
-    }
+    let mut others = me.others(n).map(pad);
+    let mut share = others.next().map_or_else(|| value.clone(), |mut pad| pad.subtracted_from(value));
+    others.for_each(|mut pad| pad.subtract_from(share.as_mut_slice()));
     Ok(Additive::from_share(share))
 }
 

@@ -18,6 +18,7 @@
 //! | [`tournament`] | extreme along an axis, its index or one-hot column | this project | n−1 parties | 4 rounds a level |
 //! | [`sort`] | sorting and the first few, with payloads | Batcher 1968 | n−1 parties | 4 rounds a stage |
 //! | [`piecewise`] | σ(x), tanh x, other functions by tables of cubics | SecureML, this project | n−1 parties | 6 rounds, 980 bits |
+//! | [`fourier`] | σ(x) for |x| ≤ 8, error ≤ 2.1e-4 | ACSAC 2023 (Zheng et al.) | n−1 parties | 2 rounds, 88 bits |
 //! | [`quartic`] | the same by quartics, t thresholds | SecureML, this project | n−1 parties | 8–9 rounds, 320–384 + 34t bits |
 //! | [`elementary`] | eˣ, ln x, 1/x, √x, 1/√x as tables of quartics | this project | n−1 parties | the same |
 //! | [`ot::softspoken`] | correlated OTs, to make the rest from | ePrint 2019/706, 2022/192 | n−1 parties | 31 bits a COT at k = 4 |
@@ -29,6 +30,7 @@
 //!
 //! The paper behind each protocol, where the code departs from it and why it is secure stand at the head of its module.
 
+mod circle;
 pub mod compare;
 pub mod conv;
 pub mod convert;
@@ -36,6 +38,7 @@ pub mod correlation;
 pub mod cost;
 pub mod elementary;
 pub mod error;
+pub mod fourier;
 pub mod input;
 pub mod matmul;
 pub mod mul;

@@ -42,16 +42,12 @@ pub(crate) use products::{Decided, MaskedAnswers};
 impl<S: Sharing> ComparisonBundle<S> {
     /// Step 1: `[c] = [x] + [r]`, and `[e] + [a]` for the values e that the answers are multiplied by.
     pub(crate) fn mask(self, x: &S, payload: Option<&S>, holder: S::Holder) -> (Masked<S>, [Padded<S>; 2]) {
-        let mut c = x.add(&self.r);
-        let offset = offset::<S::Ring>(&self.spec);
-        if offset != S::Ring::ZERO {
-            c = c.add_public(&Tensor::filled(x.shape(), offset), holder);
-        }
+        let c = Padded::plus(x, self.r.clone(), offset::<S::Ring>(&self.spec), holder);
         let e = match (&self.payload, payload) {
-            (Some(pad), Some(e)) => e.add(&pad.a),
-            _ => S::public(&Tensor::zeros(&[0]), holder),
+            (Some(pad), Some(e)) => Padded::plus(e, pad.a.clone(), S::Ring::ZERO, holder),
+            _ => Padded::new(S::public(&Tensor::zeros(&[0]), holder)),
         };
-        (Masked(self), [Padded::new(c), Padded::new(e)])
+        (Masked(self), [c, e])
     }
 }
 

@@ -56,35 +56,41 @@ pub fn output<S: Sharing>(
         outputs.iter().filter(|(_, to)| receives(p, to)).map(|(x, _)| x.len() * S::Ring::BYTES).sum()
     };
     let message = |p: PartyId| {
-        let mut out = Vec::with_capacity(length(p));
-        for (t, (_, to)) in masked.iter().zip(outputs) {
-            if receives(p, to) {
-                out.extend_from_slice(bytemuck::cast_slice(t.as_slice()));
+        let mut parts = masked.iter().zip(outputs).filter(|(_, (_, to))| receives(p, to)).map(|(t, _)| t);
+        match (parts.next(), parts.next()) {
+            (Some(only), None) => only.clone().into_bytes(),
+            _ => {
+                let mut out = Vec::with_capacity(length(p));
+                let parts = masked.iter().zip(outputs).filter(|(_, (_, to))| receives(p, to));
+                parts.for_each(|(t, _)| out.extend_from_slice(t.as_bytes()));
+                Bytes::from(out)
             }
         }
-        Bytes::from(out)
     };
     let send = PerParty::from_fn(n, |p| (p != me && length(p) > 0).then(|| message(p)));
     let expect = PerParty::from_fn(n, |p| (p != me && length(me) > 0).then(|| length(me)));
-    let received = cx.exchange(send, expect)?;
+    let mut totals: Vec<Option<Tensor<S::Ring>>> =
+        masked.into_iter().zip(outputs).map(|(t, (_, to))| receives(me, to).then_some(t)).collect();
+    let mut come = PerParty::from_fn(n, |_| 0);
+    cx.exchange_pieces(send, expect, &mut |from, piece| {
+        add_at(&mut totals, come[from], piece);
+        come[from] += piece.len();
+    })?;
+    Ok(totals.into_iter().map(|total| total.map(Revealed)).collect())
+}
 
-    let mut at = 0;
-    let mut results = vec![];
-    for (mut total, (x, to)) in masked.into_iter().zip(outputs) {
-        if !receives(me, to) {
-            results.push(None);
-            continue;
+/// Adds shares from the byte `at` on of all totals behind one another.
+fn add_at<R: Ring>(totals: &mut [Option<Tensor<R>>], at: usize, piece: &[u8]) {
+    let mut first = 0;
+    for total in totals.iter_mut().flatten() {
+        let place = first..first + total.len() * R::BYTES;
+        first = place.end;
+        let (start, end) = (at.max(place.start), (at + piece.len()).min(place.end));
+        if start < end {
+            let own = &mut total.as_mut_slice()[(start - place.start) / R::BYTES..];
+            add_bytes(own, &piece[start - at..end - at]);
         }
-        let end = at + x.len() * S::Ring::BYTES;
-        for from in me.others(n) {
-            let bytes =
-                received[from].as_ref().expect("the channel returns what was expected of every party");
-            add_bytes(total.as_mut_slice(), &bytes[at..end]);
-        }
-        at = end;
-        results.push(Some(Revealed(total)));
     }
-    Ok(results)
 }
 
 /// The same value in shares that are independent of these: each party adds its share of a fresh zero. Local.
@@ -99,14 +105,22 @@ pub fn refreshed<R: Ring>(cx: &mut Session<Additive<R>>, x: &Additive<R>) -> Add
 /// This party's share plus its share of zero.
 fn rerandomised<S: Sharing>(cx: &mut Session<S>, x: &S) -> Tensor<S::Ring> {
     let (me, n, session, tag) = (cx.me(), cx.parties(), *cx.id(), cx.fresh_tag());
-    let mut share = x.value_share().clone();
-    for other in me.others(n) {
+    let pad = |other| {
         let seed = cx.zero_seed(other).expect("a session has a seed for every pair");
-        let mut pad = Prg::new(seed, &session, tag, "zero", 0);
+        Prg::new(seed, &session, tag, "zero", 0)
+    };
+    let mut others = me.others(n);
+    let share = x.value_share();
+    let mut share = match others.next() {
+        Some(first) if first > me => pad(first).added_to(share),
+        Some(first) => pad(first).subtracted_from(share),
+        None => share.clone(),
+    };
+    for other in others {
         if other > me {
-            pad.add_to(share.as_mut_slice());
+            pad(other).add_to(share.as_mut_slice());
         } else {
-            pad.subtract_from(share.as_mut_slice());
+            pad(other).subtract_from(share.as_mut_slice());
         }
     }
     share

@@ -24,8 +24,8 @@ pub use provider::{CotExtension, Provider};
 pub use stored::StoredPrep;
 
 use crate::correlation::{
-    BulkTriple, ComparisonBundle, DaBits, DotTriple, GivenTriple, MatmulTriple, ReusableMask, SquarePair,
-    Triple, TruncationTuple,
+    AngleTuple, BulkTriple, ComparisonBundle, DaBits, DotTriple, GivenTriple, MatmulTriple, ReusableMask,
+    SquarePair, Triple, TruncationTuple,
 };
 use crate::error::PrepError;
 
@@ -57,6 +57,8 @@ pub trait Preprocessing<S: Sharing>: Send {
     fn comparison(&mut self, spec: Comparison) -> Result<ComparisonBundle<S>, PrepError>;
     /// `len` random bits, shared both ways.
     fn dabits(&mut self, len: usize) -> Result<DaBits<S>, PrepError>;
+    /// `len` angles of so many bits, with the cosines and sines of so many multiples of each.
+    fn angles(&mut self, len: usize, bits: u32, multiples: usize) -> Result<AngleTuple<S>, PrepError>;
     /// Receives or makes now what must come from elsewhere for the next `items` items of the agreed demand, or as many as
     /// there are, instead of item by item as it is used. Takes memory for all of them.
     ///

@@ -5,10 +5,10 @@ use mpc_core::ring::Z64;
 use mpc_core::share::{Additive, XorBits};
 
 use crate::correlation::{
-    BulkTriple, ComparisonBundle, DaBits, DotTriple, GivenTriple, MaskedOnce, MaskedPart, MatmulTriple,
-    Padded, PaddedBits, PayloadMask, QuotientParts, ReusableMask, RingBits, SpentBulk, SpentDaBits, SpentDot,
-    SpentGiven, SpentMatmul, SpentSquare, SpentTriple, SpentTruncation, SquarePair, Triple, TruncationTuple,
-    UnopenedOnce,
+    AngleTuple, BulkTriple, ComparisonBundle, DaBits, DotTriple, GivenTriple, MaskedOnce, MaskedPart,
+    MatmulTriple, Padded, PaddedBits, PaddedLow, PayloadMask, QuotientParts, ReusableMask, RingBits,
+    SpentAngles, SpentBulk, SpentDaBits, SpentDot, SpentGiven, SpentMatmul, SpentSquare, SpentTriple,
+    SpentTruncation, SquarePair, Triple, TruncationTuple, UnopenedOnce,
 };
 use crate::opening::{Decided, Masked, MaskedAnswers, MaskedLevel, Opened};
 use crate::output::Revealed;
@@ -40,6 +40,9 @@ mpc_core::secret_types!(
     MaskedPart<'static, Additive<Z64>>,
     GivenTriple<Additive<Z64>>,
     SpentGiven<Additive<Z64>>,
+    AngleTuple<Additive<Z64>>,
+    SpentAngles<Additive<Z64>>,
+    PaddedLow<Additive<Z64>>,
     DaBits<Additive<Z64>>,
     SpentDaBits<Additive<Z64>>,
     ComparisonBundle<Additive<Z64>>,

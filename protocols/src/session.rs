@@ -14,7 +14,7 @@ use mpc_core::tag::{SessionId, Tag, node};
 use mpc_core::tensor::Tensor;
 use zeroize::Zeroizing;
 
-use crate::correlation::{Padded, PaddedBits};
+use crate::correlation::{Padded, PaddedBits, PaddedLow, low_bits};
 use crate::error::ProtocolError;
 use crate::prep::Preprocessing;
 
@@ -166,15 +166,32 @@ impl<S: Sharing> Session<S> {
         if self.poisoned {
             return Err(ProtocolError::Poisoned);
         }
-        let tag = self.begin_round(&send);
+        let tag = self.begin_round(bytes_of(&send));
         let received = self.channel.exchange(tag, send, expect);
         self.poisoned |= received.is_err();
         Ok(received?)
     }
 
-    fn begin_round(&mut self, send: &PerParty<Option<Bytes>>) -> Tag {
+    /// As [`Session::exchange`]; what comes is handed over while it comes.
+    pub(crate) fn exchange_pieces(
+        &mut self,
+        send: PerParty<Option<Bytes>>,
+        expect: PerParty<Option<usize>>,
+        take: &mut dyn FnMut(PartyId, &[u8]),
+    ) -> Result<(), ProtocolError> {
+        if self.poisoned {
+            return Err(ProtocolError::Poisoned);
+        }
+        let tag = self.begin_round(bytes_of(&send));
+        let done = self.channel.exchange_pieces(tag, send, expect, take);
+        self.poisoned |= done.is_err();
+        Ok(done?)
+    }
+
+    /// The tag of a round in which so many bytes are sent.
+    fn begin_round(&mut self, bytes: u64) -> Tag {
         self.rounds += 1;
-        self.sent_bytes += send.iter().filter_map(|(_, b)| b.as_ref()).map(|b| b.len() as u64).sum::<u64>();
+        self.sent_bytes += bytes;
         self.fresh_tag()
     }
 
@@ -190,39 +207,23 @@ impl<S: Sharing> Session<S> {
         ring: [Padded<S>; A],
         bits: [PaddedBits<S::Bits>; B],
     ) -> Result<OpenedValues<S::Ring, A, B>, ProtocolError> {
-        let elements: usize = ring.iter().map(|p| p.sharing().len()).sum();
-        let packed = |p: &PaddedBits<S::Bits>| packed_bytes(p.sharing().lanes(), p.sharing().len());
-        let length = elements * S::Ring::BYTES + bits.iter().map(packed).sum::<usize>();
-        let mut payload = Vec::with_capacity(length);
-        for p in &ring {
-            payload.extend_from_slice(bytemuck::cast_slice(p.sharing().value_share().as_slice()));
-        }
-        for p in &bits {
-            p.sharing().value_share().pack_into(&mut payload);
-        }
-        let payload = Bytes::from(payload);
-
+        let mut packed = vec![];
+        bits.iter().for_each(|p| p.sharing().value_share().pack_into(&mut packed));
         let me = self.me;
-        let others = |p: PartyId| p != me;
-        let send = PerParty::from_fn(self.n, |p| others(p).then(|| payload.clone()));
-        let expect = PerParty::from_fn(self.n, |p| others(p).then_some(length));
         if self.poisoned {
             return Err(ProtocolError::Poisoned);
         }
-        // The own shares are in the message: their memory becomes that of the sums.
-        let mut opened = ring.map(|p| p.into_sharing().into_value_share());
-        let mut opened_bits = bits.map(|p| p.into_sharing().into_value_share());
-        let tag = self.begin_round(&send);
-        let mut sums = Sums::new(&mut opened, length, me, self.n);
-        let (channel, hash) = (&mut self.channel, &mut self.opened);
-        let done = channel.exchange_pieces(tag, send, expect, &mut |from, piece| {
-            sums.add(from, piece, |complete| {
-                hash.update(complete);
-            });
-        });
-        let received = sums.rest;
+        let mut sums = Sums::new(ring, packed.into(), me, self.n, &mut self.opened);
+        let length = sums.message_bytes();
+        self.rounds += 1;
+        self.sent_bytes += length as u64 * (self.n as u64 - 1);
+        let tag = self.here;
+        self.here.round += 1;
+        let done = self.channel.broadcast(tag, length, &mut sums);
         self.poisoned |= done.is_err();
         done?;
+        let (opened, received) = sums.finish();
+        let mut opened_bits = bits.map(|p| p.into_sharing().into_value_share());
         for from in me.others(self.n) {
             let mut rest = &received[from][..];
             for b in &mut opened_bits {
@@ -240,6 +241,37 @@ impl<S: Sharing> Session<S> {
         opened_bits.iter().for_each(|b| b.pack_into(&mut packed));
         self.opened.update(&packed);
         Ok((opened, opened_bits))
+    }
+
+    /// Opens the lowest bits of values that are hidden there by one-time pads, in one round: so many bits per element, packed
+    /// without gaps.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Channel`].
+    pub(crate) fn open_low(&mut self, padded: PaddedLow<S>) -> Result<Tensor<S::Ring>, ProtocolError> {
+        let (mut opened, bits) = padded.into_low_bits();
+        let (lanes, len) = (bits as usize, opened.len());
+        let packed = |values: &Tensor<S::Ring>| {
+            let mut out = vec![];
+            BitTensor::slice_of(values.as_slice(), lanes).pack_into(&mut out);
+            Bytes::from(out)
+        };
+        let (payload, me) = (packed(&opened), self.me);
+        let length = payload.len();
+        let send = PerParty::from_fn(self.n, |p| (p != me).then(|| payload.clone()));
+        let received = self.exchange(send, PerParty::from_fn(self.n, |p| (p != me).then_some(length)))?;
+        for from in me.others(self.n) {
+            let theirs = received[from].as_deref().and_then(|b| BitTensor::unpack(lanes, len, b));
+            let Some(theirs) = theirs else {
+                self.poisoned = true;
+                let what = "padding of opened bits is not zero";
+                return Err(ChannelError::Malformed { peer: Peer::Party(from), what }.into());
+            };
+            opened.add_assign(&theirs.to_ring());
+        }
+        opened.as_mut_slice().iter_mut().for_each(|v| *v = low_bits(*v, bits));
+        self.opened.update(&packed(&opened));
+        Ok(opened)
     }
 
     /// Compares the digest of everything opened so far with all parties: one round of 32 bytes to each. Nothing is
@@ -262,6 +294,10 @@ impl<S: Sharing> Session<S> {
         }
         Ok(())
     }
+}
+
+fn bytes_of(send: &PerParty<Option<Bytes>>) -> u64 {
+    send.iter().filter_map(|(_, b)| b.as_ref()).map(|b| b.len() as u64).sum()
 }
 
 /// Adds elements as they travel.

@@ -27,6 +27,7 @@ use mpc_core::tensor::Tensor;
 use protocols::compare::{less_than, less_than_zero, sign_bits};
 use protocols::convert::{select, to_ring};
 use protocols::error::ProtocolError;
+use protocols::fourier;
 use protocols::input::input;
 use protocols::matmul::matmul;
 use protocols::mul::{dot, mul, square};
@@ -54,7 +55,7 @@ const P0: PartyId = PartyId::new(0);
 const TREE: TreeChoice = TreeChoice::DEFAULT;
 
 /// Every protocol that opens values, on a secret vector of [`LEN`] small numbers.
-const PROTOCOLS: [(&str, Protocol); 22] = [
+const PROTOCOLS: [(&str, Protocol); 23] = [
     ("mul", |cx, x| mul(cx, x, x)),
     ("square", square),
     ("dot", |cx, x| {
@@ -87,6 +88,7 @@ const PROTOCOLS: [(&str, Protocol); 22] = [
     ("sort", |cx, x| Ok(sort(cx, x, &[x], Direction::Ascending, 2, TREE)?.0)),
     ("sigmoid", |cx, x| sigmoid(cx, x, Rounding::Dithered)),
     ("sigmoid with floors", |cx, x| sigmoid(cx, x, Rounding::Exact)),
+    ("sigmoid by sines", |cx, x| fourier::sigmoid(cx, x, FracBits::DEFAULT)),
     ("sign_bits, to_ring", |cx, x| {
         let bits = sign_bits(cx, x, TREE)?;
         to_ring(cx, &bits)

@@ -147,7 +147,7 @@ fn without_the_check_a_flipped_bit_is_a_wrong_cot() {
                 if at == FIRST { flip(&message, [8 * 128 * 4 + 333]) } else { message }
             });
         assert!(error.is_none());
-        let expected = usize::from(element(sender[0].sent.delta, 5, FieldBits::Four) != 0);
+        let expected = usize::from(element(*sender[0].sent.delta, 5, FieldBits::Four) != 0);
         assert_eq!(wrong(&sender[0].sent, &receiver[0].received), expected);
         assert_eq!(wrong(&sender[1].sent, &receiver[1].received), 0);
     }

@@ -25,12 +25,12 @@ fn the_relation_holds_for_every_field_and_count() {
                     assert_eq!(sent.q.len(), count);
                     assert_eq!(wrong(sent, received), 0, "{field:?}, {security:?}, {count}");
                     assert_eq!(sent.first, first);
-                    assert_eq!(sent.delta & 1, 1);
+                    assert_eq!(*sent.delta & 1, 1);
                     if count % 64 != 0 {
                         assert_eq!(received.choices.last().unwrap() >> (count % 64), 0, "bits past the last");
                     }
                 }
-                assert_ne!(a.sent.delta, b.sent.delta);
+                assert_ne!(*a.sent.delta, *b.sent.delta);
                 first += count as u64;
             }
         }

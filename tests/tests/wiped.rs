@@ -346,11 +346,11 @@ fn values(cluster: &Cluster, node: &str) -> Vec<u64> {
     let config = Config::load(Path::new(&cluster.config(node))).unwrap();
     let table = config.inputs.values().find_map(|input| match input {
         InputSource::Table(table) => Some(Features::load(table, &SpoolPlace::temporary()).unwrap()),
-        InputSource::Weights { .. } => None,
+        InputSource::Weights { .. } | InputSource::Share { .. } | InputSource::Tensor { .. } => None,
     });
     let weights = config.inputs.values().filter_map(|input| match input {
         InputSource::Weights { file, names } => Some(read_weights(file, names).unwrap()),
-        InputSource::Table(_) => None,
+        InputSource::Table(_) | InputSource::Share { .. } | InputSource::Tensor { .. } => None,
     });
     let weights: Vec<f64> = weights.flat_map(|w| w.to_vec()).collect();
     let table = table.unwrap();

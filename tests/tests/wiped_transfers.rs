@@ -77,7 +77,7 @@ impl<E: Extension> Extension for Spy<E> {
         let me = lane.me();
         for (peer, pair) in made.iter() {
             let Some(PairCots { sent, received }) = pair else { continue };
-            self.seen.blocks([sent.delta]);
+            self.seen.blocks([*sent.delta]);
             for blocks in [&sent.q, &received.t] {
                 self.seen.blocks(blocks.iter().step_by(self.every).copied());
             }
@@ -89,12 +89,17 @@ impl<E: Extension> Extension for Spy<E> {
                     self.seen.blocks(blocks);
                 };
                 hash(me, peer, sent.first, sent.q.clone());
-                hash(me, peer, sent.first, sent.q.iter().map(|q| q ^ sent.delta).collect());
+                hash(me, peer, sent.first, sent.q.iter().map(|q| q ^ *sent.delta).collect());
                 hash(peer, me, received.first, received.t.clone());
             }
         }
         Ok(made)
     }
+}
+
+/// What `work` gives, from a thread of its own: its stack, with the secrets that are left on it, is nobody else's.
+fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(work).join()).unwrap()
 }
 
 /// What both parties do in threads, on lanes of their own.
@@ -153,14 +158,16 @@ fn watched(
     spied: impl Fn(&Seeds) -> Box<dyn Extension> + Sync,
     plain: impl Fn(&Seeds) -> Box<dyn Extension> + Sync,
 ) {
-    both(|lane| {
-        let own = &seeds[lane.me().index()];
-        make(lane, spied(own), own.items, |bytes| seen.bytes(bytes));
+    let look = apart(|| {
+        both(|lane| {
+            let own = &seeds[lane.me().index()];
+            make(lane, spied(own), own.items, |bytes| seen.bytes(bytes));
+        });
+        for own in seeds {
+            [own.transfers, own.trees, own.items].iter().for_each(|seed| seen.bytes(seed));
+        }
+        std::mem::take(&mut *seen.0.lock().unwrap())
     });
-    for own in seeds {
-        [own.transfers, own.trees, own.items].iter().for_each(|seed| seen.bytes(seed));
-    }
-    let look = std::mem::take(&mut *seen.0.lock().unwrap());
     assert!(look.len() > 50_000, "{what}: {}", look.len());
     watch_clean(what, &look, || {
         both(|lane| {
@@ -233,10 +240,12 @@ fn softspoken_frees_no_key_tree_transfer_pad_or_item() {
         let mut random = Random::seeded(&format!("{field:?}"));
         let seeds = [(); 2].map(|()| Seeds::drawn(&mut random));
         let seen = Seen::default();
-        for (me, (delta, keys)) in base(&seeds, &seen).iter().enumerate() {
-            seen.blocks([*delta]);
-            trees(field, PartyId::new(me), keys, &seen);
-        }
+        apart(|| {
+            for (me, (delta, keys)) in base(&seeds, &seen).iter().enumerate() {
+                seen.blocks([*delta]);
+                trees(field, PartyId::new(me), keys, &seen);
+            }
+        });
         let spied = |own: &Seeds| -> Box<dyn Extension> {
             Box::new(Spy { inner: soft(field, own), every: 1, pads: true, seen: seen.clone() })
         };
@@ -280,12 +289,14 @@ fn ferret_frees_no_key_tree_transfer_pad_or_item() {
     let mut random = Random::seeded("ferret");
     let seeds = [(); 2].map(|()| Seeds::drawn(&mut random));
     let seen = Seen::default();
-    for (me, (_, keys)) in base(&seeds, &seen).iter().enumerate() {
-        let me = PartyId::new(me);
-        trees(FieldBits::Four, me, keys, &seen);
-        correlated_trees(Parameters::B10, [850, 16, 10], me, &seeds[me.index()], &seen);
-        correlated_trees(Parameters::B13, [1900, 19, 13], me, &seeds[me.index()], &seen);
-    }
+    apart(|| {
+        for (me, (_, keys)) in base(&seeds, &seen).iter().enumerate() {
+            let me = PartyId::new(me);
+            trees(FieldBits::Four, me, keys, &seen);
+            correlated_trees(Parameters::B10, [850, 16, 10], me, &seeds[me.index()], &seen);
+            correlated_trees(Parameters::B13, [1900, 19, 13], me, &seeds[me.index()], &seen);
+        }
+    });
     let spied = |own: &Seeds| -> Box<dyn Extension> {
         // Of the many COTs that only make others, some.
         let (seed, seen) = (Seed::new(own.trees), &seen);
@@ -368,7 +379,6 @@ fn shares(seed: [u8; 32], demand: &Demand) -> Vec<u64> {
         for channel in local::network(2) {
             let (seen, own) = (seen.clone(), derived(seed, "ot", channel.me().index()));
             scope.spawn(move || {
-                seen.bytes(&own);
                 let (extension, channel) = (CotExtension::SoftSpoken4, Box::new(channel));
                 let own = Seed::new(own);
                 let mut source =
@@ -390,13 +400,16 @@ fn a_whole_computation_frees_no_share_or_input() {
     let (program, inputs) = (program(), inputs(&mut random));
     let seed = std::array::from_fn(|_| random.bits() as u8);
     let demand = program.demand();
-    let mut look = shares(seed, &demand);
+    let look = apart(|| {
+        let mut look = shares(seed, &demand);
+        for (name, values) in inputs.iter().flatten() {
+            let spec = program.inputs().find(|spec| spec.name == name).unwrap();
+            let encoded = encode(values, 16, spec.max_abs).unwrap();
+            look.extend(numbers(encoded.as_slice().iter().map(|z| z.0)));
+        }
+        look
+    });
     assert!(look.len() > 50_000, "{}", look.len());
-    for (name, values) in inputs.iter().flatten() {
-        let spec = program.inputs().find(|spec| spec.name == name).unwrap();
-        let encoded = encode(values, 16, spec.max_abs).unwrap();
-        look.extend(numbers(encoded.as_slice().iter().map(|z| z.0)));
-    }
     let results = watch_clean("a computation", &look, || {
         trial::run_sessions(trial::sessions_with_ot::<Z64>(2, seed, Some(&demand)), |cx| {
             ml_ops::run(cx, &program, &inputs[cx.me().index()], &mut |_| ())

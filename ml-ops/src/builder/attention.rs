@@ -98,7 +98,7 @@ impl ProgramBuilder {
     ) -> Result<Value, ProgramError> {
         self.check("layer_norm", &[x])?;
         let (node, op) = (self.program.nodes.len() as u32, "layer_norm");
-        if !(epsilon > 0.0) {
+        if epsilon.is_nan() || epsilon <= 0.0 {
             return Err(ProgramError::Parameter { node, op, what: "ε is a positive number" });
         }
         let shape = self.fact_of(x).shape.clone();

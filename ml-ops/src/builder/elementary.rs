@@ -9,7 +9,7 @@ use crate::op::Op;
 
 impl ProgramBuilder {
     /// eˣ for x up to `highest`, off by at most 2^−13·max(1, eˣ) and a unit of 2^−f. Above, its value at `highest`; 0 below −9.7. Eight
-    /// or nine rounds. A high limit takes bits and precision: e^`highest` is below 2^(56−f).
+    /// or nine rounds. The limit is 20 at most, and a lower one takes fewer bits.
     ///
     /// # Errors
     /// A limit that is not finite or too high; a foreign handle or a public operand, as everywhere.

@@ -17,6 +17,8 @@ use crate::function::Function;
 use crate::op::{NodeId, Op, Winner};
 use crate::shape::Shape;
 
+mod images;
+
 impl ProgramBuilder {
     /// The derivatives of a loss with respect to `parameters`, given its derivatives with respect to some values, as pairs of a
     /// value and its seed. Parameters that the values do not depend on have no derivative: `None`.
@@ -130,11 +132,27 @@ impl ProgramBuilder {
                 let product = self.mul(g, value(x))?;
                 self.scale(product, 2.0)
             }
-            Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. } if i < 2 => {
+            Op::MatMul(a, b) => {
                 let g = self.full(g, &own)?;
-                let other = value(if i == 0 { b } else { a });
-                let other = self.transpose(other)?;
-                if i == 0 { self.matmul(g, other) } else { self.matmul(other, g) }
+                self.through_product(g, value(if i == 0 { b } else { a }), i == 0, &shape)
+            }
+            Op::Dense { x, w, .. } if i < 2 => {
+                let g = self.full(g, &own)?;
+                self.through_dense(g, (value(x), value(w)), i == 0)
+            }
+            Op::Conv { .. } => {
+                let g = self.full(g, &own)?;
+                self.through_conv(node, i, g, &shape)
+            }
+            Op::Unfold { .. } => {
+                let g = self.full(g, &own)?;
+                self.through_unfold(node, g, &shape)
+            }
+            Op::Permute { ref axes, .. } => {
+                let mut back = vec![0; axes.len()];
+                axes.iter().enumerate().for_each(|(to, &from)| back[from] = to);
+                let g = self.full(g, &own)?;
+                self.permute(g, &back)
             }
             Op::Dense { .. } => {
                 let g = self.full(g, &own)?;
@@ -225,7 +243,7 @@ impl ProgramBuilder {
         let value = Value { builder: self.id, node };
         let slope = match function {
             // s(1 − s) = s − s².
-            Function::Sigmoid => {
+            Function::Sigmoid | Function::SigmoidTraining => {
                 let squared = self.square(value)?;
                 self.sub(value, squared)?
             }

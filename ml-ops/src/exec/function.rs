@@ -4,7 +4,7 @@ use mpc_core::share::Sharing;
 use protocols::error::ProtocolError;
 use protocols::session::Session;
 use protocols::tree::TreeChoice;
-use protocols::{piecewise, quartic};
+use protocols::{fourier, piecewise, quartic};
 
 use crate::fact::Fact;
 use crate::function::{Function, Method, layout};
@@ -25,6 +25,7 @@ pub(super) fn function<S: Sharing>(
             let layout = layout.expect("invariant: inference found a layout");
             piecewise::evaluate(cx, x, &table, layout, program.rounding(), tree)
         }
+        Method::Fourier => fourier::sigmoid(cx, x, program.frac_bits()),
         Method::Quartic(limits) => {
             let frac = program.frac_bits();
             let table = limits.of(fact, frac, frac.bits()).table();

@@ -2,29 +2,50 @@
 
 use mpc_core::fixed::FracBits;
 use protocols::elementary::Elementary;
+use protocols::fourier;
 use protocols::piecewise::Table;
 use protocols::quartic::NoTable;
 
+use super::range::Range;
 use super::site::Site;
 use super::truncated;
 use crate::error::ProgramError;
 use crate::fact::Fact;
 use crate::function::{Function, Limits, Method, layout, reciprocal};
 
-/// Facts of a function's result: its largest value for arguments within their bound, and how far a result may be from that.
+/// Facts of a function's result: its values for arguments within their interval, and how far a result may be from that.
 pub(super) fn function(at: Site, function: Function, x: &Fact, frac: u32) -> Result<Fact, ProgramError> {
     if let Some(what) = function.wrong_parameter() {
         return Err(at.parameter(what));
     }
     let frac = FracBits::new(frac).expect("invariant: the program's fraction bits");
-    let bound = match function.method() {
+    let around = |bound: u128| Range { lo: -(bound as i128), hi: bound as i128 };
+    let range = match function.method() {
         Method::Piecewise(table) => piecewise(at, &table, x, frac)?,
-        Method::Quartic(limits) => quartic(at, limits.of(x, frac, frac.bits()), x)?,
+        Method::Fourier => fourier(at, x, frac)?,
+        Method::Quartic(limits) => around(quartic(at, limits.of(x, frac, frac.bits()), x)?),
     };
-    Ok(Fact::secret(x.shape.clone(), frac.bits(), at.within("the result", bound, frac.bits())?))
+    at.ranged("the result", x.shape.clone(), frac.bits(), range)
 }
 
-fn piecewise(at: Site, table: &Table, x: &Fact, frac: FracBits) -> Result<u128, ProgramError> {
+/// 0.4998 from a half at most, a unit from the truncation, and what sines are off by.
+fn fourier(at: Site, x: &Fact, frac: FracBits) -> Result<Range, ProgramError> {
+    let f = frac.bits();
+    if x.bound_at(f) > u128::from(fourier::RANGE) << f {
+        return Err(ProgramError::Overflow {
+            node: at.node,
+            op: at.op,
+            what: "the operand",
+            bound: x.max_abs(),
+            scale: f,
+            limit_bits: fourier::RANGE.ilog2(),
+        });
+    }
+    let off = 1 + (1 << f.saturating_sub(16));
+    Ok(Range { lo: -off, hi: (1 << f) + off })
+}
+
+fn piecewise(at: Site, table: &Table, x: &Fact, frac: FracBits) -> Result<Range, ProgramError> {
     let Some(layout) = layout(table, x, frac) else {
         return Err(ProgramError::Overflow {
             node: at.node,
@@ -37,9 +58,12 @@ fn piecewise(at: Site, table: &Table, x: &Fact, frac: FracBits) -> Result<u128, 
     };
     let (f, excess) = layout.fraction_bits();
     // Rounding can take the argument over its bound by a unit.
-    let reach = x.max_abs() + 2f64.powi(-(f as i32));
-    let largest = table.largest(reach) * 2f64.powi(f as i32) + table.rounding_units(layout);
-    Ok((largest.ceil() as u128) << excess)
+    let (unit, one) = (2f64.powi(-(f as i32)), 2f64.powi(f as i32));
+    let end = |v: i64| v as f64 * 2f64.powi(-(x.scale as i32));
+    let [least, most] = table.range(end(x.lo) - unit, end(x.hi) + unit);
+    let off = table.rounding_units(layout);
+    let (lo, hi) = ((least * one - off).floor(), (most * one + off).ceil());
+    Ok(Range { lo: (lo as i128) << excess, hi: (hi as i128) << excess })
 }
 
 /// The largest magnitude of a result, in units of its last place.

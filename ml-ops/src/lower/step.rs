@@ -1,6 +1,7 @@
 //! What can be interactive in a node, and what it costs.
 
 use mpc_core::conv::ConvShape;
+use mpc_core::fixed::FracBits;
 use mpc_core::share::Sharing;
 use protocols::cost::Cost;
 use protocols::elementary::Elementary;
@@ -11,7 +12,9 @@ use protocols::reuse::Part;
 use protocols::tournament::Winner;
 use protocols::tree::TreeChoice;
 use protocols::truncate::Rounding;
-use protocols::{conv, matmul, mul, order, piecewise, quartic, relu, reuse, sort, tournament, truncate};
+use protocols::{
+    conv, fourier, matmul, mul, order, piecewise, quartic, relu, reuse, sort, tournament, truncate,
+};
 
 /// One invocation of an interactive protocol.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -84,6 +87,10 @@ pub(super) enum Step {
         len: usize,
         layout: Layout,
     },
+    Fourier {
+        len: usize,
+        frac: FracBits,
+    },
     Quartic {
         len: usize,
         function: Elementary,
@@ -115,6 +122,7 @@ impl Step {
             Self::Sort { n, len, payloads, keep } => {
                 sort::sort_cost::<S>(parties, n, len, payloads, keep, tree)
             }
+            Self::Fourier { len, frac } => fourier::cost::<S>(parties, len, frac),
             Self::Quartic { len, function } => {
                 let table = function.table().expect("invariant: inference found a table");
                 quartic::cost::<S>(parties, len, &table, rounding, tree)
@@ -126,7 +134,7 @@ impl Step {
     /// Whether the step compares, so that its cost depends on the shape of trees.
     pub(super) const fn has_trees(self, rounding: Rounding) -> bool {
         match self {
-            Self::Mul { .. } | Self::Square { .. } | Self::Matmul { .. } => false,
+            Self::Mul { .. } | Self::Square { .. } | Self::Matmul { .. } | Self::Fourier { .. } => false,
             Self::MatmulMasking { .. } | Self::MatmulMasked { .. } => false,
             Self::Matmuls { .. } | Self::Conv(_) => false,
             Self::Truncate { .. } => matches!(rounding, Rounding::Exact),

@@ -24,7 +24,7 @@ pub struct Network<'a> {
     pub members: &'a [Member<'a>],
     /// Rows.
     pub rows: usize,
-    /// Who has the labels, as \[rows, outputs\] of 0 and 1.
+    /// Who has the labels, as \[rows, outputs\] of 0 and 1; of several outputs, one is 1 in every row.
     pub labels: usize,
     /// Widths of the layers after the columns; the last is the number of outputs.
     pub layers: &'a [usize],
@@ -107,6 +107,9 @@ impl Network<'_> {
                 x = p.relu(x)?;
             }
         }
-        p.binary_cross_entropy(x, labels)
+        match self.layers.last() {
+            Some(1) => p.binary_cross_entropy(x, labels),
+            _ => p.cross_entropy(x, labels),
+        }
     }
 }

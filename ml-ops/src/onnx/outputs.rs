@@ -141,7 +141,8 @@ impl Importer<'_> {
         for f in own {
             let columns = f.columns.clone().filter(|c| c.start == next && c.start < c.end && c.end <= width);
             let Some(columns) = columns else {
-                let seen = f.columns.map_or("all columns".into(), |c| format!("{}..{}", c.start, c.end));
+                let seen =
+                    f.columns.map_or_else(|| "all columns".into(), |c| format!("{}..{}", c.start, c.end));
                 let text = format!(
                     "the columns of input `{name}` are divided among their owners without gaps: expected a part from {next}, at \
                      most to {width}, got {seen}"

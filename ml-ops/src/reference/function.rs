@@ -3,6 +3,7 @@
 use mpc_core::fixed::FracBits;
 use mpc_core::ring::{Ring, Z64};
 use mpc_core::tensor::Tensor;
+use protocols::fourier;
 use protocols::piecewise::{Layout, Table};
 
 use crate::fact::Fact;
@@ -15,6 +16,7 @@ pub(super) fn function(function: Function, x: &Tensor<Z64>, fact: &Fact, frac: F
             let layout = layout(&table, fact, frac).expect("invariant: inference found a layout");
             x.map(|v| Z64::from_i64(piecewise(&table, layout, v.to_i64())))
         }
+        Method::Fourier => x.map(|v| Z64::from_i64(fourier::fixed(v.to_i64(), frac))),
         Method::Quartic(limits) => {
             let table = limits.of(fact, frac, frac.bits()).table();
             let table = table.expect("invariant: inference found a table");

@@ -1,6 +1,9 @@
 //! Functions of every element.
 
-use crate::{Build, Tolerance};
+use ml_ops::{ProgramError, Rounding, reference, run_local};
+use mpc_core::party::PartyId;
+
+use crate::{Build, Tolerance, inputs, largest_difference, program, program_with};
 
 /// Functions, with the units that truncations take and the error of the fit.
 pub(super) fn cases() -> Vec<(&'static str, Tolerance, Build)> {
@@ -88,4 +91,58 @@ pub(super) fn cases() -> Vec<(&'static str, Tolerance, Build)> {
         ("hard_swish", Function(4.0, 0.0), |p, x, _| p.hard_swish(x)),
         ("hard_tanh", Exact, |p, x, _| p.hard_tanh(x)),
     ]
+}
+
+/// A training sigmoid rounds by its masks, so it is not among the cases that exact rounding makes repeatable.
+#[test]
+fn a_training_sigmoid_agrees_with_its_references_and_its_plan() {
+    let inputs = inputs();
+    let proven: Build = |p, x, _| {
+        let half = p.scale(x, 0.5)?;
+        p.sigmoid_training(half)
+    };
+    let clamped: Build = |p, x, _| p.sigmoid_training(x);
+    let of_bits: Build = |p, x, y| {
+        let bit = p.less(x, y)?;
+        p.sigmoid_training(bit)
+    };
+    // Beyond 8, the end of the range is off by σ(−8) more.
+    for (build, nodes, fit) in [(proven, 4, 1.84e-4), (clamped, 4, 1.84e-4 + 3.36e-4), (of_bits, 4, 1.84e-4)]
+    {
+        for frac in [8, 16, 24] {
+            for parties in [2, 3, 5] {
+                let at = format!("{parties} parties, {frac} fraction bits");
+                let program = program(parties, frac, build).unwrap();
+                assert_eq!(program.nodes().len(), nodes, "{at}");
+                let unit = 2f64.powi(-(frac as i32));
+                let runs = run_local(&program, &inputs, [frac as u8 + parties as u8; 32]).unwrap();
+                let secure = &runs[parties - 1].outputs["z"];
+                let fixed = &reference::fixed(&program, &inputs).unwrap()["z"];
+                let float = &reference::float(&program, &inputs).unwrap()["z"];
+                // Of a half, another unit of the argument.
+                let units = 2.0 * unit + 2f64.powi(-17);
+                let (d, e) = (largest_difference(secure, fixed), largest_difference(secure, float));
+                assert!(d <= units && e <= units + fit, "{at}: {d:e} from fixed point, {e:e} from floating");
+                let bound = program.fact(program.outputs()[0].node).max_abs();
+                assert!(secure.iter().all(|v| v.abs() <= bound), "{at}: beyond the inferred bound {bound}");
+                let plan = program.plan();
+                program.demand().check().unwrap();
+                for (party, run) in PartyId::all(parties).zip(&runs) {
+                    plan.check(party, &run.measured).unwrap_or_else(|e| panic!("{at}: {e}"));
+                }
+            }
+        }
+    }
+    let op = &program(2, 16, of_bits).unwrap().plan().ops[3];
+    assert_eq!((op.op, op.rounds), ("sigmoid_training", 2));
+}
+
+#[test]
+fn a_training_sigmoid_is_refused_where_it_could_not_be_right() {
+    let wide: Build = |p, x, _| p.function(ml_ops::Function::SigmoidTraining, x);
+    let e = program(2, 16, wide).unwrap_err();
+    assert!(matches!(e, ProgramError::Overflow { limit_bits: 3, .. }), "{e}");
+    let set = |p: &mut ml_ops::ProgramBuilder| _ = p.rounding(Rounding::Exact);
+    let e = program_with(2, 16, set, |p, x, _| p.sigmoid_training(x)).unwrap_err().to_string();
+    assert!(e.contains("(sigmoid_training): its results depend on masks"), "{e}");
 }

@@ -48,12 +48,12 @@ pub(super) fn multiply<S: Simd, const TALL: usize, const LOW: usize>(simd: S, pr
                     pack_rows(simd, &a[(i0 + i) * k + l0..], k, height.min(rows - i), depth, height, panel);
                     pair_products(simd, panel, height, &mut xi[i..]);
                 }
-                for j in (0..cols).step_by(S::LANES) {
-                    let panel_b = &packed_b[j * even..][..S::LANES * even];
-                    let width = S::LANES.min(cols - j);
-                    for i in (0..rows).step_by(TALL) {
+                for i in (0..rows).step_by(TALL) {
+                    let panel_a = &packed_a[i * even..];
+                    for j in (0..cols).step_by(S::LANES) {
+                        let panel_b = &packed_b[j * even..][..S::LANES * even];
+                        let width = S::LANES.min(cols - j);
                         let corner = &mut out[(i0 + i) * n + j0 + j..];
-                        let panel_a = &packed_a[i * even..];
                         if rows - i > LOW {
                             let sums = tile::<S, TALL>(simd, &panel_a[..TALL * even], panel_b);
                             settle(simd, &sums[..TALL.min(rows - i)], &xi[i..], &eta[j..], corner, n, width);

@@ -193,4 +193,12 @@ impl<S: CorrectionSource> CorrectionSource for RecordedCorrections<S> {
         self.recorder.record(item, &correction);
         Ok(correction)
     }
+
+    fn read(&mut self, item: u32, bytes: usize, take: &mut dyn FnMut(&[u8])) -> Result<(), ChannelError> {
+        let recorder = &mut self.recorder;
+        self.inner.read(item, bytes, &mut |piece| {
+            recorder.record(item, piece);
+            take(piece);
+        })
+    }
 }

@@ -1,10 +1,12 @@
 //! The channel that writes down what passes through it.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::batch::{Batch, LogKey, PeerDigests, StreamDigest};
 use super::{Entry, TranscriptSink};
-use crate::channel::{Channel, ChannelError, Peer};
+use crate::channel::{Broadcast, Channel, ChannelError, Peer};
 use crate::party::{PartyId, PerParty};
 use crate::tag::{SessionId, Tag};
 
@@ -20,6 +22,7 @@ pub struct Traffic {
     pub received: u64,
 }
 
+#[derive(Clone)]
 struct PeerStreams {
     sent: StreamDigest,
     received: StreamDigest,
@@ -154,6 +157,10 @@ impl<C: Channel> Recorder<C> {
                 self.traffic[p].sent += m.len() as u64;
             }
         }
+        self.count_round();
+    }
+
+    fn count_round(&mut self) {
         self.rounds += 1;
         if self.rounds - self.first_round == ROUNDS_PER_BATCH {
             self.finish();
@@ -235,5 +242,56 @@ impl<C: Channel> Channel for Recorder<C> {
         done?;
         self.end_round(tag, &sent);
         Ok(())
+    }
+
+    fn broadcast(&mut self, tag: Tag, bytes: usize, message: &mut dyn Broadcast) -> Result<(), ChannelError> {
+        let (label, n) = (tag.to_bytes(), self.inner.parties());
+        // A round that fails is not digested: then these are put back. Empty messages are not sent.
+        let mut before = PerParty::from_fn(n, |_| None);
+        for p in self.inner.me().others(n).filter(|_| bytes > 0) {
+            let Some(streams) = &mut self.streams[p] else { continue };
+            before[p] = Some(streams.clone());
+            streams.sent.head(&label, bytes);
+            streams.received.head(&label, bytes);
+        }
+        let mut digested = Digested { streams: &mut self.streams, message };
+        let done = self.inner.broadcast(tag, bytes, &mut digested);
+        for (p, before) in before.into_vec().into_iter().enumerate() {
+            let (p, Some(before)) = (PartyId::new(p), before) else { continue };
+            if done.is_err() {
+                self.streams[p] = Some(before);
+            } else {
+                self.traffic[p].sent += bytes as u64;
+                self.traffic[p].received += bytes as u64;
+            }
+        }
+        done?;
+        self.count_round();
+        Ok(())
+    }
+}
+
+/// Digests what is made and what comes, while it is in the caches.
+struct Digested<'a> {
+    streams: &'a mut PerParty<Option<PeerStreams>>,
+    message: &'a mut dyn Broadcast,
+}
+
+impl Broadcast for Digested<'_> {
+    fn make(&mut self, range: Range<usize>) -> Bytes {
+        let part = self.message.make(range);
+        for p in PartyId::all(self.streams.parties()) {
+            if let Some(streams) = &mut self.streams[p] {
+                streams.sent.piece(&part);
+            }
+        }
+        part
+    }
+
+    fn take(&mut self, from: PartyId, piece: &[u8]) {
+        if let Some(streams) = &mut self.streams[from] {
+            streams.received.piece(piece);
+        }
+        self.message.take(from, piece);
     }
 }

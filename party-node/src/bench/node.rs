@@ -1,7 +1,8 @@
 //! One node of a bench: a party or the dealer, in a process of its own. It holds one session after the other: all
 //! correlated randomness first, then, when everybody has it, the computation. What it does besides is what a node does in
-//! production: messages are recorded as keyed digests in a transcript log. It does not wait for the disk, though: a dealer
-//! in production waits once, before its last correction, until its log is durable.
+//! production: messages are recorded as keyed digests in a transcript log, in which the session's beginning is durable before
+//! the clock starts. While it runs nobody waits for the disk, though: a dealer in production waits once, before its last
+//! correction, until its log is durable.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -28,8 +29,8 @@ use crate::job::{link_profile, serve};
 use crate::log::{LogHandle, LogWriter};
 use crate::memory::peak_rss_mb;
 use crate::net::{
-    ConnectOptions, Connected, DealerOptions, DealerServer, Listener, Member, PROTOCOL_VERSION, QuicChannel,
-    SessionHandle, connect,
+    ConnectOptions, Connected, ControlStream, DealerOptions, DealerServer, Listener, Member,
+    PROTOCOL_VERSION, QuicChannel, SessionHandle, connect,
 };
 
 /// How long nodes wait for each other.
@@ -162,6 +163,7 @@ impl Node<'_> {
             Values::new()
         } else {
             let mut session = recorders.session(me, secrets, demand);
+            meet(handle.controls())?;
             let began = Instant::now();
             session.prep().prepare(usize::MAX).map_err(failed)?;
             barrier(&handle)?;
@@ -233,6 +235,7 @@ impl Node<'_> {
             let corrected = Peer::Party(PartyId::new(0));
             let log = Box::new(self.log.clone());
             let mut recorder = CorrectionRecorder::new(id, 0, key, Peer::Dealer, corrected, log);
+            meet(session.controls())?;
             serve(&session, &mut recorder, || Ok(())).map_err(|failure| failure.error)?;
             recorder.finish();
             session.leave();
@@ -261,7 +264,9 @@ impl Node<'_> {
             nonces,
             seed_commitment: [0; 32],
         };
-        self.log.append(&Entry::SessionOpen(open)).map_err(log_failed)
+        self.log.append(&Entry::SessionOpen(open)).map_err(log_failed)?;
+        // As in production, nothing begins before the session is in the log for good.
+        self.log.flush().map(drop).map_err(log_failed)
     }
 
     fn close(&self, session: SessionId, rounds: u64, bytes_sent: u64) -> Result<(), CliError> {
@@ -270,7 +275,12 @@ impl Node<'_> {
     }
 }
 
-/// Everybody is here before anybody goes on.
+/// Everybody is here before anybody goes on, a dealer as well. In production the members compare their logs at this place.
+fn meet(controls: &[ControlStream]) -> Result<(), CliError> {
+    controls.iter().try_for_each(|c| c.exchange(Vec::new(), 0, BARRIER).map(drop).map_err(channel_failed))
+}
+
+/// Every party is here before any goes on.
 fn barrier(handle: &SessionHandle) -> Result<(), CliError> {
     for control in handle.controls().iter().filter(|c| c.peer() != Peer::Dealer) {
         control.exchange(Vec::new(), 0, BARRIER).map_err(channel_failed)?;

@@ -35,6 +35,8 @@ pub enum Workload {
     Matmul,
     /// Logistic functions, elementwise.
     Sigmoid,
+    /// GELU, elementwise.
+    Gelu,
     /// Softmax of rows of ten numbers.
     Softmax,
     /// Logistic regression with secret weights, over columns of all parties.
@@ -92,7 +94,7 @@ impl Workload {
     pub const fn default_n(self) -> usize {
         match self {
             Self::Mul => 1_000_000,
-            Self::Compare | Self::Relu | Self::Sigmoid => 100_000,
+            Self::Compare | Self::Relu | Self::Sigmoid | Self::Gelu => 100_000,
             Self::Matmul => 256,
             Self::LrInfer => 10_000,
             Self::Softmax => 1_000,
@@ -121,6 +123,7 @@ impl Workload {
             Self::Relu => "relu",
             Self::Matmul => "matmul",
             Self::Sigmoid => "sigmoid",
+            Self::Gelu => "gelu",
             Self::Softmax => "softmax",
             Self::LrInfer => "lr-infer",
             Self::LrTrain => "lr-train",
@@ -216,6 +219,10 @@ impl Task {
             Workload::Sigmoid => {
                 let x = p.input("x", Owner(0), [n], MAX)?;
                 p.sigmoid(x)?
+            }
+            Workload::Gelu => {
+                let x = p.input("x", Owner(0), [n], MAX)?;
+                p.gelu(x)?
             }
             Workload::Softmax => {
                 let x = p.input("x", Owner(0), [n, CLASSES], MAX)?;

@@ -7,7 +7,7 @@ use mpc_core::tag::{SessionId, Tag, node};
 
 use super::logs::entries_of;
 use crate::job::store::words::{Claim, Spent};
-use crate::net::frame::split;
+use crate::net::frame::{Outgoing, split};
 use crate::net::hello::{Abort, Confirm, DealerHello, Hello, encode_greeting};
 use crate::net::keys::PROTOCOL_VERSION;
 use crate::store::Offer;
@@ -41,7 +41,7 @@ fn stores() -> Vec<(&'static str, &'static str, Vec<u8>)> {
 fn frames() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let stream = |tag, sizes: &[usize]| -> Vec<u8> {
         let messages = sizes.iter().map(|&n| Bytes::from(vec![0x5a; n]));
-        messages.flat_map(|m| split(tag, &m)).flatten().collect()
+        messages.flat_map(|m| split(&Outgoing::whole(tag, m))).flatten().collect()
     };
     let tag = Tag { lane: 0, node: 3, iteration: 0, round: 1 };
     let close = Tag { node: node::CLOSE, round: 0, ..tag };

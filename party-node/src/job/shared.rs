@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use mpc_core::channel::{Channel, ChannelError, CorrectionSource};
+use mpc_core::channel::{Broadcast, Channel, ChannelError, CorrectionSource};
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::tag::Tag;
 
@@ -59,10 +59,18 @@ impl<C: Channel> Channel for Shared<C> {
     ) -> Result<(), ChannelError> {
         self.lock().exchange_pieces(tag, send, expect, take)
     }
+
+    fn broadcast(&mut self, tag: Tag, bytes: usize, message: &mut dyn Broadcast) -> Result<(), ChannelError> {
+        self.lock().broadcast(tag, bytes, message)
+    }
 }
 
 impl<S: CorrectionSource> CorrectionSource for Shared<S> {
     fn next(&mut self, item: u32, bytes: usize) -> Result<Bytes, ChannelError> {
         self.lock().next(item, bytes)
+    }
+
+    fn read(&mut self, item: u32, bytes: usize, take: &mut dyn FnMut(&[u8])) -> Result<(), ChannelError> {
+        self.lock().read(item, bytes, take)
     }
 }

@@ -4,15 +4,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use mpc_core::channel::{Channel, ChannelError, Peer};
+use mpc_core::channel::{Broadcast, Channel, ChannelError, Peer};
 use mpc_core::party::{PartyId, PerParty};
 use mpc_core::tag::{SessionId, Tag, node};
 use quinn::Endpoint;
 
+use super::broadcast::GATHERED_BYTES;
 use super::control_stream::ControlStream;
 use super::dealer_link::GOODBYE;
 use super::error::Names;
-use super::frame::{FRAME_MAX_BYTES, Frame};
+use super::frame::{FRAME_MAX_BYTES, Frame, Outgoing};
 use super::links::Links;
 use super::options::sooner_ms;
 use super::pump::Duplex;
@@ -65,13 +66,15 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    fn send(&self, links: &Links, to: PartyId, tag: Tag, message: Bytes) -> Result<(), ChannelError> {
+    /// Hands a message or its first part to the network; waits while the queue is full.
+    pub(super) fn put(&self, links: &Links, to: PartyId, out: Outgoing) -> Result<(), ChannelError> {
         let peer = Peer::Party(to);
         let Some(duplex) = &self.peers[to] else { return Ok(()) };
         // Whoever comes after it in the order of sending waits too.
         let waited_ms = sooner_ms(self.receive_timeout_ms);
         let timeout = Duration::from_millis(waited_ms);
-        duplex.outgoing.put_blocking(message.len(), (tag, message), timeout).map_err(|e| match e {
+        let tag = out.tag;
+        duplex.outgoing.put_blocking(out.part.len(), out, timeout).map_err(|e| match e {
             Blocked::Failed(error) => error,
             Blocked::Deadline => links.fail(ChannelError::Timeout { peer, tag, waited_ms }),
         })
@@ -108,7 +111,7 @@ impl Lane {
     }
 
     /// The payload of the next frame of a message of which `left` bytes are to come.
-    fn next_payload(
+    pub(super) fn next_payload(
         &self,
         links: &Links,
         (from, duplex): (PartyId, &Duplex),
@@ -165,18 +168,10 @@ impl Lane {
         take: &mut dyn FnMut(PartyId, &[u8]),
     ) -> Result<(), ChannelError> {
         let Some(duplex) = self.peers[from].as_ref() else { return Ok(()) };
-        let (mut whole, mut left) = (Vec::new(), expected);
+        let (mut gathered, mut left) = (Vec::with_capacity(GATHERED_BYTES.min(expected)), expected);
         while left > 0 {
-            let pieces = self.next_payload(links, (from, duplex), tag, expected, left)?;
-            left -= left.min(FRAME_MAX_BYTES);
-            if let [piece] = &pieces[..] {
-                take(from, piece);
-                continue;
-            }
-            whole.clear();
-            whole.reserve(pieces.iter().map(Bytes::len).sum());
-            pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
-            take(from, &whole);
+            let take = &mut |piece: &[u8]| take(from, piece);
+            left -= self.take_frame(links, (from, duplex), tag, (expected, left), &mut gathered, take)?;
         }
         Ok(())
     }
@@ -188,7 +183,7 @@ impl Lane {
         }
         for (to, message) in send.into_vec().into_iter().enumerate() {
             if let Some(message) = message.filter(|m| !m.is_empty()) {
-                self.send(links, PartyId::new(to), tag, message)?;
+                self.put(links, PartyId::new(to), Outgoing::whole(tag, message))?;
             }
         }
         Ok(())
@@ -272,6 +267,13 @@ impl Channel for QuicChannel {
         let watch = self.core.net.watch();
         watch.begin();
         let done = lock(&self.lane).exchange_pieces(&self.core.links, tag, send, &expect, take);
+        watch.end();
+        done
+    }
+
+    fn broadcast(&mut self, tag: Tag, bytes: usize, message: &mut dyn Broadcast) -> Result<(), ChannelError> {
+        let watch = self.core.net.watch();
+        let done = lock(&self.lane).broadcast(&self.core.links, watch, tag, bytes, message);
         watch.end();
         done
     }

@@ -3,13 +3,16 @@
 //! The dealer sends ahead of use. What has come and is not consumed yet is bounded by the queue here and by the
 //! stream's flow-control window; then the dealer waits.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use mpc_core::channel::{ChannelError, CorrectionSource, Peer};
 use quinn::Connection;
+use zeroize::Zeroizing;
 
+use super::broadcast::GATHERED_BYTES;
 use super::frame::FRAME_MAX_BYTES;
 use super::keys::SecretBytes;
 use super::links::{Links, ended};
@@ -19,8 +22,8 @@ use super::queue::{Blocked, ByteQueue};
 
 /// Corrections that may wait at party 0.
 pub(crate) const PREFETCH_BYTES: usize = 8 << 20;
-/// What a queued piece costs beyond its bytes.
-const PIECE_COST_BYTES: usize = 256;
+/// What a queued part costs beyond its bytes.
+const PART_COST_BYTES: usize = 256;
 /// The control message that tells the dealer that a party is done with the session.
 pub(crate) const GOODBYE: &[u8] = b"done";
 
@@ -40,10 +43,10 @@ impl DealerLink {
     }
 }
 
-/// A piece of the correction of one item.
+/// A piece of the correction of one item, in the parts in which it came.
 struct Piece {
     item: u32,
-    bytes: Bytes,
+    parts: VecDeque<Bytes>,
 }
 
 mpc_core::secret_types!(Piece);
@@ -58,7 +61,7 @@ pub struct QuicCorrections {
 
 impl QuicCorrections {
     fn refill(&mut self, item: u32) -> Result<(), ChannelError> {
-        if self.current.bytes.is_empty() {
+        if self.current.parts.is_empty() {
             let taken = self.queue.take_blocking(Duration::from_millis(self.receive_timeout_ms));
             self.current = taken.map_err(|e| match e {
                 Blocked::Failed(error) => error,
@@ -75,30 +78,43 @@ impl QuicCorrections {
         Ok(())
     }
 
-    fn collect(&mut self, item: u32, bytes: usize) -> Result<Bytes, ChannelError> {
-        let mut out = BytesMut::new();
-        loop {
-            self.refill(item)?;
-            let left = bytes - out.len();
-            let part = self.current.bytes.split_to(left.min(self.current.bytes.len()));
-            if part.len() == bytes {
-                return Ok(part);
+    /// The next bytes, at most so many and as they came.
+    fn part(&mut self, item: u32, most: usize) -> Result<Bytes, ChannelError> {
+        self.refill(item).map_err(|error| self.links.fail(error))?;
+        match self.current.parts.pop_front() {
+            Some(mut part) if part.len() > most => {
+                let now = part.split_to(most);
+                self.current.parts.push_front(part);
+                Ok(now)
             }
-            out.reserve(left);
-            out.extend_from_slice(&part);
-            if out.len() == bytes {
-                return Ok(out.freeze());
-            }
+            part => Ok(part.unwrap_or_default()),
         }
     }
 }
 
 impl CorrectionSource for QuicCorrections {
     fn next(&mut self, item: u32, bytes: usize) -> Result<Bytes, ChannelError> {
-        if bytes == 0 {
-            return Ok(Bytes::new());
+        let mut out = Vec::with_capacity(bytes);
+        while out.len() < bytes {
+            out.extend_from_slice(&self.part(item, bytes - out.len())?);
         }
-        self.collect(item, bytes).map_err(|error| self.links.fail(error))
+        Ok(out.into())
+    }
+
+    fn read(&mut self, item: u32, bytes: usize, take: &mut dyn FnMut(&[u8])) -> Result<(), ChannelError> {
+        // A correction is this party's share.
+        let mut gathered = Zeroizing::new(Vec::with_capacity(GATHERED_BYTES.min(bytes)));
+        let mut left = bytes;
+        while left > 0 {
+            let part = self.part(item, left.min(GATHERED_BYTES - gathered.len()))?;
+            left -= part.len();
+            gathered.extend_from_slice(&part);
+            if left == 0 || gathered.len() == GATHERED_BYTES {
+                take(&gathered);
+                gathered.clear();
+            }
+        }
+        Ok(())
     }
 }
 
@@ -111,7 +127,7 @@ pub(crate) fn receive_corrections(
     let queue = Arc::new(ByteQueue::new(PREFETCH_BYTES));
     links.stop_on_failure(queue.clone());
     tokio::spawn(pump(links.clone(), connection, queue.clone()));
-    let current = Piece { item: 0, bytes: Bytes::new() };
+    let current = Piece { item: 0, parts: VecDeque::new() };
     // While this party waits for the dealer, all others wait for this party.
     let receive_timeout_ms = sooner_ms(receive_timeout_ms);
     QuicCorrections { links: links.clone(), queue, current, receive_timeout_ms }
@@ -138,11 +154,10 @@ async fn forward(connection: &Connection, queue: &ByteQueue<Piece>) -> Result<()
             let what = "a correction's length is not between 1 byte and 1 MiB";
             return Err(Some(ChannelError::Malformed { peer, what }));
         }
-        for bytes in read_payload(&mut stream, peer, length).await? {
-            let cost = bytes.len() + PIECE_COST_BYTES;
-            if queue.put(cost, Piece { item, bytes }).await.is_err() {
-                return Ok(());
-            }
+        let parts = VecDeque::from(read_payload(&mut stream, peer, length).await?);
+        let cost = length + PART_COST_BYTES * parts.len();
+        if queue.put(cost, Piece { item, parts }).await.is_err() {
+            return Ok(());
         }
     }
 }

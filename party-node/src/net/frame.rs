@@ -47,14 +47,31 @@ impl Header {
     }
 }
 
-/// The frames of one message, as chunks to write: header, payload, header, payload. Nothing is copied.
-pub(crate) fn split(tag: Tag, message: &Bytes) -> Vec<Bytes> {
-    let total = message.len();
-    (0..total)
+/// A message on its way out, or some frames of one.
+pub(crate) struct Outgoing {
+    pub(crate) tag: Tag,
+    /// Length of the whole message.
+    pub(crate) message: usize,
+    pub(crate) part: Bytes,
+}
+
+mpc_core::secret_types!(Outgoing);
+
+impl Outgoing {
+    pub(crate) const fn whole(tag: Tag, message: Bytes) -> Self {
+        Self { tag, message: message.len(), part: message }
+    }
+}
+
+/// The frames of a message, or of a part that ends where a frame ends, as chunks to write: header, payload, header, payload.
+/// Nothing is copied.
+pub(crate) fn split(out: &Outgoing) -> Vec<Bytes> {
+    let &Outgoing { tag, message, ref part } = out;
+    (0..part.len())
         .step_by(FRAME_MAX_BYTES)
         .flat_map(|at| {
-            let part = message.slice(at..total.min(at + FRAME_MAX_BYTES));
-            [Header { payload: part.len(), tag, message: total as u64 }.encode(), part]
+            let payload = part.slice(at..part.len().min(at + FRAME_MAX_BYTES));
+            [Header { payload: payload.len(), tag, message: message as u64 }.encode(), payload]
         })
         .collect()
 }
@@ -74,12 +91,16 @@ mod tests {
     #[test]
     fn a_message_is_cut_into_full_frames_without_copying() {
         let message = Bytes::from(vec![9; 2 * FRAME_MAX_BYTES + 5]);
-        let chunks = split(TAG, &message);
+        let whole = Outgoing::whole(TAG, message.clone());
+        let chunks = split(&whole);
         let lengths: Vec<usize> = chunks.iter().map(Bytes::len).collect();
         assert_eq!(lengths, [26, FRAME_MAX_BYTES, 26, FRAME_MAX_BYTES, 26, 5]);
         assert_eq!(chunks[3].as_ptr(), message[FRAME_MAX_BYTES..].as_ptr());
         let header = Header::decode(chunks[4].as_ref().try_into().unwrap()).unwrap();
         assert_eq!(header, Header { payload: 5, tag: TAG, message: message.len() as u64 });
+        let parts = [0..FRAME_MAX_BYTES, FRAME_MAX_BYTES..message.len()].map(|part| message.slice(part));
+        let in_parts = parts.into_iter().flat_map(|part| split(&Outgoing { part, ..whole }));
+        assert!(in_parts.eq(chunks), "frames are the same however a message is handed over");
     }
 
     #[test]

@@ -7,10 +7,9 @@ use mpc_core::channel::{ChannelError, Peer};
 use quinn::{ReadError, ReadExactError, RecvStream, SendStream};
 use tokio::sync::oneshot;
 
-use super::frame::{Frame, Header, split};
+use super::frame::{Frame, Header, Outgoing, split};
 use super::links::{Links, ended};
 use super::queue::ByteQueue;
-use mpc_core::tag::Tag;
 
 /// Received bytes that may wait for a lane. A peer can hold up to sixteen times this in packet buffers, see
 /// [`COPY_BELOW_BYTES`].
@@ -24,7 +23,7 @@ const FRAME_COST_BYTES: usize = 256;
 
 /// A lane's queues to and from one peer.
 pub(crate) struct Duplex {
-    pub(crate) outgoing: Arc<ByteQueue<(Tag, Bytes)>>,
+    pub(crate) outgoing: Arc<ByteQueue<Outgoing>>,
     pub(crate) incoming: Arc<ByteQueue<Frame>>,
     /// Fires when everything that was put into `outgoing` is acknowledged by the peer.
     pub(crate) delivered: Option<oneshot::Receiver<()>>,
@@ -46,11 +45,11 @@ pub(crate) fn start(links: &Arc<Links>, peer: Peer, send: SendStream, recv: Recv
 
 /// Errors of writing are not reported here: they are the end of the connection, which [`Links`] watches, or a peer that
 /// will not read on, which harms itself; a lane that cannot get rid of its messages runs into its deadline.
-async fn pump_out(queue: Arc<ByteQueue<(Tag, Bytes)>>, mut stream: SendStream, tell: oneshot::Sender<()>) {
+async fn pump_out(queue: Arc<ByteQueue<Outgoing>>, mut stream: SendStream, tell: oneshot::Sender<()>) {
     loop {
         match queue.take().await {
-            Some(Ok((tag, message))) => {
-                let mut chunks = split(tag, &message);
+            Some(Ok(message)) => {
+                let mut chunks = split(&message);
                 let mut rest = chunks.as_mut_slice();
                 while !rest.is_empty() {
                     let Ok(written) = stream.write_chunks(rest).await else { return };

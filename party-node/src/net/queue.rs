@@ -1,7 +1,8 @@
 //! A byte-bounded queue between a lane's thread and the network thread.
 //!
 //! One side of a queue is a plain thread, the other an async task. It takes an item as long as it holds less than its
-//! limit, so it is never above the limit by more than one item, and an item larger than the limit still passes.
+//! limit, so it is never above the limit by more than one item, and an item larger than the limit still passes. A message
+//! that is made while it is sent counts as one item, whose parts after the first need no room.
 //!
 //! **Why bounded queues cannot deadlock here.** A lane blocks on a full outgoing queue only while messages of earlier
 //! rounds wait there, and it has consumed everything that its peers sent in rounds before its own. Among the lanes
@@ -149,6 +150,21 @@ impl<T> ByteQueue<T> {
     pub(crate) fn put_blocking(&self, bytes: usize, item: T, timeout: Duration) -> Result<(), Blocked> {
         let mut item = Some(item);
         self.wait(timeout, |inner| self.try_put(inner, bytes, &mut item))
+    }
+
+    /// Puts what belongs to an item that was put before, whatever the queue holds: it is never above its limit by more
+    /// than the rest of one item.
+    pub(crate) fn put_more(&self, bytes: usize, item: T) -> Result<(), ChannelError> {
+        let mut inner = self.lock();
+        if let Some(error) = &inner.failed {
+            return Err(error.clone());
+        }
+        inner.held_bytes += bytes;
+        inner.progress += 1;
+        inner.items.push_back((bytes, item));
+        drop(inner);
+        self.task_wake.notify_one();
+        Ok(())
     }
 
     fn wait<R>(

@@ -69,7 +69,7 @@ impl LinkProfile {
     const fn settings(self) -> Settings {
         match self {
             Self::Loopback => Settings {
-                mtu: 16_000,
+                mtu: 32_000,
                 discover_mtu: false,
                 initial_window: 1 << 20,
                 stream_window: 2 << 20,

@@ -52,7 +52,7 @@ pub struct SpentBulk<S>(BulkTriple<S>);
 impl<S: Sharing> BulkTriple<S> {
     /// `[D] = [X] − [A], [E] = [Y] − [B]`.
     pub fn mask(self, x: &S, y: &S) -> (SpentBulk<S>, [Padded<S>; 2]) {
-        let padded = [Padded::new(x.sub(&self.a)), Padded::new(y.sub(&self.b))];
+        let padded = [Padded::less(x, &self.a), Padded::less(y, &self.b)];
         (SpentBulk(self), padded)
     }
 }

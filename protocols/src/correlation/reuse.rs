@@ -22,7 +22,7 @@ pub struct ReusableMask<S> {
 impl<S: Sharing> ReusableMask<S> {
     /// `[D] = [X] − [A]`.
     pub(crate) fn mask(self, x: &S, session: SessionId) -> (UnopenedOnce<S>, Padded<S>) {
-        let padded = Padded::new(x.sub(&self.a));
+        let padded = Padded::less(x, &self.a);
         (UnopenedOnce { mask: self, session }, padded)
     }
 }
@@ -188,7 +188,7 @@ pub struct SpentGiven<S>(GivenTriple<S>);
 impl<S: Sharing> GivenTriple<S> {
     /// `[E] = [Y] − [B]`.
     pub(crate) fn mask(self, y: &S) -> (SpentGiven<S>, Padded<S>) {
-        let padded = Padded::new(y.sub(&self.b));
+        let padded = Padded::less(y, &self.b);
         (SpentGiven(self), padded)
     }
 }

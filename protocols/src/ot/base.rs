@@ -83,8 +83,9 @@ pub fn base_ots(
     seed: &Seed,
 ) -> Result<PerParty<Option<BaseKeys>>, PrepError> {
     let (me, n, session) = (lane.me(), lane.parties(), *lane.session());
-    let started =
-        PerParty::from_fn(n, |p| (p != me).then(|| Started::new(&session, me, p, *choices[p], seed)));
+    let started = PerParty::from_fn(n, |p| {
+        (p != me).then(|| Box::new(Started::new(&session, me, p, *choices[p], seed)))
+    });
     let send = PerParty::from_fn(n, |p| started[p].as_ref().map(|s| s.message.clone()));
     let expect = PerParty::from_fn(n, |p| (p != me).then_some(MESSAGE_BYTES));
     let received = lane.exchange(send, expect)?;

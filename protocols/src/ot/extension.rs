@@ -8,10 +8,36 @@ use super::lane::OtLane;
 use super::wipe;
 use crate::error::PrepError;
 
+/// Δ of one direction. Wiped on drop. It has a place of its own, so that nothing is left behind where its holder is moved
+/// about.
+pub struct Delta(Box<Block>);
+
+impl From<Block> for Delta {
+    fn from(value: Block) -> Self {
+        Self(Box::new(value))
+    }
+}
+
+impl std::ops::Deref for Delta {
+    type Target = Block;
+
+    fn deref(&self) -> &Block {
+        &self.0
+    }
+}
+
+impl Drop for Delta {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Delta {}
+
 /// Correlated OTs of a batch as the sender holds them. Used once; wiped on drop.
 pub struct SentCots {
     /// Δ: the same for all COTs with this receiver; uniform, but its lowest bit is 1.
-    pub delta: Block,
+    pub delta: Delta,
     /// q, uniform to the receiver given t and c only in that Δ is unknown.
     pub q: Vec<Block>,
     /// Number of the first of these COTs among all of this pair, direction and session: a tweak for hashing.
@@ -38,7 +64,7 @@ pub struct PairCots {
 
 impl Zeroize for SentCots {
     fn zeroize(&mut self) {
-        self.delta.zeroize();
+        self.delta.0.zeroize();
         wipe(&mut self.q);
     }
 }
@@ -65,7 +91,7 @@ impl Drop for ReceivedCots {
 impl ZeroizeOnDrop for SentCots {}
 impl ZeroizeOnDrop for ReceivedCots {}
 
-mpc_core::secret_types!(SentCots, ReceivedCots, PairCots);
+mpc_core::secret_types!(Delta, SentCots, ReceivedCots, PairCots);
 
 /// How many COTs to make with one peer. The peer's are the same, the other way round.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]

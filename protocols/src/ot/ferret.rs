@@ -46,7 +46,7 @@ pub use self::parameters::{Parameters, Stock};
 
 use self::check::{ANSWER_BYTES, CHALLENGE_BYTES};
 use self::half::{Half, Receiver, Sender, TreeKeys};
-use super::extension::{CotCount, Extension, PairCots, ReceivedCots, SentCots};
+use super::extension::{CotCount, Delta, Extension, PairCots, ReceivedCots, SentCots};
 use super::lane::OtLane;
 use crate::error::PrepError;
 
@@ -57,7 +57,7 @@ pub struct Ferret<E> {
     checks: bool,
     /// Until the base is made.
     inner: Option<E>,
-    pairs: Option<PerParty<Option<Pair>>>,
+    pairs: Option<PerParty<Option<Box<Pair>>>>,
 }
 
 struct Pair {
@@ -91,7 +91,7 @@ impl<E: Extension> Ferret<E> {
     }
 
     /// Makes the base of every direction with every peer.
-    fn begin(&self, mut inner: E, lane: &mut OtLane) -> Result<PerParty<Option<Pair>>, PrepError> {
+    fn begin(&self, mut inner: E, lane: &mut OtLane) -> Result<PerParty<Option<Box<Pair>>>, PrepError> {
         let (me, session) = (lane.me(), *lane.session());
         let seed_cots = self.set.seed_cots() + if self.checks { CHECK_COTS } else { 0 };
         let count = CotCount { sent: seed_cots, received: seed_cots };
@@ -104,8 +104,8 @@ impl<E: Extension> Ferret<E> {
             let t = Zeroizing::new(std::mem::take(&mut received.t));
             let roots = half::roots(self.set, &self.seed, &session, peer.index());
             let keys = |from, to| TreeKeys::new(self.set, session, [from, to]);
-            let sender = Sender::new(sent.delta, roots, keys(me, peer));
-            Some(Pair {
+            let sender = Sender::new(Delta::from(*sent.delta), roots, keys(me, peer));
+            Some(Box::new(Pair {
                 sender: Half::new(self.set, sender, without_bits(q), &session, [mine, theirs]),
                 receiver: Half::new(
                     self.set,
@@ -114,7 +114,7 @@ impl<E: Extension> Ferret<E> {
                     &session,
                     [theirs, mine],
                 ),
-            })
+            }))
         }))
     }
 }
@@ -151,25 +151,28 @@ impl<E: Extension> Extension for Ferret<E> {
         let count = |peer| counts[peer].unwrap_or(CotCount { sent: 0, received: 0 });
         let tree_bytes = self.set.tree_bytes() as usize;
 
-        let mut messages = PerParty::from_fn(parties, |_| None);
-        let mut sent = PerParty::from_fn(parties, |peer| {
-            let sender = &mut pairs[peer].as_mut()?.sender;
-            let mut wire = Vec::with_capacity(sender.trees(count(peer).sent) * tree_bytes);
-            let (q, first) = sender.take(count(peer).sent, &mut wire);
+        // What is none is written as such: a value made elsewhere would bring along what was on the stack.
+        let (mut messages, mut sent) =
+            (PerParty::from_fn(parties, |_| None), PerParty::from_fn(parties, |_| None));
+        for peer in lane.me().others(parties) {
+            let Some(pair) = pairs[peer].as_mut() else { continue };
+            let mut wire = Vec::with_capacity(pair.sender.trees(count(peer).sent) * tree_bytes);
+            let (q, first) = pair.sender.take(count(peer).sent, &mut wire);
             messages[peer] = Some(Bytes::from(wire));
-            Some(SentCots { delta: sender.side.delta(), q, first })
-        });
+            sent[peer] = Some(SentCots { delta: Delta::from(pair.sender.side.delta()), q, first });
+        }
         let expect = PerParty::from_fn(parties, |peer| {
             Some(pairs[peer].as_ref()?.receiver.trees(count(peer).received) * tree_bytes)
         });
         let mut corrections = lane.exchange(messages, expect)?;
-        let made = PerParty::from_fn(parties, |peer| {
-            let receiver = &mut pairs[peer].as_mut()?.receiver;
+        let mut made = PerParty::from_fn(parties, |_| None);
+        for peer in lane.me().others(parties) {
+            let (Some(pair), Some(sent)) = (pairs[peer].as_mut(), sent[peer].take()) else { continue };
             let mut wire = corrections[peer].take().unwrap_or_default();
-            let (t, first) = receiver.take(count(peer).received, &mut wire);
+            let (t, first) = pair.receiver.take(count(peer).received, &mut wire);
             let received = ReceivedCots { choices: lowest_bits(&t), t, first };
-            Some(PairCots { sent: sent[peer].take()?, received })
-        });
+            made[peer] = Some(PairCots { sent, received });
+        }
         if self.checks {
             check_all(lane, &mut pairs)?;
         }
@@ -179,7 +182,7 @@ impl<E: Extension> Extension for Ferret<E> {
 }
 
 /// Two rounds, in which the checks that are due in all directions are made.
-fn check_all(lane: &mut OtLane, pairs: &mut PerParty<Option<Pair>>) -> Result<(), PrepError> {
+fn check_all(lane: &mut OtLane, pairs: &mut PerParty<Option<Box<Pair>>>) -> Result<(), PrepError> {
     let parties = lane.parties();
     let challenges = PerParty::from_fn(parties, |peer| {
         let (check, _) = pairs[peer].as_ref()?.receiver.due_check()?;

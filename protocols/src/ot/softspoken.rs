@@ -56,7 +56,7 @@ use self::tree::Forest;
 use super::base::{self, base_ots};
 #[cfg(doc)]
 use super::extension::SentCots;
-use super::extension::{CotCount, Extension, PairCots};
+use super::extension::{CotCount, Delta, Extension, PairCots};
 use super::lane::{LANE, OtLane};
 use crate::cost::Cost;
 use crate::error::PrepError;
@@ -134,7 +134,7 @@ pub struct SoftSpoken {
     security: Security,
     seed: Seed,
     tile: Tile,
-    pairs: Option<PerParty<Option<Pair>>>,
+    pairs: Option<PerParty<Option<Box<Pair>>>>,
     failed: Option<PrepError>,
 }
 
@@ -159,7 +159,7 @@ impl SoftSpoken {
     }
 
     /// Base OTs and trees with every peer.
-    fn set_up(&self, lane: &mut OtLane) -> Result<PerParty<Option<Pair>>, PrepError> {
+    fn set_up(&self, lane: &mut OtLane) -> Result<PerParty<Option<Box<Pair>>>, PrepError> {
         let (me, n) = (lane.me(), lane.parties());
         let deltas = PerParty::from_fn(n, |p| self.delta(lane, p));
         let choices = PerParty::from_fn(n, |p| Zeroizing::new(!*deltas[p]));
@@ -181,18 +181,18 @@ impl SoftSpoken {
                     Sender::new(&self.forest(lane, p, me), *deltas[p], &keys.received, message).ok_or(
                         PrepError::Inconsistent { peer: p, what: "the leaves are not those of the hash" },
                     )?;
-                pairs[p] = Some(Pair { sender, receiver });
+                pairs[p] = Some(Box::new(Pair { sender, receiver }));
             }
         }
         Ok(pairs)
     }
 
     /// Δ of the COTs that go to the peer.
-    fn delta(&self, lane: &OtLane, peer: PartyId) -> Zeroizing<Block> {
+    fn delta(&self, lane: &OtLane, peer: PartyId) -> Delta {
         let tag = Tag { lane: LANE, node: 0, iteration: 0, round: 0 };
         let mut bytes = Zeroizing::new([0; 16]);
         Prg::new(&self.seed, lane.session(), tag, "ot/delta", peer.index() as u32).fill(&mut *bytes);
-        Zeroizing::new(Block::from_le_bytes(*bytes) | 1)
+        Delta::from(Block::from_le_bytes(*bytes) | 1)
     }
 
     fn next_batches(

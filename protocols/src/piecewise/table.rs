@@ -185,20 +185,21 @@ impl Table {
         whole.rev().find(fits).unwrap_or(0)
     }
 
-    /// Largest magnitude of the function for arguments up to `bound` in magnitude.
+    /// The smallest and the largest value of the function for arguments from `lo` to `hi`.
     #[must_use]
-    pub fn largest(&self, bound: f64) -> f64 {
-        let (mut largest, mut low) = (0.0f64, f64::NEG_INFINITY);
+    pub fn range(&self, lo: f64, hi: f64) -> [f64; 2] {
+        let ([mut least, mut most], mut low) = ([f64::INFINITY, f64::NEG_INFINITY], f64::NEG_INFINITY);
         for (c, high) in self.pieces.iter().zip(self.knots.iter().copied().chain([f64::INFINITY])) {
-            let (from, to) = (low.max(-bound), high.min(bound));
+            let (from, to) = (low.max(lo), high.min(hi));
             if from <= to {
                 let turns = turning_points(c).into_iter().flatten().filter(|x| (from..=to).contains(x));
-                let there = [from, to].into_iter().chain(turns).map(|x| polynomial(c, x).abs());
-                largest = there.fold(largest, f64::max);
+                for value in [from, to].into_iter().chain(turns).map(|x| polynomial(c, x)) {
+                    (least, most) = (least.min(value), most.max(value));
+                }
             }
             low = high;
         }
-        largest
+        [least, most]
     }
 
     /// How far a result may be from [`Self::value`] of the argument that is computed with, in units of 2^−min(f,16): a unit from the
@@ -310,16 +311,18 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_magnitude_is_found_inside_pieces_too() {
+    fn extremes_are_found_inside_pieces_too() {
         // −4·x·(x − 1) has its top, 1, at ½.
         let bump = [0.0, 4.0, -4.0, 0.0];
         let table = Table::new(vec![0.0, 1.0], vec![[0.0; 4], bump, LINE]).unwrap();
-        assert_eq!(table.largest(0.25), 0.75);
-        assert_eq!(table.largest(0.75), 1.0);
-        assert_eq!(table.largest(8.0), 8.0);
+        assert_eq!(table.range(0.0, 0.25), [0.0, 0.75]);
+        assert_eq!(table.range(0.25, 0.75), [0.75, 1.0]);
+        assert_eq!(table.range(-8.0, 8.0), [0.0, 8.0]);
+        assert_eq!(table.range(2.0, 3.0), [2.0, 3.0]);
         // x³ − x turns at ±1/√3.
         let wave = [0.0, -1.0, 0.0, 1.0];
         let table = Table::new(vec![-1.0, 1.0], vec![[0.0; 4], wave, [0.0; 4]]).unwrap();
-        assert!((table.largest(5.0) - 2.0 / 27f64.sqrt()).abs() < 1e-12);
+        let [least, most] = table.range(-5.0, 5.0);
+        assert!((most - 2.0 / 27f64.sqrt()).abs() < 1e-12 && (least + most).abs() < 1e-12);
     }
 }

@@ -7,8 +7,8 @@ use mpc_core::share::{Additive, XorBits};
 use super::relation::Value;
 use super::{Comparison, Item, MaskPart, Preprocessing, Question};
 use crate::correlation::{
-    Bilinear, BulkTriple, ComparisonBundle, DaBits, DotTriple, GivenTriple, MatmulTriple, PayloadMask,
-    QuotientParts, ReusableMask, RingBits, SquarePair, Triple, TruncationTuple,
+    AngleTuple, Bilinear, BulkTriple, ComparisonBundle, DaBits, DotTriple, GivenTriple, MatmulTriple,
+    PayloadMask, QuotientParts, ReusableMask, RingBits, SquarePair, Triple, TruncationTuple,
 };
 use crate::error::PrepError;
 
@@ -129,6 +129,16 @@ impl<R: Ring, T: Components<R>> Preprocessing<Additive<R>> for T {
     fn dabits(&mut self, len: usize) -> Result<DaBits<Additive<R>>, PrepError> {
         let v = &mut self.draw(Item::DaBits { len })?.into_iter();
         Ok(DaBits { xor: bits(v), ring: ring(v, &[len]) })
+    }
+
+    fn angles(
+        &mut self,
+        len: usize,
+        bits: u32,
+        multiples: usize,
+    ) -> Result<AngleTuple<Additive<R>>, PrepError> {
+        let v = &mut self.draw(Item::Angles { len, bits, multiples })?.into_iter();
+        Ok(AngleTuple { r: ring(v, &[len]), sines: ring(v, &[2 * multiples * len]), bits })
     }
 
     fn prepare(&mut self, items: usize) -> Result<(), PrepError> {

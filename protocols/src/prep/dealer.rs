@@ -142,6 +142,9 @@ impl Dealer {
                 free.push(self.sum::<R>(index, place, c.holding));
             }
         }
+        if let Some(shape) = pieces::in_blocks::<R>(item) {
+            return self.emit_product(index, shape, derived[0].0, &free, &mut emit);
+        }
         let mut derived = derived.into_iter();
         derive(item, &free, |value| {
             let component = derived.next().expect("invariant: one value per derived component");

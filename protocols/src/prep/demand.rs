@@ -128,6 +128,7 @@ mod tests {
         assert_eq!(bits(Item::Dot { len: n, terms: 3 }), 64);
         assert_eq!(bits(Item::DaBits { len: n }), 64);
         assert_eq!(bits(Item::Truncation { len: n, bits: 16 }), 64 + 16);
+        assert_eq!(bits(Item::Angles { len: n, bits: 24, multiples: 8 }), 16 * 64);
         assert_eq!(Item::Matmul { m: 3, k: 1000, n: 5 }.correction_bytes::<Z64>(), 8 * 15);
         assert_eq!(Item::BatchMatmul { count: 7, m: 3, k: 9, n: 5 }.correction_bytes::<Z64>(), 7 * 8 * 15);
         // 24×24 results of each of 20 filters for every image.
@@ -161,6 +162,7 @@ mod tests {
                 Item::Comparison(Comparison::in_ring(Question::Quotient { bits: 63 }, 3, TreeChoice::ALL[3])),
                 Item::Dot { len: 10, terms: 3 },
                 Item::DaBits { len: 1 },
+                Item::Angles { len: 9, bits: 24, multiples: 8 },
                 Item::Square { len: 2 },
                 Item::Triple { len: 3 },
                 Item::BatchMatmul { count: 12, m: 3, k: 4, n: 5 },
@@ -182,6 +184,10 @@ mod tests {
             Item::Conv(conv([1, 1, 1 << 14, 1 << 14], [1, 1, 1 << 12, 1 << 12])),
             Item::Conv(conv([1 << 14, 1, 1, 1], [1 << 15, 1, 1, 1])),
             Item::Truncation { len: 1, bits: 63 },
+            Item::Angles { len: 1, bits: 0, multiples: 8 },
+            Item::Angles { len: 1, bits: 33, multiples: 8 },
+            Item::Angles { len: 1, bits: 24, multiples: 17 },
+            Item::Angles { len: 1 << 26, bits: 24, multiples: 8 },
             Item::Comparison(Comparison { product: true, arithmetic: false, ..sign }),
             Item::Comparison(Comparison { product: true, truncation: 8, ..sign }),
             Item::Comparison(Comparison { truncation: 63, ..sign }),

@@ -107,6 +107,16 @@ pub enum Item {
         /// Bits.
         len: usize,
     },
+    /// r mod 2^bits, an angle in units of 2^−bits of a turn, and cos kr and sin kr for k = 1, 2, …, with [`SINE_BITS`] fraction bits
+    /// and as exact as the provider makes them: a row of each.
+    Angles {
+        /// Elements.
+        len: usize,
+        /// Bits of the angle.
+        bits: u32,
+        /// Multiples of the angle.
+        multiples: usize,
+    },
     /// A, B, C = A∗B: images, a kernel and their convolution.
     Conv(ConvShape),
     /// A_i, B_i, C_i = A_i·B_i.
@@ -121,6 +131,11 @@ pub enum Item {
         n: usize,
     },
 }
+
+/// Fraction bits of the sines and cosines of angles.
+pub(crate) const SINE_BITS: u32 = 40;
+/// The most multiples of an angle.
+const MOST_MULTIPLES: usize = 16;
 
 /// The most elements of any component of an item: 2^28.
 pub(super) const MAX_ELEMENTS: usize = 1 << 28;
@@ -197,6 +212,9 @@ impl Item {
                 vec![free(ring(len)), derived(ring(len)), derived(Holding::RingLow { count: len, bits })]
             }
             Self::DaBits { len } => vec![free(Holding::Bits { lanes: 1, len }), derived(ring(len))],
+            Self::Angles { len, bits, multiples } => {
+                vec![free(Holding::RingLow { count: len, bits }), derived(ring(2 * multiples * len))]
+            }
             Self::Conv(shape) => {
                 let count = |axes: [usize; 4]| ring(elements(&axes));
                 vec![free(count(shape.input())), free(count(shape.kernel())), derived(count(shape.output()))]
@@ -239,6 +257,7 @@ impl Item {
             Self::Truncation { .. } => "truncation_tuple",
             Self::Comparison(_) => "comparison_bundle",
             Self::DaBits { .. } => "dabit",
+            Self::Angles { .. } => "angle",
             Self::Conv(_) => "conv_triple",
             Self::BatchMatmul { .. } => "matmul_triple",
         }
@@ -252,6 +271,7 @@ impl Item {
             | Self::Square { len }
             | Self::Dot { len, .. }
             | Self::Truncation { len, .. }
+            | Self::Angles { len, .. }
             | Self::DaBits { len } => len,
             Self::Comparison(s) => s.len,
             Self::Matmul { .. } | Self::Mask { .. } | Self::GivenMatmul { .. } | Self::Conv(_) => 1,
@@ -277,6 +297,9 @@ impl Item {
                 part.is_sane() && within(&[k, n]) && within(&[m, n])
             }
             Self::Truncation { len, bits } => within(&[len]) && (1..=62).contains(&bits),
+            Self::Angles { len, bits, multiples } => {
+                (1..=32).contains(&bits) && multiples <= MOST_MULTIPLES && within(&[len, 2 * multiples])
+            }
             Self::Comparison(spec) => spec.has_sane_parameters(),
             Self::Conv(shape) => {
                 let axes = [shape.input(), shape.kernel(), shape.output()];
@@ -313,6 +336,7 @@ impl Item {
                 spec.encode(e);
             }
             Self::Mask { rows, columns } => put(7, &[rows, columns]),
+            Self::Angles { len, bits, multiples } => put(9, &[len, bits as usize, multiples]),
             Self::GivenMatmul { part, n } => {
                 let ([r0, r1], [c0, c1]) = (part.rows, part.columns);
                 let transposed = usize::from(part.transposed);
@@ -345,6 +369,11 @@ impl Item {
                     _ => return Err(DemandError::Insane),
                 };
                 Self::GivenMatmul { part: MaskPart { mask, width, rows, columns, transposed }, n: size(d)? }
+            }
+            9 => {
+                let len = size(d)?;
+                let bits = u32::try_from(size(d)?).map_err(|_| DemandError::Insane)?;
+                Self::Angles { len, bits, multiples: size(d)? }
             }
             13 => Self::Conv(conv::decode(d)?),
             14 => Self::BatchMatmul { count: size(d)?, m: size(d)?, k: size(d)?, n: size(d)? },

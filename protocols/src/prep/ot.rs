@@ -9,6 +9,7 @@
 //! | `scale` | bits in the ring, and times shared values | COTs | 1 or 3 |
 //! | `gates` | products of bits | random OTs | one per level |
 //! | `bundle` | comparisons | all of these | |
+//! | `angles` | angles with cosines and sines | `numbers`, COTs | 2 |
 //!
 //! Where a factor is uniform, it is taken from the choices of the COTs, which costs nothing.
 //!
@@ -52,6 +53,7 @@ use crate::error::PrepError;
 use crate::ot::extension::Extension;
 use crate::ot::lane::{LANE, OtLane};
 
+mod angles;
 mod bundle;
 mod circuit;
 mod cost;
@@ -164,6 +166,9 @@ impl<R: Ring> OtPrep<R> {
                 [numbers.r(), numbers.quotient(bits), numbers.top(bits)].map(Value::Ring).into()
             }
             Item::Comparison(spec) => bundle::comparison(engine, prg, &spec)?,
+            Item::Angles { len, bits, multiples } => {
+                angles::angles(engine, prg, len, bits, multiples)?.map(Value::Ring).into()
+            }
             Item::DaBits { len } => {
                 let scaling = Scaling { factor: Factor::One, bits: &[R::BITS] };
                 let mut made = scale::scale(engine, prg, None, len, &[scaling])?;

@@ -5,7 +5,8 @@ use mpc_core::bits::BitTensor;
 use mpc_core::ring::Ring;
 use mpc_core::tensor::{Tensor, elements};
 
-use super::item::Item;
+use super::item::{Item, SINE_BITS};
+use crate::circle::{POINT_BITS, Point};
 use crate::correlation::Bilinear;
 
 mod comparison;
@@ -31,7 +32,7 @@ impl<R: Ring> Value<R> {
         }
     }
 
-    fn ring(&self) -> &[R] {
+    pub(crate) fn ring(&self) -> &[R] {
         match self {
             Self::Ring(t) => t.as_slice(),
             Self::Bits(_) => unreachable!("the item's layout says that this component is ring elements"),
@@ -93,8 +94,25 @@ pub(crate) fn derive<R: Ring, E>(
             quotient_parts(free[0].ring(), bits).into_iter().try_for_each(|part| each(Value::Ring(part)))
         }
         Item::DaBits { .. } => each(Value::Ring(free[0].bits().lane_to_ring(0))),
+        Item::Angles { bits, multiples, .. } => each(sines(free[0].ring(), bits, multiples)),
         Item::Comparison(spec) => comparison::derive(&spec, free, &mut each),
     }
+}
+
+/// cos r, sin r, cos 2r, sin 2r, …, a row of each. Bits of r above the angle's are not looked at.
+fn sines<R: Ring>(r: &[R], bits: u32, multiples: usize) -> Value<R> {
+    let len = r.len();
+    let mut rows = vec![R::ZERO; 2 * multiples * len];
+    for (i, &r) in r.iter().enumerate() {
+        let first = Point::of(r, bits);
+        let points = std::iter::successors(Some(first), |p| Some(p.turned(first)));
+        for (k, point) in points.take(multiples).enumerate() {
+            for (row, of) in [(2 * k, point.cos), (2 * k + 1, point.sin)] {
+                rows[row * len + i] = R::from_i64(of << (SINE_BITS - POINT_BITS));
+            }
+        }
+    }
+    Value::Ring(Tensor::from_vec(&[rows.len()], rows))
 }
 
 fn product<R: Ring>(free: &[Value<R>], m: usize, k: usize, n: usize) -> Value<R> {

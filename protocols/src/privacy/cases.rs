@@ -39,6 +39,32 @@ const TRUNCATE: Case = Case {
     protocol: |cx, s| crate::truncate::truncate(cx, &s[0], 2).map(drop),
     layout: &[(1, 0)],
 };
+/// What a sigmoid by sines opens, for an angle of five bits; its sines have no room in eight.
+const ANGLE: Case = Case {
+    item: |len| Item::Angles { len, bits: 5, multiples: 0 },
+    inputs: 1,
+    protocol: |cx, s| {
+        let (_, padded) = cx.prep().angles(s[0].len(), 5, 0)?.mask(&s[0]);
+        cx.open_low(padded).map(drop)
+    },
+    layout: &[(0, 5)],
+};
+
+#[test]
+fn angles_show_nothing() {
+    // r. With a multiple, the correction of party 0 beside it.
+    assert_same_views(&ANGLE, &[0, 5], 5, |_| true);
+    let with_sines = Case {
+        item: |len| Item::Angles { len, bits: 5, multiples: 1 },
+        protocol: |cx, s| {
+            let (_, padded) = cx.prep().angles(s[0].len(), 5, 1)?.mask(&s[0]);
+            cx.open_low(padded).map(drop)
+        },
+        ..ANGLE
+    };
+    assert_uniform_pairs(&with_sines);
+}
+
 #[test]
 fn multiplication_shows_nothing() {
     // a and b of the honest party, 2^16 values; as party 0 it has c from the dealer, so that is all its randomness.
@@ -122,7 +148,11 @@ fn a_matrix_product_shows_nothing() {
     // A single entry times a single entry: what one honest party sends, for all 2^16 values of its shares of a and b.
     let seed = Seed::new(fresh_key());
     let share = |v: u8| Additive::from_share(Tensor::filled(&[1, 1], Z8(v)));
-    let byte = |p: &Padded<Additive<Z8>>| p.sharing().value_share().as_slice()[0].0;
+    let byte = |p: &Padded<Additive<Z8>>| {
+        let mut share = vec![];
+        p.write(0..1, &mut share);
+        share[0].0
+    };
     let messages = |x: u8, y: u8| {
         let all = (0..1u64 << 16).map(|pads| {
             tape::record(&seed, Arc::new(move |place, _, _| pads >> (8 * place)));
@@ -148,7 +178,7 @@ fn a_convolution_shows_nothing() {
     let share = |values: &[u8], axes: &[usize]| {
         Additive::from_share(Tensor::from_vec(axes, values.iter().map(|&v| Z8(v)).collect()))
     };
-    let bytes = |p: &Padded<Additive<Z8>>| p.sharing().value_share().as_slice().iter().map(|v| v.0).collect();
+    let bytes = |p: Padded<Additive<Z8>>| p.into_value_share().as_slice().iter().map(|v| v.0).collect();
     let messages = |x: [u8; 2], y: u8| {
         let all = (0..1u64 << 18).map(|pads| {
             // Six bits of each: the openings take 64 values each, all combinations of them once.
@@ -158,7 +188,7 @@ fn a_convolution_shows_nothing() {
                 DealerPrep::<Z8>::in_process(PartyId::new(1), SessionId([1; 32]), seed.clone(), None, None);
             let (_, [d, e]) =
                 prep.conv(shape).unwrap().mask(&share(&x, &[1, 1, 1, 2]), &share(&[y], &[1, 1, 1, 1]));
-            let opened: [Vec<u8>; 2] = [bytes(&d), bytes(&e)];
+            let opened: [Vec<u8>; 2] = [bytes(d), bytes(e)];
             // Up to multiples of 64, which the missing bits would pad.
             opened.concat().into_iter().map(|v| v & 63).collect()
         });
@@ -178,7 +208,11 @@ fn two_products_with_one_mask_show_nothing() {
     let seeds = [Seed::new(fresh_key()), Seed::new(fresh_key())];
     tape::record(&seeds[0], Arc::new(|place, _, _| u64::from(place) * 41 + 9));
     let share = |v: u8| Additive::from_share(Tensor::filled(&[1, 1], Z8(v)));
-    let byte = |p: &Padded<Additive<Z8>>| p.sharing().value_share().as_slice()[0].0;
+    let byte = |p: &Padded<Additive<Z8>>| {
+        let mut share = vec![];
+        p.write(0..1, &mut share);
+        share[0].0
+    };
     let part = MaskPart { mask: 0, width: 1, rows: [0, 1], columns: [0, 1], transposed: false };
     for (x, y, again) in [(0, 0, 0), (255, 3, 3), (127, 128, 1)] {
         let views: Vec<[u8; 5]> = (0..SAMPLES)

@@ -150,7 +150,7 @@ pub fn wrong(sent: &SentCots, received: &ReceivedCots) -> usize {
     (0..sent.q.len())
         .filter(|&i| {
             let c = received.choices[i / 64] >> (i % 64) & 1;
-            received.t[i] != sent.q[i] ^ (sent.delta & u128::from(c).wrapping_neg())
+            received.t[i] != sent.q[i] ^ (*sent.delta & u128::from(c).wrapping_neg())
         })
         .count()
 }

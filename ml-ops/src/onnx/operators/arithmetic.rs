@@ -345,9 +345,8 @@ fn modulo(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
 }
 
 fn pow(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
-    let exponent = match im.value(node, 1)? {
-        Val::Known(Known::Numbers(n)) => n,
-        _ => return Err("the exponent depends on the inputs".into()),
+    let Val::Known(Known::Numbers(exponent)) = im.value(node, 1)? else {
+        return Err("the exponent depends on the inputs".into());
     };
     let s = match im.value(node, 0)? {
         Val::Known(Known::Numbers(x)) => {

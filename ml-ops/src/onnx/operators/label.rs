@@ -90,13 +90,13 @@ impl Importer<'_> {
         match classes {
             Classes::Texts(texts) => Ok(Secret { labels: Some(texts.clone()), ..index }),
             Classes::Numbers(numbers) => {
-                self.from_table(index, &numbers.iter().map(|&n| n as f64).collect::<Vec<_>>())
+                self.entry_of(index, &numbers.iter().map(|&n| n as f64).collect::<Vec<_>>())
             }
         }
     }
 
     /// The number at a secret index of a table that everybody knows.
-    pub(super) fn from_table(&mut self, index: Secret, table: &[f64]) -> Result<Secret, Problem> {
+    pub(super) fn entry_of(&mut self, index: Secret, table: &[f64]) -> Result<Secret, Problem> {
         let x = self.force(&index)?;
         let integral = table.iter().all(|v| v.fract() == 0.0);
         // An arithmetic series is a + b · index.
@@ -271,7 +271,7 @@ fn extract(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
                 Known::Numbers(n) if n.values.len() == n.values.shape().last().copied().unwrap_or(1) => {
                     let table: Vec<f64> = n.values.iter().copied().collect();
                     let count: usize = index.shape.iter().product();
-                    let found = im.from_table(index.clone(), &table)?;
+                    let found = im.entry_of(index.clone(), &table)?;
                     return Ok(vec![im.reshaped(&found.into(), &[1, count])?]);
                 }
                 Known::Numbers(_) => return Err("only vectors are indexed by secret indices".into()),
@@ -306,7 +306,7 @@ fn encode_labels(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem
         (Known::Texts(keys), Some(labels)) => {
             let place = |l: &String| keys.texts.iter().position(|k| k == l).map(|i| i as f64);
             let places: Option<Vec<f64>> = labels.iter().map(place).collect();
-            im.from_table(x.clone(), &places.ok_or("it has no key for a label")?)?
+            im.entry_of(x.clone(), &places.ok_or("it has no key for a label")?)?
         }
         (Known::Texts(_), None) => {
             return Err("it encodes texts, which are no inputs; encode them before the model".into());
@@ -324,7 +324,7 @@ fn encode_labels(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem
         Known::Texts(t) => Classes::Texts(Rc::new(t.texts)),
         Known::Numbers(n) => {
             let table: Vec<f64> = n.values.iter().copied().collect();
-            return Ok(vec![im.from_table(places, &table)?.into()]);
+            return Ok(vec![im.entry_of(places, &table)?.into()]);
         }
     };
     Ok(vec![im.label(places, &classes)?.into()])

@@ -15,7 +15,7 @@ pub(super) const TABLE: &[Operator] = &[
     Operator::new("Gemm", &["alpha", "beta", "transA", "transB"], gemm),
     Operator::new("MatMul", &[], matmul),
     Operator::ml("LinearRegressor", &["coefficients", "intercepts", "post_transform", "targets"], regressor)
-        .checked(|n| no_transform(n)),
+        .checked(no_transform),
 ];
 
 fn no_transform(node: &Node) -> Result<(), String> {

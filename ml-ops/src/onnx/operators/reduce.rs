@@ -228,7 +228,7 @@ fn top_k(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     let x = im.force(&s)?;
     let mut shape = s.shape.clone();
     shape[at] = k;
-    if !node.has_output(1) || im.uses.get(&node.outputs[1]).is_none() {
+    if !node.has_output(1) || !im.uses.contains_key(&node.outputs[1]) {
         let value = im.p.top_k(x, k, Axis(at), direction)?;
         let values = Secret { integral: s.integral, ..Secret::new(Lazy::Ready(value), shape) };
         let unused = values.clone();

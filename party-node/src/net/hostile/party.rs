@@ -251,7 +251,7 @@ impl Play {
 
 /// A message cut into frames, as it goes onto a lane.
 pub(super) fn frames(tag: Tag, message: &[u8]) -> Vec<u8> {
-    frame::split(tag, &bytes::Bytes::copy_from_slice(message)).concat()
+    frame::split(&frame::Outgoing::whole(tag, bytes::Bytes::copy_from_slice(message))).concat()
 }
 
 async fn hear_frames(lane: &mut Line, mut bytes: usize) -> Result<(), Over> {

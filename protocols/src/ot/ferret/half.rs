@@ -10,6 +10,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::check::{CHECK_COTS, Check};
 use super::parameters::{Parameters, Stock};
+use crate::ot::extension::Delta;
 use crate::ot::ggm;
 use crate::ot::lpn::Code;
 
@@ -54,14 +55,14 @@ impl TreeKeys {
 /// Who holds Δ.
 pub(super) struct Sender {
     keys: TreeKeys,
-    delta: Zeroizing<Block>,
+    delta: Delta,
     roots: Prg,
 }
 
 impl Sender {
-    pub(super) fn new(delta: Block, roots: Prg, keys: TreeKeys) -> Self {
-        assert_eq!(delta & 1, 1, "invariant: the lowest bit of Δ is set");
-        Self { keys, delta: Zeroizing::new(delta), roots }
+    pub(super) fn new(delta: Delta, roots: Prg, keys: TreeKeys) -> Self {
+        assert_eq!(*delta & 1, 1, "invariant: the lowest bit of Δ is set");
+        Self { keys, delta, roots }
     }
 
     pub(super) fn delta(&self) -> Block {
@@ -284,7 +285,15 @@ impl<S: Side> Half<S> {
     }
 }
 
-/// Blocks, Δ and streams wipe themselves.
+/// Blocks, Δ and streams wipe themselves. Hashers hold nothing secret, but room that was never written, in which there may be
+/// anything that was on the stack.
+impl<S> Drop for Half<S> {
+    fn drop(&mut self) {
+        self.name.zeroize();
+        self.transcript.zeroize();
+    }
+}
+
 impl<S> ZeroizeOnDrop for Half<S> {}
 
 fn code_key(name: &blake3::Hasher, batch: u64) -> [u8; 32] {

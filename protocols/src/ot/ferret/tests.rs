@@ -59,7 +59,7 @@ impl Extension for Ideal {
                 *t ^= theirs * Block::from(choices[i / 64] >> (i % 64) & 1);
             }
             Some(PairCots {
-                sent: SentCots { delta, q, first: 0 },
+                sent: SentCots { delta: delta.into(), q, first: 0 },
                 received: ReceivedCots { choices, t, first: 0 },
             })
         }))
@@ -101,7 +101,7 @@ fn check(sent: &SentCots, received: &ReceivedCots) -> Vec<bool> {
     assert_eq!(received.choices.len(), received.t.len().div_ceil(64));
     let bit = |i: usize| received.choices[i / 64] >> (i % 64) & 1;
     for (i, (q, t)) in sent.q.iter().zip(&received.t).enumerate() {
-        assert_eq!(*t, q ^ (sent.delta * Block::from(bit(i))), "COT {i}");
+        assert_eq!(*t, q ^ (*sent.delta * Block::from(bit(i))), "COT {i}");
         assert_eq!((q & 1, t & 1), (0, Block::from(bit(i))));
     }
     assert!((received.t.len()..64 * received.choices.len()).all(|i| bit(i) == 0));
@@ -134,7 +134,7 @@ fn all_pairs_and_directions_over_many_calls_of_odd_sizes() {
                 ones += check(sent, received).iter().filter(|&&bit| bit).count();
                 assert_eq!(sent.first, next);
                 next += sent.q.len() as u64;
-                assert_eq!(*delta.get_or_insert(sent.delta), sent.delta);
+                assert_eq!(*delta.get_or_insert(*sent.delta), *sent.delta);
                 assert!(sent.q.iter().all(|&q| seen.insert(q)), "a COT was handed out twice");
             }
             // Five standard deviations of a fair coin.
@@ -194,7 +194,7 @@ fn layers_keep_delta() {
     let pair = |of: PartyId, with: PartyId| all[of.index()][with].as_ref().unwrap();
     check(&pair(p0, p1).sent, &pair(p1, p0).received);
     check(&pair(p1, p0).sent, &pair(p0, p1).received);
-    assert_eq!(pair(p0, p1).sent.delta, Ideal::draw(p0, p1, 0, 0).0);
+    assert_eq!(*pair(p0, p1).sent.delta, Ideal::draw(p0, p1, 0, 0).0);
 }
 
 /// Of many COTs with a set that is used, every place of q (but the lowest), of t and of c is as often 0 as 1.

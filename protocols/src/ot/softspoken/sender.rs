@@ -2,17 +2,16 @@
 
 use mpc_core::fixed_key::Block;
 use mpc_core::kernels::transpose_128;
-use zeroize::Zeroize;
 
 use super::check::Check;
 use super::streams::{ROWS, STRIDE, Streams, Tile};
 use super::tree::Forest;
 use super::{Batch, FieldBits};
-use crate::ot::extension::SentCots;
+use crate::ot::extension::{Delta, SentCots};
 
 pub(super) struct Sender {
     field: FieldBits,
-    delta: Block,
+    delta: Delta,
     streams: Streams,
     next: u64,
     /// Digest of the setup if there is a check.
@@ -21,25 +20,26 @@ pub(super) struct Sender {
 
 mpc_core::secret_types!(Sender);
 
-impl Drop for Sender {
-    fn drop(&mut self) {
-        self.delta.zeroize();
-    }
-}
-
 impl Sender {
     /// From the planter's message; `None` if the planter is caught.
     pub(super) fn new(forest: &Forest, delta: Block, base: &[Block], message: &[u8]) -> Option<Self> {
         let leaves = forest.puncture(delta, base, message)?;
         let streams = Streams::new(forest.field, &leaves, true);
-        Some(Self { field: forest.field, delta, streams, next: 0, setup: forest.digest(message) })
+        Some(Self {
+            field: forest.field,
+            delta: Delta::from(delta),
+            streams,
+            next: 0,
+            setup: forest.digest(message),
+        })
     }
 
     /// The next `count` COTs; `None` if the receiver is caught.
     pub(super) fn extend(&mut self, count: usize, tile: &mut Tile, message: &[u8]) -> Option<SentCots> {
         let batch = Batch::new(count, self.setup.is_some());
         debug_assert_eq!(message.len(), batch.message_bytes(self.field));
-        let mut cots = SentCots { delta: self.delta, q: Vec::with_capacity(count), first: self.next };
+        let mut cots =
+            SentCots { delta: Delta::from(*self.delta), q: Vec::with_capacity(count), first: self.next };
         self.next += count as u64;
         let mut check = self.setup.as_ref().map(|setup| Check::new(setup, cots.first));
         let mut rest = message;
@@ -50,7 +50,7 @@ impl Sender {
             self.streams.next(0, words, tile);
             for (tree, correction) in (1..).zip(corrections.chunks_exact(8 * words)) {
                 let (_, rows) = self.streams.next(tree, words, tile);
-                let delta = self.delta >> (tree * self.field.bits());
+                let delta = *self.delta >> (tree * self.field.bits());
                 for (b, row) in rows.chunks_exact_mut(STRIDE).enumerate() {
                     let bit = ((delta >> b) as u64 & 1).wrapping_neg();
                     for (w, c) in row.iter_mut().zip(correction.as_chunks().0) {
@@ -67,7 +67,7 @@ impl Sender {
             transpose_128(&tile.rows, STRIDE, &mut cots.q[kept]);
         }
         let honest = match (check, rest.try_into()) {
-            (Some(check), Ok(proof)) => check.verify(self.delta, proof),
+            (Some(check), Ok(proof)) => check.verify(*self.delta, proof),
             // A batch of nothing has nothing to prove.
             (Some(_), Err(_)) => count == 0,
             (None, _) => true,

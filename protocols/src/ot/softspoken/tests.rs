@@ -132,7 +132,7 @@ fn the_honest_pass_and_their_cots_are_right() {
         let sent = sender.extend(COUNT, &mut Tile::new(), &message).unwrap();
         for i in 0..COUNT {
             let c = Block::from(received.choices[i / 64] >> (i % 64) & 1);
-            assert_eq!(sent.q[i] ^ (sent.delta & c.wrapping_neg()), received.t[i]);
+            assert_eq!(sent.q[i] ^ (*sent.delta & c.wrapping_neg()), received.t[i]);
         }
     }
 }

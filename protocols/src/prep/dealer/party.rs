@@ -23,6 +23,14 @@ use crate::prep::relation::Value;
 /// Who receives the corrections.
 const CORRECTED: PartyId = PartyId::new(0);
 
+/// A correction as it is kept until it is used.
+enum Received<R: Ring> {
+    /// Ring elements, which were put where they stay while they came.
+    Elements(Tensor<R>),
+    /// Everything else, as it came.
+    Packed(Bytes),
+}
+
 fn decode_correction<R: Ring>(c: &Component, bytes: &[u8]) -> Option<Value<R>> {
     Some(match c.holding {
         Holding::Ring { count } => Value::Ring(Tensor::from_bytes(&[count], bytes)?),
@@ -54,6 +62,18 @@ impl<R: Ring> InProcessDealer<R> {
 trait CorrectionReader: Send {
     fn begin(&mut self, index: u32, item: &Item);
     fn read(&mut self, index: u32, bytes: usize) -> Result<Bytes, ChannelError>;
+    /// As [`CorrectionSource::read`].
+    fn read_pieces(
+        &mut self,
+        index: u32,
+        bytes: usize,
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), ChannelError> {
+        let correction = self.read(index, bytes)?;
+        take(&correction);
+        wipe(correction);
+        Ok(())
+    }
 }
 
 /// A correction stream from another process.
@@ -64,6 +84,31 @@ impl CorrectionReader for Remote {
     fn read(&mut self, index: u32, bytes: usize) -> Result<Bytes, ChannelError> {
         self.0.next(index, bytes)
     }
+    fn read_pieces(
+        &mut self,
+        index: u32,
+        bytes: usize,
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), ChannelError> {
+        self.0.read(index, bytes, take)
+    }
+}
+
+/// Reads ring elements to where they stay.
+fn read_elements<R: Ring>(
+    source: &mut dyn CorrectionReader,
+    index: u32,
+    count: usize,
+) -> Result<Tensor<R>, ChannelError> {
+    let mut elements = Vec::with_capacity(count);
+    let read =
+        source.read_pieces(index, count * R::BYTES, &mut |piece| match bytemuck::try_cast_slice(piece) {
+            Ok(aligned) => elements.extend_from_slice(aligned),
+            Err(_) => elements.extend(piece.chunks_exact(R::BYTES).map(bytemuck::pod_read_unaligned::<R>)),
+        });
+    // What came before a failure is wiped as well.
+    let tensor = Tensor::from_vec(&[elements.len()], elements);
+    read.map(|()| tensor)
 }
 
 impl<R: Ring> CorrectionReader for InProcessDealer<R> {
@@ -106,7 +151,7 @@ pub struct DealerPrep<R: Ring> {
     ledger: Ledger,
     /// Corrections that were received ahead, of the next items. Everything else is expanded when it is used, which
     /// takes less time than to keep it.
-    ahead: VecDeque<Vec<Bytes>>,
+    ahead: VecDeque<Vec<Received<R>>>,
     received_bytes: u64,
     ring: std::marker::PhantomData<fn() -> R>,
 }
@@ -150,7 +195,7 @@ impl<R: Ring> DealerPrep<R> {
     }
 
     /// What the dealer sends for an item.
-    fn receive(&mut self, index: u32, item: &Item) -> Result<Vec<Bytes>, PrepError> {
+    fn receive(&mut self, index: u32, item: &Item) -> Result<Vec<Received<R>>, PrepError> {
         if self.me != CORRECTED {
             return Ok(vec![]);
         }
@@ -161,7 +206,10 @@ impl<R: Ring> DealerPrep<R> {
         for c in item.components::<R>().iter().filter(|c| c.derived) {
             let source = self.source.as_mut().ok_or(PrepError::NoCorrections)?;
             let bytes = c.correction_bytes::<R>();
-            corrections.push(source.read(index, bytes)?);
+            corrections.push(match c.holding {
+                Holding::Ring { count } => Received::Elements(read_elements(&mut **source, index, count)?),
+                _ => Received::Packed(source.read(index, bytes)?),
+            });
             self.received_bytes += bytes as u64;
         }
         Ok(corrections)
@@ -200,10 +248,14 @@ impl<R: Ring> Components<R> for DealerPrep<R> {
                 values.push(expand(&self.seed, &self.session, index, place, c.holding));
                 continue;
             }
-            let correction = corrections.next().ok_or(PrepError::NoCorrections)?;
-            let decoded = decode_correction(&c, &correction);
-            wipe(correction);
-            values.push(decoded.ok_or(PrepError::Malformed { index })?);
+            values.push(match corrections.next().ok_or(PrepError::NoCorrections)? {
+                Received::Elements(elements) => Value::Ring(elements),
+                Received::Packed(correction) => {
+                    let decoded = decode_correction(&c, &correction);
+                    wipe(correction);
+                    decoded.ok_or(PrepError::Malformed { index })?
+                }
+            });
         }
         Ok(values)
     }

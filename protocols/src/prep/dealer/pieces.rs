@@ -36,7 +36,45 @@ pub(super) fn is_long<R: Ring>(item: &Item) -> bool {
     item.count() > piece::<R>() && of_length(item, piece::<R>()).is_some()
 }
 
+/// Rows of a product that are made together, at least: so many share what a kernel prepares of the right factor.
+const BLOCK_ROWS: usize = 128;
+
+/// The dimensions of a product that is made and sent in blocks of rows: the network takes the first while the next is made.
+pub(super) fn in_blocks<R: Ring>(item: &Item) -> Option<[usize; 3]> {
+    let [m, k, n] = match *item {
+        Item::Matmul { m, k, n } => [m, k, n],
+        Item::GivenMatmul { part, n } => [part.shape()[0], part.shape()[1], n],
+        _ => return None,
+    };
+    (m > BLOCK_ROWS && m * n > piece::<R>()).then_some([m, k, n])
+}
+
 impl Dealer {
+    /// Makes and emits a product of two matrices in blocks of rows.
+    pub(super) fn emit_product<R: Ring, E>(
+        &self,
+        index: u32,
+        [m, k, n]: [usize; 3],
+        place: u32,
+        factors: &[Value<R>],
+        emit: &mut impl FnMut(Bytes) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (a, b) = (factors[0].ring(), factors[1].ring());
+        let mut streams: Vec<Prg> =
+            self.seeds[1..].iter().map(|seed| self.stream(seed, index, place)).collect();
+        let together = m.div_ceil(2).next_multiple_of(BLOCK_ROWS);
+        for start in (0..m).step_by(together) {
+            let rows = together.min(m - start);
+            let mut c = Tensor::zeros(&[rows * n]);
+            R::matmul_acc(&a[start * k..][..rows * k], b, c.as_mut_slice(), rows, k, n);
+            streams.iter_mut().for_each(|prg| prg.subtract_from(c.as_mut_slice()));
+            let c = c.into_bytes();
+            let pieces = (0..c.len()).step_by(PIECE_BYTES);
+            pieces.map(|at| c.slice(at..c.len().min(at + PIECE_BYTES))).try_for_each(&mut *emit)?;
+        }
+        Ok(())
+    }
+
     /// Makes and emits a long item. Nothing of its length is kept but what is packed across it.
     pub(super) fn emit_long<R: Ring, E>(
         &self,
@@ -64,8 +102,10 @@ impl Dealer {
         for start in (0..len).step_by(piece::<R>()) {
             let count = piece::<R>().min(len - start);
             let sum = |streams: &mut Vec<Prg>| {
-                let mut total = Tensor::<R>::zeros(&[count]);
-                streams.iter_mut().for_each(|prg| prg.add_to(total.as_mut_slice()));
+                let mut streams = streams.iter_mut();
+                let first = streams.next().map(|prg| prg.tensor::<R>(&[count]));
+                let mut total = first.unwrap_or_else(|| Tensor::zeros(&[count]));
+                streams.for_each(|prg| prg.add_to(total.as_mut_slice()));
                 Value::Ring(total)
             };
             let values: Vec<Value<R>> = free.iter_mut().map(sum).collect();
@@ -76,7 +116,7 @@ impl Dealer {
                 let mut value = value.into_ring();
                 streams.iter_mut().for_each(|prg| prg.subtract_from(value.as_mut_slice()));
                 match packed {
-                    None => emit(value.to_bytes()),
+                    None => emit(value.into_bytes()),
                     Some(packed) => {
                         let piece = BitTensor::slice_of(value.as_slice(), packed.lanes());
                         for lane in 0..piece.lanes() {
@@ -117,7 +157,7 @@ impl Dealer {
             (Value::Ring(v), Holding::RingLow { bits, .. }) => {
                 emit_lanes(&BitTensor::slice_of(v.as_slice(), bits as usize), emit)
             }
-            (Value::Ring(v), _) => emit(v.to_bytes()),
+            (Value::Ring(v), _) => emit(v.into_bytes()),
             (Value::Bits(v), _) => emit_lanes(&v, emit),
         }
     }
@@ -190,6 +230,7 @@ mod tests {
                 Item::Truncation { len, bits: 16 },
                 Item::Dot { len, terms: 2 },
                 Item::Matmul { m: len, k: 1, n: 1 },
+                Item::Matmul { m: 300, k: 3, n: len / 300 },
             ];
             for item in items {
                 let (mut pieces, mut count) = (Vec::new(), 0);

@@ -5,6 +5,7 @@ use mpc_core::party::PartyId;
 use mpc_core::ring::Ring;
 use mpc_core::tensor::elements;
 
+use super::angles;
 use super::bundle::{answer_groups, circuit, factors, shift};
 use super::circuit::Circuit;
 use super::cross;
@@ -86,6 +87,7 @@ impl Count {
             Item::Truncation { len, bits } => self.scale(len, &[(true, precision::<R>(Some(bits)))], false),
             Item::DaBits { len } => self.scale(len, &[(true, vec![R::BITS])], false),
             Item::Comparison(spec) => self.comparison::<R>(&spec),
+            Item::Angles { len, multiples, .. } => self.angles::<R>(len * multiples),
         }
     }
 
@@ -125,6 +127,25 @@ impl Count {
                 self.choose(every_pair, chunk.len() * R::BITS as usize, true);
                 self.cross::<R>(one_of_two, chunk.len(), 0..1);
                 self.cross::<R>(every_pair, chunk.len(), 1..2);
+            }
+        }
+    }
+
+    /// So many complex products along all parties.
+    fn angles<R: Ring>(&mut self, elements: usize) {
+        let n = self.n;
+        for to in PartyId::all(n).skip(1) {
+            let pairs = angles::senders(to);
+            for len in angles::chunks(self.chunk, elements).map(|c| c.len()) {
+                self.choose(pairs, len * angles::CHOICES, true);
+                let bytes = packed_len(len, &angles::widths::<R>());
+                self.exchange(|from, receiver| if pairs(from, receiver) { bytes } else { 0 });
+            }
+            if to.index() + 1 < n {
+                for len in angles::pieces(2 * elements).map(|p| p.len()) {
+                    self.scale(len, &[(true, precision::<R>(Some(angles::FACTOR_BITS)))], false);
+                    self.exchange(|_, _| len * R::BYTES);
+                }
             }
         }
     }

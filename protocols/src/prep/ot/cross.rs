@@ -58,8 +58,9 @@ pub(super) fn cross<R: Ring>(
         let send = PerParty::from_fn(n, |p| match &chosen.peers[p] {
             Some(cots) if pairs(me, p) => {
                 let mut message = Vec::with_capacity(bytes * vectors.len());
+                let keys = &mut engine.sent_keys(p, &cots.sent);
                 for vectors in by_pad(vectors.clone()) {
-                    message = send::<R>(engine.sent_hash(p), &cots.sent, vectors, d, add, message);
+                    message = send::<R>(keys, &cots.sent, vectors, d, add, message);
                 }
                 message
             }
@@ -70,16 +71,11 @@ pub(super) fn cross<R: Ring>(
         for p in me.others(n).filter(|&p| pairs(p, me)) {
             let Some(cots) = &chosen.peers[p] else { continue };
             let mut rest = &received[p][..];
+            let keys = &mut engine.received_keys(p, &cots.received);
             for vectors in by_pad(vectors.clone()) {
                 let (message, others) = rest.split_at(bytes * vectors.len());
                 rest = others;
-                receive::<R>(
-                    engine.received_hash(p),
-                    &cots.received,
-                    &chosen.choices,
-                    (vectors, message),
-                    add,
-                );
+                receive::<R>(keys, &cots.received, &chosen.choices, (vectors, message), add);
             }
         }
     }
@@ -94,7 +90,7 @@ fn by_pad(vectors: Range<usize>) -> impl Iterator<Item = Range<usize>> {
 
 /// Appends to the message u of the vectors of one pad, one behind the other.
 fn send<R: Ring>(
-    hash: &PadKeys,
+    keys: &mut PadKeys,
     cots: &SentCots,
     vectors: Range<usize>,
     d: &impl Fn(usize, usize) -> R,
@@ -103,7 +99,7 @@ fn send<R: Ring>(
 ) -> Vec<u8> {
     let k = R::BITS as usize;
     let mut packers = [Packer::after(message), Packer::after(vec![])];
-    sender_pads(hash, cots, 0..cots.q.len(), vectors.start / 2, k, |first, zero, one| {
+    sender_pads(keys, cots, 0..cots.q.len(), vectors.start / 2, k, |first, zero, one| {
         for (v, packer) in vectors.clone().zip(&mut packers) {
             let half = 64 * (v % 2);
             for ((e, zero), one) in (first..).zip(zero.chunks_exact(k)).zip(one.chunks_exact(k)) {
@@ -123,7 +119,7 @@ fn send<R: Ring>(
 }
 
 fn receive<R: Ring>(
-    hash: &PadKeys,
+    keys: &mut PadKeys,
     cots: &ReceivedCots,
     choices: &[u64],
     (vectors, message): (Range<usize>, &[u8]),
@@ -133,7 +129,7 @@ fn receive<R: Ring>(
     let b: &[R] = bytemuck::cast_slice(choices);
     let mut unpackers: Vec<_> =
         message.chunks((message.len() / vectors.len()).max(1)).map(Unpacker::new).collect();
-    receiver_pads(hash, cots, 0..cots.t.len(), vectors.start / 2, k, |first, pads| {
+    receiver_pads(keys, cots, 0..cots.t.len(), vectors.start / 2, k, |first, pads| {
         for (v, unpacker) in vectors.clone().zip(&mut unpackers) {
             let half = 64 * (v % 2);
             for ((e, pads), &b) in (first..).zip(pads.chunks_exact(k)).zip(&b[first..]) {

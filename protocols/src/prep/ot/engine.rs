@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::pads::PadKeys;
 use crate::error::PrepError;
-use crate::ot::extension::{CotCount, Extension, PairCots};
+use crate::ot::extension::{CotCount, Extension, PairCots, ReceivedCots, SentCots};
 use crate::ot::lane::OtLane;
 
 /// Whether items can be cut into chunks of so many COTs.
@@ -75,19 +75,11 @@ pub(super) struct Chosen {
 
 mpc_core::secret_types!(Chosen);
 
-/// What the COTs of a batch are hashed with, in each direction.
-struct Hashes {
-    sent: PadKeys,
-    received: PadKeys,
-}
-
 /// One party's end.
 pub(super) struct Engine {
     pub(super) lane: OtLane,
     extension: Box<dyn Extension>,
     chunk: usize,
-    /// For the pads of the COTs that were made last, with every peer.
-    hashes: PerParty<Option<Hashes>>,
     cots: u64,
 }
 
@@ -95,8 +87,7 @@ impl Engine {
     /// Makes `chunk` COTs at a time.
     pub(super) fn new(lane: OtLane, extension: Box<dyn Extension>, chunk: usize) -> Self {
         check_chunk(chunk);
-        let hashes = PerParty::from_fn(lane.parties(), |_| None);
-        Self { lane, extension, chunk, hashes, cots: 0 }
+        Self { lane, extension, chunk, cots: 0 }
     }
 
     /// COTs of one direction that are made, kept and used at a time.
@@ -141,29 +132,17 @@ impl Engine {
         counts: &PerParty<Option<CotCount>>,
     ) -> Result<PerParty<Option<PairCots>>, PrepError> {
         self.cots += counts.iter().flat_map(|(_, c)| c).map(|c| (c.sent + c.received) as u64).sum::<u64>();
-        let made = self.extension.extend(&mut self.lane, counts)?;
-        let (me, session) = (self.me(), *self.lane.session());
-        self.hashes = PerParty::from_fn(self.parties(), |p| {
-            let cots = made[p].as_ref()?;
-            let sent = PadKeys::new(&session, [me, p], cots.sent.first, cots.sent.q.len());
-            let received = PadKeys::new(&session, [p, me], cots.received.first, cots.received.t.len());
-            Some(Hashes { sent, received })
-        });
-        Ok(made)
+        self.extension.extend(&mut self.lane, counts)
     }
 
-    /// What the pads of the COTs that were made last are hashed with, where this party is the sender.
-    pub(super) fn sent_hash(&self, to: PartyId) -> &PadKeys {
-        &self.hashes_with(to).sent
+    /// What the pads of these COTs are hashed with, where this party is the sender.
+    pub(super) fn sent_keys(&self, to: PartyId, cots: &SentCots) -> PadKeys {
+        PadKeys::new(*self.lane.session(), [self.me(), to], cots.first)
     }
 
-    /// As [`Self::sent_hash`], where it is the receiver.
-    pub(super) fn received_hash(&self, from: PartyId) -> &PadKeys {
-        &self.hashes_with(from).received
-    }
-
-    fn hashes_with(&self, peer: PartyId) -> &Hashes {
-        self.hashes[peer].as_ref().expect("invariant: pads are made of COTs that were extended before")
+    /// As [`Self::sent_keys`], where it is the receiver.
+    pub(super) fn received_keys(&self, from: PartyId, cots: &ReceivedCots) -> PadKeys {
+        PadKeys::new(*self.lane.session(), [from, self.me()], cots.first)
     }
 
     /// `count` COTs of every one of `pairs`. The choices are the given ones, or uniform; then those of a party that
@@ -217,7 +196,7 @@ fn difference(a: &[u64], b: &[u64], bytes: usize) -> Vec<u8> {
 
 /// q ← q ⊕ e·Δ.
 fn correct(cots: &mut PairCots, e: &[u8]) {
-    let delta = cots.sent.delta;
+    let delta = *cots.sent.delta;
     for (q, &bits) in cots.sent.q.chunks_mut(8).zip(e) {
         for (i, q) in q.iter_mut().enumerate() {
             *q ^= delta & u128::from(bits >> i & 1).wrapping_neg();

@@ -170,8 +170,8 @@ fn random_ots(
         let made = engine.extend(&counts(every_pair, n, me, count))?;
         for p in me.others(n) {
             if let (Some(ots), Some(cots)) = (&mut out[p], &made[p]) {
-                let hashes = [engine.sent_hash(p), engine.received_hash(p)];
-                fill(hashes, circuit, cots, (&rows, &columns), ots);
+                let keys = [engine.sent_keys(p, &cots.sent), engine.received_keys(p, &cots.received)];
+                fill(keys, circuit, cots, (&rows, &columns), ots);
             }
         }
     }
@@ -180,7 +180,7 @@ fn random_ots(
 
 /// Hashes the COTs of a chunk, `columns.len()` for each choice, to bits.
 fn fill(
-    [sent, received]: [&PadKeys; 2],
+    [mut sent, mut received]: [PadKeys; 2],
     circuit: &Circuit,
     cots: &PairCots,
     (rows, columns): (&Range<usize>, &Range<usize>),
@@ -201,12 +201,12 @@ fn fill(
         let products = circuit.first[row]..circuit.first[row + 1];
         for (counter, first) in products.clone().step_by(PAD_BITS).enumerate() {
             let lanes = first..products.end.min(first + PAD_BITS);
-            sender_pads(sent, &cots.sent, pads.clone(), counter, 1, |at, zero, one| {
+            sender_pads(&mut sent, &cots.sent, pads.clone(), counter, 1, |at, zero, one| {
                 let word = words.start + at / 64;
                 tile.slice(zero.iter().copied(), &mut out.zero, &lanes, word);
                 tile.slice(zero.iter().zip(one).map(|(z, o)| z ^ o), &mut out.both, &lanes, word);
             });
-            receiver_pads(received, &cots.received, pads.clone(), counter, 1, |at, chosen| {
+            receiver_pads(&mut received, &cots.received, pads.clone(), counter, 1, |at, chosen| {
                 tile.slice(chosen.iter().copied(), &mut out.chosen, &lanes, words.start + at / 64);
             });
         }

@@ -21,29 +21,39 @@ const TILE: usize = 512;
 /// COTs whose pads have one key: whoever knows C hashes under a key finds Δ by 2^128/C trials, so it does not grow with the batch.
 const SPAN: usize = 1 << 17;
 
-/// What the COTs of a batch are hashed with.
+/// What the COTs of a batch are hashed with: a key for every [`SPAN`] of them, made when it is used.
 pub(super) struct PadKeys {
+    session: SessionId,
+    ends: [PartyId; 2],
     /// Number of the first COT.
     first: u64,
-    /// One for every [`SPAN`] COTs.
-    keys: Vec<FixedKey>,
+    /// The key that was used last, and of which COTs it is.
+    last: Option<(usize, FixedKey)>,
 }
 
 impl PadKeys {
-    /// For a batch of `count` COTs of a sender and a receiver.
-    pub(super) fn new(session: &SessionId, [from, to]: [PartyId; 2], first: u64, count: usize) -> Self {
-        let key = |start| FixedKey::derived("pads", session, from, to, first + start as u64);
-        Self { first, keys: (0..count).step_by(SPAN).map(key).collect() }
+    /// For a batch of a sender and a receiver.
+    pub(super) const fn new(session: SessionId, ends: [PartyId; 2], first: u64) -> Self {
+        Self { session, ends, first, last: None }
     }
 
     /// Hashes blocks of the batch's COTs from the `place`-th on.
-    fn hash(&self, mut blocks: &mut [Block], counter: usize, mut place: usize) {
+    fn hash(&mut self, mut blocks: &mut [Block], counter: usize, mut place: usize) {
         while !blocks.is_empty() {
             let (those, rest) = blocks.split_at_mut(blocks.len().min(SPAN - place % SPAN));
-            self.keys[place / SPAN].tweakable(those, tweak(counter, self.first + place as u64));
+            let tweak = tweak(counter, self.first + place as u64);
+            self.key(place / SPAN).tweakable(those, tweak);
             place += those.len();
             blocks = rest;
         }
+    }
+
+    fn key(&mut self, span: usize) -> &FixedKey {
+        let (session, [from, to], number) = (&self.session, self.ends, self.first + (span * SPAN) as u64);
+        if self.last.as_ref().is_some_and(|(of, _)| *of != span) {
+            self.last = None;
+        }
+        &self.last.get_or_insert_with(|| (span, FixedKey::derived("pads", session, from, to, number))).1
     }
 }
 
@@ -59,7 +69,7 @@ fn tile(per: usize) -> usize {
 /// Both pads of a range of the sender's COTs, `per` of them to an element: tiles of elements, each with its first element in
 /// the range.
 pub(super) fn sender_pads(
-    keys: &PadKeys,
+    keys: &mut PadKeys,
     cots: &SentCots,
     range: Range<usize>,
     counter: usize,
@@ -74,7 +84,7 @@ pub(super) fn sender_pads(
         zero.clear();
         one.clear();
         zero.extend_from_slice(q);
-        one.extend(q.iter().map(|q| q ^ cots.delta));
+        one.extend(q.iter().map(|q| q ^ *cots.delta));
         let place = first + start * per;
         keys.hash(&mut zero, counter, place);
         keys.hash(&mut one, counter, place);
@@ -84,7 +94,7 @@ pub(super) fn sender_pads(
 
 /// The pads that the receiver chose, as [`sender_pads`].
 pub(super) fn receiver_pads(
-    keys: &PadKeys,
+    keys: &mut PadKeys,
     cots: &ReceivedCots,
     range: Range<usize>,
     counter: usize,
@@ -114,7 +124,7 @@ mod tests {
         let (first, counter, ends) = (1000, 3, [0, 1].map(PartyId::new));
         let count = 2 * SPAN + 70;
         let q: Vec<Block> = (0..count as Block).map(|i| i << 64 | 0x5bd1_e995).collect();
-        let (delta, keys) = (Block::MAX / 3, PadKeys::new(&SESSION, ends, first, count));
+        let (delta, mut keys) = (Block::MAX / 3, PadKeys::new(SESSION, ends, first));
         let pad = |place: usize, x: Block| {
             let start = first + (place - place % SPAN) as u64;
             let mut pad = [x];
@@ -122,14 +132,14 @@ mod tests {
             FixedKey::derived("pads", &SESSION, ends[0], ends[1], start).tweakable(&mut pad, tweak);
             pad[0]
         };
-        let sent = SentCots { delta, q: q.clone(), first };
+        let sent = SentCots { delta: delta.into(), q: q.clone(), first };
         let received = ReceivedCots { choices: vec![0; count.div_ceil(64)], t: q.clone(), first };
         // Tiles that end at a key's COTs, and tiles of which one does not.
         for range in
             [SPAN - 512..SPAN + 512, SPAN - 300..SPAN + 70, SPAN - 1..SPAN, 2 * SPAN - 5..count, 0..600]
         {
             let mut seen = 0;
-            sender_pads(&keys, &sent, range.clone(), counter, 1, |at, zero, one| {
+            sender_pads(&mut keys, &sent, range.clone(), counter, 1, |at, zero, one| {
                 for (i, (zero, one)) in zero.iter().zip(one).enumerate() {
                     let place = range.start + at + i;
                     let wanted = [pad(place, q[place]), pad(place, q[place] ^ delta)];
@@ -138,7 +148,7 @@ mod tests {
                 seen += zero.len();
             });
             assert_eq!(seen, range.len());
-            receiver_pads(&keys, &received, range.clone(), counter, 1, |at, pads| {
+            receiver_pads(&mut keys, &received, range.clone(), counter, 1, |at, pads| {
                 for (i, got) in pads.iter().enumerate() {
                     let place = range.start + at + i;
                     assert_eq!(*got, pad(place, q[place]), "COT {place}");

@@ -162,10 +162,11 @@ impl<R: Ring> Chain<'_, '_, R> {
         for s in self.taking_part(self.engine.me(), to) {
             let (Some(cots), widths) = (&self.chosen.peers[to], self.widths(s)) else { continue };
             let mut packer = Packer::after(message);
+            let keys = &mut self.engine.sent_keys(to, &cots.sent);
             let (z, place) = (&mut *self.z[s], Place { vector: s, widths: &widths });
             match self.scalings[s].factor {
                 Factor::One => place.send(
-                    self.engine.sent_hash(to),
+                    keys,
                     &cots.sent,
                     |i, x| {
                         let d = z[i];
@@ -177,7 +178,7 @@ impl<R: Ring> Chain<'_, '_, R> {
                 Factor::Shared(y) => {
                     let mut at = self.start * self.per % y.len();
                     place.send(
-                        self.engine.sent_hash(to),
+                        keys,
                         &cots.sent,
                         |i, x| {
                             let d = y[at] - z[i] - z[i];
@@ -220,19 +221,12 @@ impl<R: Ring> Chain<'_, '_, R> {
             let (Some(cots), widths) = (&self.chosen.peers[from], self.widths(s)) else { continue };
             let (own, others) = rest.split_at(self.bytes(s));
             rest = others;
+            let keys = &mut self.engine.received_keys(from, &cots.received);
             let (z, place) = (&mut *self.z[s], Place { vector: s, widths: &widths });
             let choices = &self.chosen.choices;
             match self.scalings[s].factor {
-                Factor::One => {
-                    place.receive(self.engine.received_hash(from), &cots.received, choices, own, |i, y: R| {
-                        z[i] -= y + y
-                    })
-                }
-                Factor::Shared(_) => {
-                    place.receive(self.engine.received_hash(from), &cots.received, choices, own, |i, y: R| {
-                        z[i] += y
-                    })
-                }
+                Factor::One => place.receive(keys, &cots.received, choices, own, |i, y: R| z[i] -= y + y),
+                Factor::Shared(_) => place.receive(keys, &cots.received, choices, own, |i, y: R| z[i] += y),
             }
         }
     }
@@ -256,13 +250,13 @@ impl Place<'_> {
     /// `take` is given the sender's share for every COT and returns what the choice multiplies.
     fn send<R: Ring>(
         &self,
-        hash: &PadKeys,
+        keys: &mut PadKeys,
         cots: &SentCots,
         mut take: impl FnMut(usize, R) -> R,
         packer: &mut Packer,
     ) {
         let (per, half) = (self.widths.len(), 64 * (self.vector % 2));
-        sender_pads(hash, cots, 0..cots.q.len(), self.vector / 2, per, |first, zero, one| {
+        sender_pads(keys, cots, 0..cots.q.len(), self.vector / 2, per, |first, zero, one| {
             let mut i = first * per;
             for (zero, one) in zero.chunks_exact(per).zip(one.chunks_exact(per)) {
                 for ((zero, one), &width) in zero.iter().zip(one).zip(self.widths) {
@@ -278,7 +272,7 @@ impl Place<'_> {
     /// `take` is given the receiver's share for every COT.
     fn receive<R: Ring>(
         &self,
-        hash: &PadKeys,
+        keys: &mut PadKeys,
         cots: &ReceivedCots,
         choices: &[u64],
         message: &[u8],
@@ -286,7 +280,7 @@ impl Place<'_> {
     ) {
         let (per, half) = (self.widths.len(), 64 * (self.vector % 2));
         let mut unpacker = Unpacker::new(message);
-        receiver_pads(hash, cots, 0..cots.t.len(), self.vector / 2, per, |first, pads| {
+        receiver_pads(keys, cots, 0..cots.t.len(), self.vector / 2, per, |first, pads| {
             let mut i = first * per;
             for pads in pads.chunks_exact(per) {
                 for (pad, &width) in pads.iter().zip(self.widths) {

@@ -62,7 +62,7 @@ impl Ideal {
         let t = q.iter().enumerate().map(|(i, q)| q ^ (bit(i) * delta)).collect();
         let first = self.first[pair];
         self.first[pair] += count as u64;
-        (SentCots { delta, q, first }, ReceivedCots { choices, t, first })
+        (SentCots { delta: delta.into(), q, first }, ReceivedCots { choices, t, first })
     }
 }
 

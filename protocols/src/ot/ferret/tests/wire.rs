@@ -92,7 +92,7 @@ fn wrong_corrections_spoil_a_tree_and_panic_nowhere() {
         let wrong = |range: std::ops::Range<usize>| {
             range.filter(|&i| {
                 let c = Block::from(received.choices[i / 64] >> (i % 64) & 1);
-                received.t[i] != sent.q[i] ^ (sent.delta * c)
+                received.t[i] != sent.q[i] ^ (*sent.delta * c)
             })
         };
         let (spoiled, other) = if bit < 96 * 8 { (0..64, 64..100) } else { (64..100, 0..64) };

@@ -6,7 +6,7 @@ use mpc_core::prg::Seed;
 use mpc_core::ring::{Ring, Z8, Z64};
 use mpc_core::windows::Sliding;
 
-use super::items::{comparisons, kinds};
+use super::items::{angles, comparisons, kinds};
 use super::{CHUNK, SMALL_CHUNKS, run, sources, sources_in_chunks, sources_over};
 use crate::ot::extension::{CotCount, ExtensionCost};
 use crate::ot::softspoken::{FieldBits, Security, SoftSpoken, SoftSpokenCost};
@@ -47,7 +47,11 @@ fn every_item_costs_what_it_should() {
         let tree = TreeChoice::new(4, 2).unwrap();
         // One by one; products with a mask only where there is one.
         let alone = |item: &Item| !matches!(item, Item::GivenMatmul { .. });
-        for item in [kinds(70), comparisons(70, tree, 16)].concat().into_iter().filter(alone) {
+        for item in [kinds(70), comparisons(70, tree, 16), angles(70), angles(1200)]
+            .concat()
+            .into_iter()
+            .filter(alone)
+        {
             let free = cost::<Z64>(n, &[item], CHUNK, |_| Box::new(Free));
             assert_eq!(counted(sources::<Z64>(n, 1, None), &[item]), free, "{n} parties, {item:?}");
         }
@@ -69,7 +73,7 @@ fn every_item_costs_what_it_should() {
 
 #[test]
 fn the_extension_is_counted_with_them() {
-    let items = [kinds(3000), comparisons(20, TreeChoice::DEFAULT, 16)].concat();
+    let items = [kinds(3000), angles(20), comparisons(20, TreeChoice::DEFAULT, 16)].concat();
     for (n, chunk, field, security) in [
         (2, CHUNK, FieldBits::Four, Security::SemiHonest),
         (2, 4160, FieldBits::Four, Security::SemiHonest),
@@ -110,6 +114,9 @@ fn two_parties_pay_what_the_heads_say() {
     let in_ring = Item::Comparison(Comparison { arithmetic: true, ..sign });
     let sent = [252 * 64 + products + 63 * 8, products + 8];
     assert_eq!(of(in_ring), (6, sent, (64 + 2 * 62 + 1) * 64));
+    // 42 choices, and for each u of two numbers, of 64 bits and one less for each place of the choice.
+    let sent = [2 * 2 * (21 * 64 - 210) * 64 / 8, 42 * 64 / 8];
+    assert_eq!(of(Item::Angles { len, bits: 24, multiples: 1 }), (2, sent, 42 * 64));
     let two = Comparison::new(Question::Sign, len, TreeChoice::new(2, 2).unwrap());
     assert_eq!(of(Item::Comparison(two)).2, (64 + 2 * 62) * 64);
 }

@@ -7,7 +7,7 @@ use mpc_core::windows::Sliding;
 
 use super::{CHUNK, SMALL_CHUNKS, open, shares};
 use crate::correlation::part_of;
-use crate::prep::item::Holding;
+use crate::prep::item::{Holding, SINE_BITS};
 use crate::prep::relation::{Value, derive};
 use crate::prep::{Comparison, CotExtension, Item, MaskPart, Question};
 use crate::tree::TreeChoice;
@@ -55,9 +55,25 @@ pub(in crate::prep) fn check_shares<R: Ring>(n: usize, items: &[Item], shares: &
         made.unwrap();
         assert_eq!(wanted.len(), derived.len(), "{item:?}");
         for (place, (want, (got, holding))) in wanted.into_iter().zip(derived).enumerate() {
-            assert!(is_same(&want, &got, holding), "{n} parties, {item:?}, derived component {place}");
+            let same = match item {
+                Item::Angles { .. } => are_near(&want, &got, angle_error(n)),
+                _ => is_same(&want, &got, holding),
+            };
+            assert!(same, "{n} parties, {item:?}, derived component {place}");
         }
     }
+}
+
+/// What sines of `n` parties' angles may be off: see `angles`.
+fn angle_error(n: usize) -> f64 {
+    let n = n as f64;
+    2f64.powi(-20) * (1.5 * n + 1.5 * (n - 2.0))
+}
+
+fn are_near<R: Ring>(want: &Value<R>, got: &Value<R>, error: f64) -> bool {
+    let (Value::Ring(a), Value::Ring(b)) = (want, got) else { return false };
+    let off = |(&a, &b): (&R, &R)| (a - b).to_i64() as f64 * 2f64.powi(-(SINE_BITS as i32));
+    a.len() == b.len() && a.as_slice().iter().zip(b.as_slice()).all(|pair| off(pair).abs() < error)
 }
 
 fn is_same<R: Ring>(want: &Value<R>, got: &Value<R>, holding: Holding) -> bool {
@@ -103,6 +119,17 @@ pub(super) fn kinds(len: usize) -> Vec<Item> {
     ]
 }
 
+/// Angles, which are for 64-bit elements.
+pub(super) fn angles(len: usize) -> Vec<Item> {
+    vec![
+        Item::Angles { len, bits: 24, multiples: 8 },
+        Item::Angles { len, bits: 5, multiples: 3 },
+        Item::Angles { len: 1, bits: 32, multiples: 16 },
+        Item::Angles { len: 0, bits: 24, multiples: 8 },
+        Item::Angles { len, bits: 24, multiples: 0 },
+    ]
+}
+
 /// A comparison of every question, with all that can be asked for with it.
 pub(super) fn comparisons(len: usize, tree: TreeChoice, f: u32) -> Vec<Item> {
     let sign = Comparison::in_ring(Question::Sign, len, tree);
@@ -131,6 +158,7 @@ pub(super) fn comparisons(len: usize, tree: TreeChoice, f: u32) -> Vec<Item> {
 fn every_kind_has_its_relation() {
     for n in [2, 3, 5] {
         check::<Z64>(n, 1, &kinds(100));
+        check::<Z64>(n, 11, &angles(100));
         check::<Z8>(n, 2, &kinds(100));
         check::<Z64>(n, 3, &comparisons(70, TreeChoice::DEFAULT, 16));
         check::<Z8>(n, 4, &comparisons(70, TreeChoice::DEFAULT, 3));
@@ -173,6 +201,8 @@ fn chunks_of_all_kinds_join() {
     let (sign, len) = (Comparison::in_ring(Question::Sign, 140_001, TreeChoice::DEFAULT), 140_001);
     let bundle = Item::Comparison(Comparison { product: true, ..sign });
     check::<Z8>(2, 9, &[Item::DaBits { len }, bundle]);
+    // Chunks of choices and pieces of truncations.
+    check::<Z64>(3, 12, &[Item::Angles { len: 1500, bits: 24, multiples: 8 }]);
 }
 
 /// A batch of more COTs than have one key for their pads.

@@ -50,7 +50,8 @@ fn every_share_of_every_component_is_uniform() {
         let large = |item: &Item| item.count() == LEN;
         let items: Vec<_> = [kinds(LEN), comparisons(LEN, TreeChoice::DEFAULT, 16)].concat();
         let matrices = [Item::Matmul { m: 70, k: 50, n: 90 }, Item::Matmul { m: 90, k: 50, n: 70 }];
-        for item in items.into_iter().filter(large).chain(matrices) {
+        let angles = Item::Angles { len: LEN, bits: 24, multiples: 2 };
+        for item in items.into_iter().filter(large).chain(matrices).chain([angles]) {
             for shares in shares::<Z64>(n, 11, CHUNK, &[item]) {
                 for (place, (value, component)) in shares[0].iter().zip(item.components::<Z64>()).enumerate()
                 {

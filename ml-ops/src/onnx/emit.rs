@@ -23,6 +23,8 @@ const ROOM: f64 = 61.9;
 const PRIVATE_ERROR_BITS: f64 = 9.0;
 /// The error that parameters of 2^−f may bring into a product with integers.
 const INTEGER_ERROR: f64 = 1.0 / 8192.0;
+/// Most notes to users.
+const MAX_NOTES: usize = 100;
 /// A mask of attention that is this far below zero means minus infinity.
 const MASKED: f64 = -1e8;
 
@@ -43,6 +45,8 @@ pub(super) struct Importer<'a> {
     pub(super) node: usize,
     /// The node that an error is really about.
     pub(super) blamed: Option<usize>,
+    /// What users should know about nodes, by their numbers.
+    pub(super) notes: Vec<(usize, String)>,
     /// Nodes that come next, in place of one that was just translated.
     pub(super) queued: Vec<super::graph::Node>,
 }
@@ -274,6 +278,14 @@ impl Importer<'_> {
             y = self.p.add(y, zeros)?;
         }
         self.assumed(y)
+    }
+
+    /// Remembers what a user should know about this node.
+    pub(super) fn note(&mut self, what: String) {
+        let note = (self.node, what);
+        if !self.notes.contains(&note) && self.notes.len() < MAX_NOTES {
+            self.notes.push(note);
+        }
     }
 
     /// Whether parameters of 2^−f are precise enough beside operands of this magnitude.

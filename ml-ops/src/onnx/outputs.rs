@@ -29,6 +29,8 @@ pub struct Imported {
     pub inputs: Vec<ImportedInput>,
     /// What the program computes.
     pub outputs: Vec<ImportedOutput>,
+    /// Where results may differ from the model's: limits of arguments that the graph does not prove.
+    pub notes: Vec<String>,
 }
 
 /// Features that a party brings.
@@ -183,6 +185,7 @@ impl Importer<'_> {
         mut self,
         wanted: &[String],
         inputs: Vec<ImportedInput>,
+        notes: Vec<String>,
     ) -> Result<Imported, ImportError> {
         let mut outputs = vec![];
         for name in wanted {
@@ -204,7 +207,7 @@ impl Importer<'_> {
             let labels = secret.labels.as_deref().cloned().unwrap_or_default();
             outputs.push(ImportedOutput { name: free, shape: secret.shape, labels });
         }
-        Ok(Imported { program: self.p.build()?, parameters: self.parameters, inputs, outputs })
+        Ok(Imported { program: self.p.build()?, parameters: self.parameters, inputs, outputs, notes })
     }
 }
 

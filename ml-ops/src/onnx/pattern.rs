@@ -47,7 +47,7 @@ impl Graph<'_> {
             return None;
         }
         match node.op.as_str() {
-            "Div" => self.layer_normalization(i),
+            "Div" => self.layer_normalization(i).or_else(|| self.unit_norm(i)),
             "Erf" => self.gelu(i),
             "Mul" => self.silu(i),
             _ => None,
@@ -120,18 +120,41 @@ impl Graph<'_> {
         same.then(|| (i, replacing(division, "LayerNormalization", vec![x.to_owned()], attributes)))
     }
 
+    /// x / max(√Σx², ε) along an axis, which is repeated before the division.
+    fn unit_norm(&self, i: usize) -> Option<(usize, Node)> {
+        let division = &self.nodes[i];
+        let x = division.input(0)?;
+        let mut size = division.input(1)?;
+        for op in ["Expand", "Clip", "Max"] {
+            size = self.made_by(size, op).map_or(Some(size), |n| n.input(0))?;
+        }
+        let norm = self.made_by(size, "ReduceL2").filter(|n| n.input(0) == Some(x))?;
+        let &[axis] = &self.axes_of(norm)?[..] else { return None };
+        if norm.int("keepdims", 1) != Ok(1) {
+            return None;
+        }
+        let attributes =
+            BTreeMap::from([("axis".to_owned(), integer("axis", axis)), ("p".to_owned(), integer("p", 2))]);
+        Some((i, replacing(division, "LpNormalization", vec![x.to_owned()], attributes)))
+    }
+
+    /// The axes that a node names.
+    fn axes_of(&self, node: &Node) -> Option<Vec<i64>> {
+        match (node.ints("axes").ok()?, node.input(1)) {
+            (Some(list), _) => Some(list),
+            (None, Some(name)) => match self.constant(name)? {
+                Known::Numbers(n) => n.to_integers().ok(),
+                Known::Texts(_) => None,
+            },
+            (None, None) => None,
+        }
+    }
+
     /// Whether a value is the mean of another along the last axis, which stays.
     fn is_mean_of(&self, mean: &str, x: &str) -> Option<()> {
         let node = self.made_by(mean, "ReduceMean")?;
-        let axes = match (node.ints("axes").ok()?, node.input(1)) {
-            (Some(list), _) => list,
-            (None, Some(name)) => match self.constant(name)? {
-                Known::Numbers(n) => n.to_integers().ok()?,
-                Known::Texts(_) => return None,
-            },
-            (None, None) => return None,
-        };
-        (node.input(0) == Some(x) && axes == [-1] && node.int("keepdims", 1) == Ok(1)).then_some(())
+        (node.input(0) == Some(x) && self.axes_of(node)? == [-1] && node.int("keepdims", 1) == Ok(1))
+            .then_some(())
     }
 
     /// x · (1 + erf(x/√2)) · ½, in the orders in which it is written.

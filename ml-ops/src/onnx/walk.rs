@@ -34,16 +34,23 @@ pub(super) fn import(model: &Model, options: &Options) -> Result<Imported, Impor
         node: 0,
         blamed: None,
         queued: vec![],
+        notes: vec![],
     };
     for (name, value) in &model.initializers {
         importer.values.insert(name.clone(), Val::Known(value.clone()));
     }
     let inputs = importer.inputs(model)?;
-    importer.walk(nodes, &mut refusals);
+    let done = importer.walk(nodes, &mut refusals);
     if !refusals.is_empty() {
         return Err(ImportError::Refused(refusals));
     }
-    importer.finish(&wanted, inputs)
+    let named = |(node, what): &(usize, String)| {
+        let node =
+            done.get(*node).map_or_else(String::new, |n| format!("{} (node \"{}\"): ", n.operator(), n.name));
+        format!("{node}{what}")
+    };
+    let notes = importer.notes.iter().map(named).collect();
+    importer.finish(&wanted, inputs, notes)
 }
 
 /// How often each value is used, outputs included.
@@ -57,7 +64,7 @@ fn uses(nodes: &[Node], wanted: &[String]) -> HashMap<String, usize> {
 
 impl Importer<'_> {
     /// Translates all nodes. What is wrong is collected; nodes that need what then is not there are passed over.
-    fn walk(&mut self, nodes: Vec<Node>, refusals: &mut Vec<Refusal>) {
+    fn walk(&mut self, nodes: Vec<Node>, refusals: &mut Vec<Refusal>) -> Vec<Node> {
         let refused: HashSet<String> = refusals.iter().map(|r| r.node.clone()).collect();
         let mut rest: VecDeque<Node> = nodes.into();
         let mut made: HashSet<String> = rest.iter().flat_map(|n| n.outputs.iter().cloned()).collect();
@@ -94,6 +101,7 @@ impl Importer<'_> {
                 rest.push_front(node);
             }
         }
+        done
     }
 
     fn translated(&mut self, node: &Node, made: &HashSet<String>) -> Result<Vec<Val>, Problem> {

@@ -160,6 +160,8 @@ struct Written {
     weight_numbers: usize,
     inputs: Vec<Input>,
     outputs: Vec<Output>,
+    /// Where results may differ from the model's.
+    notes: Vec<String>,
     rounds: u64,
     online_bytes_per_party: u64,
 }
@@ -348,6 +350,7 @@ fn written(
                 labels: o.labels.clone(),
             })
             .collect(),
+        notes: imported.notes.clone(),
         rounds: plan.rounds,
         online_bytes_per_party: plan.online_bytes_per_party,
     }
@@ -382,6 +385,7 @@ fn render(w: &Written) -> String {
             if o.labels.is_empty() { String::new() } else { format!(", indices of {}", o.labels.join(", ")) };
         line(format!("output `{}` {:?} to {}{labels}", o.name, o.shape, o.to.join(", ")));
     }
+    w.notes.iter().for_each(|note| line(format!("note: {note}")));
     line(format!(
         "{} rounds, {} bytes online per party; see `subrosa plan`",
         w.rounds,

@@ -109,7 +109,10 @@ impl Importer<'_> {
         let variance = self.p.mean(square, Axis(last))?;
         let variance = self.p.reshape(variance, &kept[..])?;
         let variance = if epsilon >= self.unit() { self.p.add_public(variance, epsilon)? } else { variance };
-        let scale = self.p.rsqrt(variance, LEAST_VARIANCE.max(epsilon)..)?;
+        let variance =
+            Secret { low: LEAST_VARIANCE.max(epsilon), ..Secret::new(Lazy::Ready(variance), kept) };
+        let value = self.force(&variance)?;
+        let scale = self.above(&variance, LEAST_VARIANCE, |p, least| p.rsqrt(value, least..))?;
         let value = self.p.mul(centred, scale)?;
         // No element is further from the mean than √n standard deviations.
         let value = self.promised(value, 1.01 * (n as f64).sqrt())?;

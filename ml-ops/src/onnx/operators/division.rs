@@ -11,13 +11,15 @@ use super::super::fold::unary;
 use super::super::graph::Node;
 use super::super::registry::Operator;
 use super::super::value::{Lazy, Secret, Val};
+use crate::builder::{ProgramBuilder, Value};
+use crate::error::ProgramError;
 
 /// The smallest magnitude that is divided by, or whose root or logarithm is taken, where nothing is known about it: 2^−8.
 const LEAST: f64 = 1.0 / 256.0;
 /// The smallest proven limit that is used.
 const SMALLEST: f64 = 1.0 / 16384.0;
-/// The largest exponent: beyond, e^x is that of it.
-const MAX_EXPONENT: f64 = 24.0;
+/// The largest exponent: beyond, e^x is that of it. The largest that leaves enough room is taken.
+const MAX_EXPONENTS: [f64; 5] = [24.0, 20.0, 16.0, 12.0, 8.0];
 
 pub(super) const TABLE: &[Operator] = &[
     Operator::new("Exp", &[], |im, n| folded_or(im, n, f64::exp, |im, s| im.exponential(s))),
@@ -46,15 +48,18 @@ pub(super) fn folded_or(
 impl Importer<'_> {
     pub(super) fn exponential(&mut self, s: &Secret) -> Result<Secret, Problem> {
         let x = self.force(s)?;
-        let highest = self.fact(x)?.max_abs().min(MAX_EXPONENT);
-        let value = self.p.exp(x, highest)?;
+        let most = self.fact(x)?.max_abs();
+        let limits = MAX_EXPONENTS.iter().map(|&limit| most.min(limit));
+        let (value, highest) = self.first_that_fits(limits, |p, highest| p.exp(x, highest))?;
+        if highest < most {
+            self.note(format!("exponents above {highest} count as that"));
+        }
         Ok(Secret { low: 0.0, ..Secret::new(Lazy::Ready(value), s.shape.clone()) })
     }
 
     fn logarithm(&mut self, s: &Secret) -> Result<Secret, Problem> {
         let x = self.force(s)?;
-        let least = self.least(s, SMALLEST)?;
-        let value = self.p.log(x, least..)?;
+        let value = self.above(s, SMALLEST, |p, least| p.log(x, least..))?;
         Ok(Secret::new(Lazy::Ready(value), s.shape.clone()))
     }
 
@@ -72,17 +77,46 @@ impl Importer<'_> {
         Ok(s.low.max(fact.lo as f64 / 2f64.powi(fact.scale as i32)))
     }
 
-    /// The lower limit for an argument: what is proven, but not below the smallest; else a default.
-    fn least(&mut self, s: &Secret, default: f64) -> Result<f64, Problem> {
+    /// What is computed of arguments from a lower limit on: what is proven, but not below the smallest; else a default, or as much
+    /// more as magnitudes leave room for.
+    pub(super) fn above(
+        &mut self,
+        s: &Secret,
+        default: f64,
+        f: impl Fn(&mut ProgramBuilder, f64) -> Result<Value, ProgramError>,
+    ) -> Result<Value, Problem> {
         let low = self.low(s)?;
-        Ok(if low > 0.0 { low.max(SMALLEST) } else { default })
+        let least = if low > 0.0 { low.max(SMALLEST) } else { default };
+        let limits = (0..8).map(|i| least * 4f64.powi(i)).take_while(|&limit| limit == least || limit <= 1.0);
+        let (value, limit) = self.first_that_fits(limits, f)?;
+        if limit > low {
+            self.note(format!(
+                "arguments of divisions, roots and logarithms below {limit:.2e} count as that"
+            ));
+        }
+        Ok(value)
+    }
+
+    /// The first limit with which an operation can be built.
+    fn first_that_fits(
+        &mut self,
+        limits: impl Iterator<Item = f64>,
+        f: impl Fn(&mut ProgramBuilder, f64) -> Result<Value, ProgramError>,
+    ) -> Result<(Value, f64), Problem> {
+        let mut refused = None;
+        for limit in limits {
+            match f(&mut self.p, limit) {
+                Ok(value) => return Ok((value, limit)),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Err(refused.map_or_else(|| "it has no limits".into(), Problem::Program))
     }
 
     /// 1/√x
     pub(super) fn inverse_root(&mut self, s: &Secret) -> Result<Secret, Problem> {
         let x = self.force(s)?;
-        let least = self.least(s, SMALLEST)?;
-        let value = self.p.rsqrt(x, least..)?;
+        let value = self.above(s, SMALLEST, |p, least| p.rsqrt(x, least..))?;
         Ok(Secret { low: 0.0, ..Secret::new(Lazy::Ready(value), s.shape.clone()) })
     }
 
@@ -90,8 +124,7 @@ impl Importer<'_> {
     pub(super) fn reciprocal(&mut self, s: &Secret) -> Result<Secret, Problem> {
         let x = self.force(s)?;
         let (value, low) = if self.low(s)? >= 0.0 {
-            let least = self.least(s, LEAST)?;
-            (self.p.reciprocal(x, least..)?, 0.0)
+            (self.above(s, LEAST, |p, least| p.reciprocal(x, least..))?, 0.0)
         } else {
             let zero = self.p.scale(x, 0.0)?;
             let one = self.p.add_public(zero, 1.0)?;
@@ -106,8 +139,7 @@ impl Importer<'_> {
         let shape = broadcast(&a.shape, &b.shape)?;
         let (x, y) = (self.force(a)?, self.force(b)?);
         let value = if self.low(b)? >= 0.0 {
-            let least = self.least(b, LEAST)?;
-            self.p.divide(x, y, least..)?
+            self.above(b, LEAST, |p, least| p.divide(x, y, least..))?
         } else {
             self.p.divide_signed(x, y, LEAST)?
         };

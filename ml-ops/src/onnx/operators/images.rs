@@ -45,8 +45,10 @@ fn padding(node: &Node) -> Result<(), String> {
 struct Windows {
     size: [usize; 2],
     sliding: Sliding,
-    /// Whether windows that are not all on the padded image count.
+    /// Whether the last windows reach beyond the padded image.
     extended: bool,
+    /// Whether there is padding besides that.
+    padded: bool,
 }
 
 /// Windows on an image of these lengths; one axis is an image of height 1.
@@ -71,7 +73,7 @@ fn windows(node: &Node, image: &[usize], size: &[usize]) -> Result<Windows, Prob
     let pads = list("pads", 0, 2 * axes)?;
     let mode = node.text("auto_pad", "NOTSET")?;
     let ceil = node.int("ceil_mode", 0)? != 0;
-    let mut extended = false;
+    let (mut extended, mut has_padding) = (false, false);
     let mut padding = vec![];
     for i in 0..axes {
         let reach = dilations[i] * (size[i] - 1) + 1;
@@ -88,6 +90,7 @@ fn windows(node: &Node, image: &[usize], size: &[usize]) -> Result<Windows, Prob
             "VALID" => [0, 0],
             _ => [pads[i], pads[i + axes]],
         };
+        has_padding |= before + after > 0;
         let padded = image[i] + before + after;
         if ceil && padded > reach && !(padded - reach).is_multiple_of(strides[i]) {
             // One more window, unless it would begin beyond the image.
@@ -108,7 +111,7 @@ fn windows(node: &Node, image: &[usize], size: &[usize]) -> Result<Windows, Prob
         dilation: two(&dilations, 1),
         padding: if axes == 2 { [padding[0], padding[1]] } else { [[0, 0], padding[0]] },
     };
-    Ok(Windows { size: two(size, 1), sliding, extended })
+    Ok(Windows { size: two(size, 1), sliding, extended, padded: has_padding })
 }
 
 impl Importer<'_> {
@@ -218,7 +221,8 @@ fn average_pool(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem>
     let low = x.low;
     let (x, image) = im.images(&x)?;
     let at = windows(node, &image, &kernel_shape(node)?)?;
-    let counted = node.int("count_include_pad", 0)? != 0;
+    // Without padding, what a last window has beyond the image does not count.
+    let counted = at.padded && node.int("count_include_pad", 0)? != 0;
     if counted && at.extended {
         return Err("ceil_mode together with count_include_pad is not supported".into());
     }

@@ -10,6 +10,7 @@ use super::super::graph::Node;
 use super::super::registry::Operator;
 use super::super::value::{Lazy, Secret, Val};
 use super::shape::axes;
+use crate::builder::Value;
 use crate::op::Direction;
 
 const ATTRIBUTES: &[&str] = &["axes", "keepdims", "noop_with_empty_axes"];
@@ -99,15 +100,13 @@ impl Importer<'_> {
         x = match what {
             Reduction::SquareSum | Reduction::L2 => self.p.square(x)?,
             Reduction::L1 => self.p.abs(x)?,
-            Reduction::Product | Reduction::LogSumExp => {
-                return Err("products along an axis are computed on constants only".into());
-            }
             _ => x,
         };
         for &at in along.iter().rev() {
             x = match what {
                 Reduction::Max => self.p.max(x, Axis(at))?,
                 Reduction::Min => self.p.min(x, Axis(at))?,
+                Reduction::Product => self.product_along(x, at)?,
                 _ => self.p.sum(x, Axis(at))?,
             };
         }
@@ -121,10 +120,35 @@ impl Importer<'_> {
         let low = match what {
             Reduction::SquareSum | Reduction::L1 | Reduction::L2 => 0.0,
             Reduction::Sum => s.low * n as f64,
+            Reduction::Product if s.low < 0.0 => f64::NEG_INFINITY,
+            Reduction::Product => 0.0,
             _ => s.low,
         };
         let result = Secret { integral, low, ..Secret::new(Lazy::Ready(x), shape) };
         if what == Reduction::L2 { self.root(&result) } else { Ok(result) }
+    }
+
+    /// The product along an axis, which disappears: halves times halves.
+    fn product_along(&mut self, x: Value, at: usize) -> Result<Value, Problem> {
+        let mut x = x;
+        loop {
+            let shape = self.fact(x)?.shape;
+            let n = shape.dims()[at];
+            if n == 1 {
+                let rest: Vec<usize> =
+                    shape.dims().iter().enumerate().filter(|&(i, _)| i != at).map(|(_, &d)| d).collect();
+                return Ok(self.p.reshape(x, rest)?);
+            }
+            let first = self.p.slice(x, Axis(at), 0..n / 2)?;
+            let second = self.p.slice(x, Axis(at), n / 2..n / 2 * 2)?;
+            let product = self.p.mul(first, second)?;
+            x = if n % 2 == 0 {
+                product
+            } else {
+                let last = self.p.slice(x, Axis(at), n - 1..n)?;
+                self.p.concat(&[product, last], Axis(at))?
+            };
+        }
     }
 
     /// The largest, plus ln Σ e^(x − largest), which is between 0 and ln n.

@@ -84,8 +84,11 @@ fn attributes(
         }
     };
     let base_values = reals("base_values")?;
-    let nodes_values = reals("nodes_values")?;
     let of_leaves = reals(&format!("{weights}_weights"))?;
+    // Rounded as features are when they enter a program. Boosting libraries take thresholds from among the features' values, and
+    // a feature that equals its threshold must still do so.
+    let unit = 2f64.powi(-(im.options.frac.bits() as i32));
+    let nodes_values = reals("nodes_values")?.iter().map(|v| (v / unit).round_ties_even() * unit).collect();
     let ints = |name: &str| -> Result<Vec<i64>, String> { Ok(node.ints(name)?.unwrap_or_default()) };
     Ok(Attributes {
         aggregate_function: node.text("aggregate_function", "SUM")?,

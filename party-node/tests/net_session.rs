@@ -87,14 +87,14 @@ impl Broadcast for ToAll {
         assert_ne!(from, self.me);
         self.got[from].extend_from_slice(piece);
         assert!(self.got[from].len() <= self.made, "nothing comes before the own message is made so far");
-        assert!(piece.len() % PIECE_UNIT_BYTES == 0 || self.got[from].len() == self.whole.len());
+        assert!(piece.len().is_multiple_of(PIECE_UNIT_BYTES) || self.got[from].len() == self.whole.len());
     }
 }
 
 #[test]
 fn messages_that_are_made_while_they_are_sent_arrive_whole() {
     for n in [2, 3, 5] {
-        run_all(nodes(n), |mut session| {
+        run_all(nodes(n), move |mut session| {
             let me = session.channel.me();
             // The last but one is more than all queues hold.
             for (round, length) in (0..).zip([0, 9, (1 << 20) + 4, 3 << 20, 17_000_001, 64]) {

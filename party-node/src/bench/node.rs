@@ -204,7 +204,7 @@ impl Node<'_> {
         handle: &SessionHandle,
         session: SessionId,
     ) -> Result<Measured, CliError> {
-        barrier(handle)?;
+        meet(handle.controls())?;
         let began = Instant::now();
         let link = link::measure(&mut channel, self.spec.task.n).map_err(channel_failed)?;
         let online_ms = milliseconds(began);

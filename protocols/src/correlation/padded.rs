@@ -18,6 +18,8 @@ enum Hidden<S: Sharing> {
     Plus { x: S, pad: S, offset: S::Ring },
 }
 
+mpc_core::secret_types!(Hidden<mpc_core::share::Additive<mpc_core::ring::Z64>>);
+
 /// Shared bits hidden by a one-time pad.
 pub struct PaddedBits<B>(B);
 

@@ -11,7 +11,7 @@
 use mpc_core::bits::{BitTensor, packed_bytes};
 use mpc_core::ring::Ring;
 use mpc_core::tensor::Tensor;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::components::Components;
 use super::item::{Component, Holding, Item};
@@ -77,7 +77,7 @@ pub fn make_copy<R: Ring, E: From<PrepError>>(
 ) -> Result<(), E> {
     let earlier = source.next_item();
     for item in items {
-        let made = source.draw(item.after(earlier))?;
+        let mut made = source.draw(item.after(earlier))?;
         // Room for all of it, so that nothing is moved and left behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(item_bytes::<R>(item)));
         made.iter().for_each(|value| value.append_to(&mut bytes));
@@ -87,6 +87,9 @@ pub fn make_copy<R: Ring, E: From<PrepError>>(
             "invariant: a source makes items as they are laid out"
         );
         keep(&mut bytes)?;
+        // Moves left copies of what stood beside the values, between their parts.
+        made.clear();
+        made.spare_capacity_mut().zeroize();
     }
     // The next copy has masks of its own.
     source.forget_masks();

@@ -31,6 +31,8 @@ enum Received<R: Ring> {
     Packed(Bytes),
 }
 
+mpc_core::secret_types!(Received<mpc_core::ring::Z64>);
+
 fn decode_correction<R: Ring>(c: &Component, bytes: &[u8]) -> Option<Value<R>> {
     Some(match c.holding {
         Holding::Ring { count } => Value::Ring(Tensor::from_bytes(&[count], bytes)?),

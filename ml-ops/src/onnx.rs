@@ -3,7 +3,7 @@
 //! [`Model::load`] reads a file that nobody has to trust: its size, the number of its messages and of its tensors' elements are
 //! bounded before anything is allocated for them, and nothing in it is followed by recursion. [`import`] then walks the graph in
 //! order. What depends on constants alone is folded; shapes are known, because the batch is. What is left becomes operations of
-//! a [`Program`], with the model's parameters as public constants or as inputs of their owner ([`Parameters`]).
+//! a [`Program`](crate::Program), with the model's parameters as public constants or as inputs of their owner ([`Parameters`]).
 //!
 //! A model that cannot be imported is refused as a whole: [`ImportError::Refused`] names every node that stands in the way, not
 //! only the first.

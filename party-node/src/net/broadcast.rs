@@ -2,7 +2,7 @@
 //!
 //! After every own frame the lane uses what has come by then, so that frames are used while they are in the caches, and little
 //! of either message waits. It never blocks on a queue that its own frames fill (`put_more`): the message as a whole is
-//! what waits there at most, as if it had been put at once, and see [`super::queue`] why that cannot deadlock.
+//! what waits there at most, as if it had been put at once, and see `queue` why that cannot deadlock.
 
 use bytes::Bytes;
 use mpc_core::channel::{Broadcast, ChannelError};

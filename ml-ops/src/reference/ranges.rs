@@ -88,7 +88,8 @@ impl Program {
     fn check_promise(&self, node: NodeId, value: &ArrayD<f64>) -> Result<(), RangeError> {
         let Some((of, bound)) = self.promise(node) else { return Ok(()) };
         let promised = bound as f64 * 2f64.powi(-(self.fact(node).scale as i32));
-        let largest = value.iter().enumerate().max_by(|(_, a), (_, b)| a.abs().total_cmp(&b.abs()));
+        // The first of the largest.
+        let largest = value.iter().enumerate().min_by(|(_, a), (_, b)| b.abs().total_cmp(&a.abs()));
         let Some((position, &value)) = largest.filter(|(_, v)| v.is_nan() || v.abs() > promised) else {
             return Ok(());
         };

@@ -1,4 +1,4 @@
-//! Functions that exporters of older versions write out as many nodes, put together again: a layer normalisation, GELU, SiLU.
+//! Functions that exporters write out as many nodes, put together again: normalisations, softmax, sigmoid, GELU, SiLU.
 //!
 //! One protocol for all is cheaper, and its magnitudes are known: the quotient in a normalisation has no bound by itself.
 
@@ -47,7 +47,12 @@ impl Graph<'_> {
             return None;
         }
         match node.op.as_str() {
-            "Div" => self.layer_normalization(i).or_else(|| self.unit_norm(i)),
+            "Div" => self
+                .layer_normalization(i)
+                .or_else(|| self.unit_norm(i))
+                .or_else(|| self.softmax(i))
+                .or_else(|| self.sigmoid(i, node.input(1)?)),
+            "Reciprocal" => self.sigmoid(i, node.input(0)?),
             "Erf" => self.gelu(i),
             "Mul" => self.silu(i),
             _ => None,
@@ -136,6 +141,40 @@ impl Graph<'_> {
         let attributes =
             BTreeMap::from([("axis".to_owned(), integer("axis", axis)), ("p".to_owned(), integer("p", 2))]);
         Some((i, replacing(division, "LpNormalization", vec![x.to_owned()], attributes)))
+    }
+
+    /// e^(x − max x) / Σ e^(x − max x) along an axis.
+    fn softmax(&self, i: usize) -> Option<(usize, Node)> {
+        let division = &self.nodes[i];
+        let powers = self.made_by(division.input(0)?, "Exp")?;
+        let sum =
+            self.made_by(division.input(1)?, "ReduceSum").filter(|n| n.input(0) == division.input(0))?;
+        let below = self.made_by(powers.input(0)?, "Sub")?;
+        let largest = self.made_by(below.input(1)?, "ReduceMax").filter(|n| n.input(0) == below.input(0))?;
+        let &[axis] = &self.axes_of(sum)?[..] else { return None };
+        let stays = |n: &Node| n.int("keepdims", 1) == Ok(1);
+        if self.axes_of(largest)? != [axis] || !stays(sum) || !stays(largest) {
+            return None;
+        }
+        let attributes = BTreeMap::from([("axis".to_owned(), integer("axis", axis))]);
+        let softmax = replacing(division, "Softmax", vec![below.input(0)?.to_owned()], attributes);
+        Some((i, Node { opset: softmax.opset.max(13), ..softmax }))
+    }
+
+    /// 1 / (1 + e^−x)
+    fn sigmoid(&self, i: usize, divisor: &str) -> Option<(usize, Node)> {
+        let division = &self.nodes[i];
+        if division.op == "Div" && self.number(division.input(0)?) != Some(1.0) {
+            return None;
+        }
+        let power = self.made_by(self.beside(self.made_by(divisor, "Add")?, 1.0)?, "Exp")?;
+        let exponent = power.input(0)?;
+        let x = match (self.made_by(exponent, "Neg"), self.made_by(exponent, "Mul")) {
+            (Some(neg), _) => neg.input(0)?,
+            (None, Some(mul)) => self.beside(mul, -1.0)?,
+            (None, None) => return None,
+        };
+        Some((i, replacing(division, "Sigmoid", vec![x.to_owned()], BTreeMap::new())))
     }
 
     /// The axes that a node names.

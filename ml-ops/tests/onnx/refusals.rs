@@ -135,8 +135,6 @@ fn options_that_do_not_fit_the_model_are_refused() {
         change(&mut options);
         import(&case.model, &options).map(drop).map_err(|e| e.to_string())
     };
-    let part = |owner, columns| Features { input: None, owner, columns: Some(columns), max_abs: None };
-    let _ = part;
     assert_eq!(options(|_| ()), Ok(()));
     for (change, expected) in [
         (

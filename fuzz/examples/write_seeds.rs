@@ -15,7 +15,7 @@ use protocols::tree::TreeChoice;
 use subrosa_fuzz::foundation::{log_key, signed_heads};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let programs = [scorecard()?, elementwise()?, comparisons()?, shapes()?, ranks()?, products()?];
+    let programs = [scorecard()?, elementwise()?, comparisons()?, shapes()?, ranks()?, products()?, steps()?];
     let mut seeds = party_node::fuzzing::seeds(&programs[0].demand().encode());
     let names = [
         "valid-scorecard",
@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "valid-shapes",
         "valid-ranks",
         "valid-products",
+        "valid-steps",
     ];
     for (name, program) in names.into_iter().zip(&programs) {
         seeds.push(("program", name, program.encode()));
@@ -146,6 +147,26 @@ fn products() -> Result<Program, ProgramError> {
     let kept = p.relu(first)?;
     p.output("kept", kept, &[0])?;
     p.output("third", third, &[1])?;
+    p.build()
+}
+
+/// A loop through batches of a matrix that is opened once, with a history and a value that is kept.
+fn steps() -> Result<Program, ProgramError> {
+    let mut p = Program::builder("steps", FracBits::DEFAULT, &["a", "b"]);
+    let x = p.input("x", Owner(0), [4, 2], 2.0)?;
+    let w = p.weights("w", Owner(1), [2, 1], 2.0)?;
+    let mut seen = None;
+    let left = p.repeat(4, &[(w, 4.0)], |p, w| {
+        let rows = p.batch(x, 2)?;
+        let z = p.matmul(rows, w[0])?;
+        let positive = p.relu(z)?;
+        seen = Some(positive);
+        let gradient = p.gradients(&[(positive, positive)], w)?[0].expect("it depends on w");
+        Ok(vec![p.weighted_sum(&[(w[0], 1.0), (gradient, -0.125)])?])
+    })?;
+    let history = p.history(seen.expect("built above"), 2)?;
+    p.output("history", history, &[1])?;
+    p.keep("w2", left[0])?;
     p.build()
 }
 

@@ -32,6 +32,9 @@ pub fn program_run(bytes: &[u8]) -> bool {
     if program.nodes().len() > 40 || elements > 4 * MOST_ELEMENTS || program.parties().len() > 3 {
         return false;
     }
+    if program.loops().iter().any(|l| l.times > 8) {
+        return false;
+    }
     // Values from one end of the allowed range to the other.
     let inputs: BTreeMap<String, ArrayD<f64>> = program
         .inputs()

@@ -16,6 +16,7 @@ use mpc_core::party::{PartyId, PerParty};
 use mpc_core::ring::Z64;
 use mpc_core::tag::Tag;
 use ndarray::{Array2, ArrayD};
+use proptest::prelude::*;
 use protocols::trial;
 
 type Inputs = BTreeMap<String, ArrayD<f64>>;
@@ -436,4 +437,23 @@ fn a_carried_value_that_breaks_its_promise_is_found_where_all_inputs_are_known()
     );
     let error = run(2.0).unwrap_err().to_string();
     assert!(error.contains("promises ±40 of node 2 (scale), but row 1 is 64"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn mutated_loops_are_refused_or_valid(at in any::<prop::sample::Index>(), to: u8, small: bool) {
+        let program = regression(2, (6, 4, 2), Rounding::Dithered, sigmoid);
+        let mut bytes = program.encode();
+        let at = at.index(bytes.len());
+        bytes[at] = if small { bytes[at].wrapping_add(1) } else { to };
+        if let Ok(other) = Program::decode(&bytes) {
+            prop_assert_eq!(other.encode(), bytes);
+            prop_assert!(!other.to_string().is_empty());
+            other.demand().check().unwrap();
+            let plan = other.plan();
+            prop_assert_eq!(plan.rounds, plan.ops.iter().map(|o| o.rounds).sum::<u64>());
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! steps; a test holds the two together.
 //!
 //! A truncation at the end of a node is left to the only user of its result where that is a ReLU, an absolute value or a
-//! clamp, which does it on its own opening, or a weighted sum, which does it with its own (`fuse`). A matrix that is a factor of
+//! clamp, which does it on its own opening, or a weighted sum, which does it with its own (`fuse`). A tensor that is a factor of
 //! several products is opened once for all of them where that is less (`factor_reuse`), also for those of all iterations of a loop.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use mpc_core::conv::ConvShape;
 use protocols::cost::Cost;
 use protocols::elementary::Elementary;
 use protocols::order::Relation;
-use protocols::prep::Item;
+use protocols::prep::{Item, MaskPart};
 use protocols::tree::TreeChoice;
 
 use crate::batch::Batches;
@@ -42,7 +42,7 @@ pub(crate) struct Lowered {
     pub(crate) keeps_bit: bool,
     /// The factors of a weighted sum.
     pub(crate) weights: Option<Weights>,
-    /// Which matrix that is opened once is a factor.
+    /// Which tensor that is opened once is a factor.
     pub(crate) reuse: Option<Reuse>,
     /// What the steps cost. Items that name masks, and the parts of them, are those of [`Program::items`].
     cost: Cost,
@@ -116,9 +116,9 @@ impl Program {
                         masks.insert(reuse.root, next);
                         item
                     }
-                    (Item::GivenMatmul { n, part }, Some(reuse)) => {
-                        let part = reuse.part_at(at.iteration).of(masks[&reuse.root], part.width);
-                        Item::GivenMatmul { part, n }
+                    (Item::Given { product, .. }, Some(reuse)) => {
+                        let (mask, part) = (masks[&reuse.root], reuse.part_at(at.iteration));
+                        Item::Given { part: MaskPart { mask, part }, product }
                     }
                     _ => item,
                 });
@@ -145,7 +145,7 @@ impl Program {
             Op::Split { x, bit } => (secret(x) && secret(bit)).then_some(Step::Mul { len: len / 2 }),
             Op::Square(_) => Some(Step::Square { len }),
             Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. } => {
-                (secret(a) && secret(b)).then(|| self.matmul_step([a, b], reuse, 0))
+                (secret(a) && secret(b)).then(|| self.matmul_step([a, b]))
             }
             Op::Conv { x, w, .. } => (secret(x) && secret(w)).then(|| Step::Conv(self.conv_shape(node))),
             Op::Select { bit, a, b } => {
@@ -190,6 +190,8 @@ impl Program {
             Op::Batch { .. } | Op::History { .. } => None,
             Op::Gather { .. } | Op::Unfold { .. } | Op::Permute { .. } | Op::Pad { .. } => None,
         };
+        let reused = |reuse: &Reuse, iteration| self.reused_step(reuse, iteration);
+        let step = reuse.as_ref().map(|reuse| reused(reuse, 0)).or(step);
         let truncate = |bits: u32| (bits > 0).then_some(Step::Truncate { len, bits });
         let product = match *op {
             Op::Divide { a, .. } => secret(a).then_some(Step::Mul { len }),
@@ -210,12 +212,8 @@ impl Program {
         };
         let steps = all(step);
         let cost = self.cost_of_steps(&steps);
-        let later = match (op, reuse.filter(|r| r.opens && !r.opens_at(1))) {
-            (&(Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. }), Some(_)) => {
-                Some(self.cost_of_steps(&all(Some(self.matmul_step([a, b], reuse, 1)))))
-            }
-            _ => None,
-        };
+        let opens_first = reuse.filter(|r| r.opens && !r.opens_at(1));
+        let later = opens_first.map(|reuse| self.cost_of_steps(&all(Some(reused(&reuse, 1)))));
         let keeps_bit = whole.bits.contains(&node);
         Lowered { steps, fused, last, keeps_bit, weights, reuse, cost, later }
     }
@@ -261,21 +259,21 @@ impl Program {
         }
     }
 
-    fn matmul_step(&self, [a, b]: [NodeId; 2], reuse: Option<Reuse>, iteration: u32) -> Step {
+    fn matmul_step(&self, [a, b]: [NodeId; 2]) -> Step {
         let dims = |x: NodeId| self.fact(x).shape.dims();
-        let Batches { count, dims: [m, k, n], .. } = Batches::new(dims(a), dims(b));
-        let Some(reuse) = reuse else {
-            return match count {
-                1 => Step::Matmul { m, k, n },
-                _ => Step::Matmuls { count, dims: [m, k, n] },
-            };
-        };
-        let (part, n) = (reuse.part_at(iteration), if reuse.right { m } else { n });
-        let shape = self.fact(reuse.root).shape.as_matrix();
+        match Batches::new(dims(a), dims(b)) {
+            Batches { count: 1, dims: [m, k, n], .. } => Step::Matmul { m, k, n },
+            Batches { count, dims, .. } => Step::Matmuls { count, dims },
+        }
+    }
+
+    /// The product of a node with what is opened once.
+    fn reused_step(&self, reuse: &Reuse, iteration: u32) -> Step {
+        let (part, product) = (reuse.part_at(iteration), reuse.product);
         if reuse.opens_at(iteration) {
-            Step::MatmulMasking { shape, part, n }
+            Step::Masking { len: self.fact(reuse.root).shape.elements(), part, product }
         } else {
-            Step::MatmulMasked { part: part.of(0, shape[1]), n }
+            Step::Masked { part, product }
         }
     }
 

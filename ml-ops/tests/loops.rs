@@ -204,7 +204,7 @@ fn data_is_opened_once_for_all_epochs_and_steps_take_four_rounds_beside_the_sigm
         [(80, true), (80, false)]
     );
     let kinds: Vec<&str> = of[0].correlations.iter().map(|c| c.kind).collect();
-    assert_eq!(kinds.iter().filter(|&&k| k == "matrix_mask").count(), 1);
+    assert_eq!(kinds.iter().filter(|&&k| k == "reusable_mask").count(), 1);
     assert_eq!(kinds.iter().filter(|&&k| k == "masked_matmul_pair").count(), 80);
     let text = ten.to_string();
     assert!(text.contains("in 80 iterations"), "{text}");

@@ -107,7 +107,7 @@ fn a_factor_of_several_products_is_opened_once_in_the_round_of_the_first() {
     assert_eq!(products.iter().map(|o| o.reused_factor).collect::<Vec<_>>(), [Some(0); 3]);
     assert_eq!(products.iter().map(|o| o.opens_reused_factor).collect::<Vec<_>>(), [true, false, false]);
     let kinds = |i: usize| products[i].correlations.iter().map(|c| c.kind).collect::<Vec<_>>();
-    assert_eq!(kinds(0), ["matrix_mask", "masked_matmul_pair", "truncation_tuple"]);
+    assert_eq!(kinds(0), ["reusable_mask", "masked_matmul_pair", "truncation_tuple"]);
     assert_eq!(kinds(2), ["masked_matmul_pair", "truncation_tuple"]);
     // What the dealer sends does not change: a product of 3 elements and a truncation of 16 bits.
     assert!(products.iter().all(|o| o.offline_bytes_per_party == 3 * 8 + 3 * (8 + 2)));

@@ -132,7 +132,7 @@ fn item_bytes(item: &Item) -> u64 {
     }
 }
 
-/// Estimated peak of one party's tensors and messages: live values, matrices that are opened once with their masks, and for the
+/// Estimated peak of one party's tensors and messages: live values, tensors that are opened once with their masks, and for the
 /// step under way its correlated randomness twice (as received and in use) and its messages to and from every party.
 pub(crate) fn memory_bytes(program: &Program, lowered: &[Lowered]) -> u64 {
     let last = program.last_uses(|node| lowered[node as usize].opens());

@@ -27,6 +27,7 @@ mod fuse;
 mod step;
 
 pub(crate) use factor_reuse::Reuse;
+use fuse::Ending;
 use step::Step;
 
 /// How a node is computed.
@@ -87,8 +88,8 @@ impl Lowered {
 
 /// What is found out about a program as a whole before its nodes are lowered, and while.
 struct Whole {
-    /// For every node, the bits that its value still has to lose.
-    pending: Vec<u32>,
+    /// How every node ends.
+    endings: Vec<Ending>,
     reuse: BTreeMap<NodeId, Reuse>,
     /// ReLUs whose bits are used.
     bits: BTreeSet<NodeId>,
@@ -99,7 +100,7 @@ impl Program {
     pub(crate) fn lowered(&self) -> Vec<Lowered> {
         let bit = |n: &Node| if let Op::ReluBit(x) = n.op { Some(x) } else { None };
         let bits = self.nodes.iter().filter_map(bit).collect();
-        let whole = Whole { pending: self.pending_truncations(), reuse: self.reused_factors(), bits };
+        let whole = Whole { endings: self.endings(), reuse: self.reused_factors(), bits };
         (0..self.nodes.len()).map(|node| self.lower(node as NodeId, &whole)).collect()
     }
 
@@ -136,7 +137,7 @@ impl Program {
         let holds = |relation| Some(Step::Holds { len, relation });
         let reuse = whole.reuse.get(&node).copied();
         let fused = match *op {
-            Op::Relu(x) | Op::Abs(x) | Op::Clamp { x, .. } => whole.pending[x as usize],
+            Op::Relu(x) | Op::Abs(x) | Op::Clamp { x, .. } => whole.endings[x as usize].pending,
             _ => 0,
         };
         let step = match *op {
@@ -198,10 +199,8 @@ impl Program {
             _ => None,
         };
         // Before a product with a public factor, which is local, and at the end unless that is left to the user.
-        let weights = self.weights(node, &whole.pending);
-        let bits =
-            weights.as_ref().map_or_else(|| self.truncation(node), |w| w.scale - self.fact(node).scale);
-        let last = if whole.pending[node as usize] > 0 { 0 } else { bits };
+        let Ending { pending, bits, ref weights } = whole.endings[node as usize];
+        let (last, weights) = (if pending > 0 { 0 } else { bits }, weights.clone());
         let all = |step: Option<Step>| -> Vec<_> {
             let steps = truncate(self.factor(node).first)
                 .into_iter()
@@ -277,8 +276,9 @@ impl Program {
         }
     }
 
-    /// By how many bits a node truncates at its end: the scale of its product less that of its result.
-    pub(crate) fn truncation(&self, node: NodeId) -> u32 {
+    /// By how many bits a node truncates at its end: the scale of its product less that of its result. A weighted sum's is that of
+    /// its factors.
+    pub(crate) fn truncation(&self, node: NodeId, weights: Option<&Weights>) -> u32 {
         let scale = |x: NodeId| self.fact(x).scale;
         let product = match self.nodes[node as usize].op {
             Op::Mul(a, b) | Op::MatMul(a, b) => scale(a) + scale(b),
@@ -290,7 +290,7 @@ impl Program {
                 let factor = self.factor(node);
                 scale(x) + factor.bits - factor.first
             }
-            Op::WeightedSum { .. } => self.weights(node, &[]).map_or_else(|| scale(node), |w| w.scale),
+            Op::WeightedSum { .. } => weights.map_or_else(|| scale(node), |w| w.scale),
             _ => return 0,
         };
         product - scale(node)
@@ -320,11 +320,10 @@ impl Program {
             .expect("invariant: inference accepted this factor")
     }
 
-    /// The encoded factors of a weighted sum, given the bits that its operands still have to lose; none for any other node.
-    pub(crate) fn weights(&self, node: NodeId, pending: &[u32]) -> Option<Weights> {
+    /// The encoded factors of a weighted sum, given the bits that an operand still has to lose; none for any other node.
+    pub(crate) fn weights(&self, node: NodeId, pending: impl Fn(NodeId) -> u32) -> Option<Weights> {
         let Op::WeightedSum { xs, ks } = &self.nodes[node as usize].op else { return None };
-        let bits = |x: NodeId| pending.get(x as usize).copied().unwrap_or(0);
-        let term = |(&x, &k): (&NodeId, &f64)| Term::of(self.fact(x), k).not_truncated(bits(x));
+        let term = |(&x, &k): (&NodeId, &f64)| Term::of(self.fact(x), k).not_truncated(pending(x));
         Weights::encode(&xs.iter().zip(ks).map(term).collect::<Vec<_>>(), self.frac.bits())
     }
 

@@ -24,6 +24,7 @@ use mpc_core::tensor::Tensor;
 use super::item::{Holding, Item, Product};
 use super::part::MaskPart;
 use super::relation::{Value, derive};
+use crate::correlation::low_bits;
 use crate::session::LANE;
 
 mod party;
@@ -40,13 +41,7 @@ fn expand<R: Ring>(seed: &Seed, session: &SessionId, index: u32, place: u32, hol
     let mut prg = Prg::new(seed, session, stream(index), "dealer", place);
     match holding {
         Holding::Ring { count } => Value::Ring(prg.tensor(&[count])),
-        Holding::RingLow { count, bits } => {
-            let mut values = prg.tensor::<R>(&[count]);
-            for v in values.as_mut_slice() {
-                *v = R::from_u64(v.to_u64() & ((1 << bits) - 1));
-            }
-            Value::Ring(values)
-        }
+        Holding::RingLow { count, bits } => Value::Ring(low_bits(prg.tensor(&[count]), bits)),
         Holding::Bits { lanes, len } => Value::Bits(prg.bits(lanes, len)),
     }
 }

@@ -185,8 +185,8 @@ mod tests {
                 Padded::less(&share(tensors()[2].scale(Z64(2))), &share(tensors()[2].clone())),
             ];
             let mut hasher = blake3::Hasher::new();
+            assert_eq!(message_bytes(&padded, b"bits"), message.len());
             let mut sums = Sums::new(padded, Bytes::from_static(b"bits"), me, n, &mut hasher);
-            assert_eq!(sums.message_bytes(), message.len());
             let (mut made, mut come) = (Vec::new(), [0, 0]);
             while come != [message.len(); 2] {
                 if made.len() < message.len() {

@@ -6,11 +6,14 @@ use std::path::Path;
 use ml_ops::{Axis, Direction, Link, Owner, Program, ProgramError, Rounding, Trees};
 use mpc_core::bits::BitTensor;
 use mpc_core::checkpoint::Checkpoint;
+use mpc_core::conv::ConvShape;
 use mpc_core::fixed::FracBits;
 use mpc_core::ring::Z64;
 use mpc_core::transcript::{Close, Entry, Outcome};
+use mpc_core::windows::Sliding;
 use ndarray::{Array2, arr1};
-use protocols::prep::{Comparison, Demand, Item, MaskPart, Question};
+use protocols::prep::{Bilinear, Comparison, Demand, Item, MaskPart, Part, Product, Question};
+use protocols::reuse::matrices;
 use protocols::tree::TreeChoice;
 use subrosa_fuzz::foundation::{log_key, signed_heads};
 
@@ -170,18 +173,24 @@ fn steps() -> Result<Program, ProgramError> {
     p.build()
 }
 
-/// A matrix that is opened once and used three times, and comparisons of every kind.
+/// A tensor that is opened once and used in products of every kind, and comparisons of every kind.
 fn masks() -> Demand {
-    let whole = MaskPart { mask: 1, width: 3, rows: [0, 4], columns: [0, 3], transposed: false };
+    let whole = Part::whole(&[4, 3]).expect("few axes");
+    let given = |part, product| Item::Given { part: MaskPart { mask: 1, part }, product };
+    let column = whole.slice(1, 2, 3).broadcast(&[4, 5]).expect("a column that repeats");
+    let kernel =
+        ConvShape::new([2, 1, 6, 5], [1, 1, 4, 3], Sliding::by(1).padded(1), 1).expect("sizes that fit");
     let tree = TreeChoice::DEFAULT;
     let sign = Comparison::in_ring(Question::Sign, 5, tree);
     Demand {
         items: vec![
             Item::Square { len: 2 },
-            Item::Mask { rows: 4, columns: 3 },
-            Item::GivenMatmul { part: whole, n: 2 },
-            Item::GivenMatmul { part: MaskPart { rows: [1, 3], transposed: true, ..whole }, n: 1 },
-            Item::GivenMatmul { part: MaskPart { columns: [2, 3], ..whole }, n: 7 },
+            Item::Mask { len: 12 },
+            given(whole, matrices([4, 3, 2])),
+            given(whole.slice(0, 1, 3).transpose(), matrices([3, 2, 1])),
+            given(whole.slice(1, 2, 3), Product::of_right(Bilinear::Matmuls { count: 2, dims: [7, 2, 1] })),
+            given(column, Product::of_left(Bilinear::Elements { len: 20 })),
+            given(whole.every(0, 3, -1, 4), Product::of_right(Bilinear::Conv(kernel))),
             Item::Comparison(Comparison { truncation: 16, thresholds: 2, ..sign }),
             Item::Comparison(Comparison { product: true, payloads: 3, ..sign }),
             Item::Comparison(Comparison::new(Question::Bits, 5, tree)),

@@ -265,7 +265,8 @@ impl ProgramBuilder {
     }
 
     /// The matrix product of \[…, m, k\] and \[…, k, n\], truncated once per result. Rounds and error as
-    /// [`ProgramBuilder::mul`]. Leading axes broadcast; what is repeated is opened once. A matrix that is a factor of several products is opened once for them where that is less.
+    /// [`ProgramBuilder::mul`]. Leading axes broadcast; what is repeated is opened once. A tensor that is a factor of several products
+    /// is opened once for them where that is less.
     ///
     /// # Errors
     /// As [`ProgramBuilder::mul`].

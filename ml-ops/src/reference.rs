@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 
 use ndarray::ArrayD;
 
-pub use fixed::fixed;
-pub use float::float;
+pub use fixed::{fixed, fixed_seen};
+pub use float::{float, float_seen};
 pub use ranges::{RangeError, check_ranges};
 
 use crate::exec::InputError;

@@ -67,7 +67,7 @@ impl ProgramBuilder {
     }
 
     /// In a loop: `rows` rows of a value from before it, others in every iteration: all rows in every epoch, in order
-    /// ([`crate::Batches`]). A matrix whose batches are factors of products is opened once for all of them, in the first
+    /// ([`crate::Batches`]). A tensor whose batches are factors of products is opened once for all of them, in the first
     /// iteration, where that is less.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use super::{Values, input, named, one_side};
 use crate::batch::Batches;
 use crate::exec::{InputError, convolved, pad, padding, unfold};
 use crate::factor::Factor;
-use crate::op::Op;
+use crate::op::{NodeId, Op};
 use crate::program::Program;
 use crate::repeat::At;
 use crate::walk::{beside, walk};
@@ -21,7 +21,23 @@ use crate::walk::{beside, walk};
 /// # Errors
 /// [`InputError`] if an input is missing, has another shape or does not fit its declared range.
 pub fn fixed(program: &Program, inputs: &Values) -> Result<Values, InputError> {
-    let outputs = walk(program, beside(program), |at, operands| evaluate(program, inputs, at, operands))?;
+    fixed_seen(program, inputs, |_, _| Ok(()))
+}
+
+/// As [`fixed`], showing the value of every node, in every iteration, as it is encoded.
+///
+/// # Errors
+/// As [`fixed`], and what `seen` says.
+pub fn fixed_seen<E: From<InputError>>(
+    program: &Program,
+    inputs: &Values,
+    mut seen: impl FnMut(NodeId, &Tensor<Z64>) -> Result<(), E>,
+) -> Result<Values, E> {
+    let outputs = walk(program, beside(program), |at: At, operands: &[&Tensor<Z64>]| {
+        let value = evaluate(program, inputs, at, operands)?;
+        seen(at.node, &value)?;
+        Ok::<_, E>(value)
+    })?;
     let scales = program.outputs().iter().map(|o| program.fact(o.node).scale);
     Ok(named(program, outputs.iter().zip(scales).map(|(t, s)| decode(t, s)).collect()))
 }
@@ -40,6 +56,7 @@ fn evaluate(
         (&program.nodes()[node as usize].op, program.fact(node), program.frac_bits().bits());
     let shape = fact.shape.dims();
     let ids = op.operands();
+    let weights = program.weights(node, |_| 0);
     let scale_of = |i: usize| program.fact(ids[i]).scale;
     let stretch = |t: &Tensor<Z64>| t.broadcast(shape).expect("invariant: inference compared the shapes");
     // Operand i at a common scale, repeated to the shape of the result.
@@ -154,7 +171,7 @@ fn evaluate(
         }
         Op::AssumeRange { .. } | Op::Carried { .. } => x[0].clone(),
         Op::WeightedSum { .. } => {
-            let weights = program.weights(node, &[]).expect("invariant: a weighted sum has factors");
+            let weights = weights.as_ref().expect("invariant: a weighted sum has factors");
             let term = |i: usize| stretch(x[i]).scale(Z64::from_i64(weights.values[i]));
             (1..x.len()).fold(term(0), |sum, i| sum.add(&term(i)))
         }
@@ -175,7 +192,7 @@ fn evaluate(
             stretch(x[0]).hadamard(&stretch(&divisor.map(|v| Z64::from_i64(table.plain(v.to_i64())))))
         }
     };
-    Ok(floored(&value, program.truncation(node)))
+    Ok(floored(&value, program.truncation(node, weights.as_ref())))
 }
 
 /// Truncation by `bits` as floor.

@@ -20,8 +20,11 @@ pub fn float(program: &Program, inputs: &Values) -> Result<Values, InputError> {
     float_seen(program, inputs, |_, _| Ok(()))
 }
 
-/// As [`float`], showing the value of every node.
-pub(super) fn float_seen<E: From<InputError>>(
+/// As [`float`], showing the value of every node, in every iteration.
+///
+/// # Errors
+/// As [`float`], and what `seen` says.
+pub fn float_seen<E: From<InputError>>(
     program: &Program,
     inputs: &Values,
     mut seen: impl FnMut(NodeId, &ArrayD<f64>) -> Result<(), E>,

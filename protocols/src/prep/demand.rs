@@ -3,7 +3,8 @@
 
 use mpc_core::wire::{Decoder, Encoder, WireError};
 
-use super::item::{Item, MaskPart};
+use super::item::Item;
+use super::part::MaskPart;
 
 /// The most items of a demand.
 pub const MAX_ITEMS: usize = 1 << 20;
@@ -91,7 +92,7 @@ impl Demand {
     /// Every part of a mask is one of an earlier item that has it.
     fn check_masks(&self) -> Result<(), DemandError> {
         let mut products = (0u32..).zip(&self.items).filter_map(|(at, item)| match item {
-            Item::GivenMatmul { part, .. } => Some((at, part)),
+            Item::Given { part, .. } => Some((at, part)),
             _ => None,
         });
         let is_wrong = |&(at, part): &(u32, &MaskPart)| {

@@ -48,6 +48,8 @@ pub(crate) struct Lowered {
     cost: Cost,
     /// What they cost in later iterations, if that is less.
     later: Option<Cost>,
+    /// After how many iterations they are taken.
+    every: u32,
 }
 
 impl Lowered {
@@ -59,7 +61,7 @@ impl Lowered {
     /// What the steps cost in so many iterations.
     pub(crate) fn cost_of(&self, times: u32) -> Cost {
         match &self.later {
-            None => self.cost.times(times as usize),
+            None => self.cost.times((times / self.every) as usize),
             Some(later) => self.cost.clone().then(later.times(times as usize - 1)),
         }
     }
@@ -187,7 +189,7 @@ impl Program {
             }
             Op::Concat { .. } | Op::Transpose(_) | Op::AssumeRange { .. } | Op::WeightedSum { .. } => None,
             Op::ReluBit(_) | Op::Carry { .. } | Op::Carried { .. } => None,
-            Op::Batch { .. } | Op::History { .. } => None,
+            Op::Batch { .. } | Op::History { .. } | Op::Report { .. } => None,
             Op::Gather { .. } | Op::Unfold { .. } | Op::Permute { .. } | Op::Pad { .. } => None,
         };
         let truncate = |bits: u32| (bits > 0).then_some(Step::Truncate { len, bits });
@@ -209,7 +211,10 @@ impl Program {
             steps.map(|step| (step, self.tree_of(step))).collect()
         };
         let steps = all(step);
-        let cost = self.cost_of_steps(&steps);
+        // What leaves in a report is no step on shares.
+        let report = self.report(node);
+        let cost = report.map_or_else(|| self.cost_of_steps(&steps), |_| self.report_cost(node));
+        let every = report.map_or(1, |r| r.every);
         let later = match (op, reuse.filter(|r| r.opens && !r.opens_at(1))) {
             (&(Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. }), Some(_)) => {
                 Some(self.cost_of_steps(&all(Some(self.matmul_step([a, b], reuse, 1)))))
@@ -217,7 +222,7 @@ impl Program {
             _ => None,
         };
         let keeps_bit = whole.bits.contains(&node);
-        Lowered { steps, fused, last, keeps_bit, weights, reuse, cost, later }
+        Lowered { steps, fused, last, keeps_bit, weights, reuse, cost, later, every }
     }
 
     fn cost_of_steps(&self, steps: &[(Step, Option<TreeChoice>)]) -> Cost {
@@ -341,7 +346,7 @@ impl Program {
                 last[x as usize] = from_outside.map_or(user, |l| l.end as usize - 1);
             }
         }
-        for o in &self.outputs {
+        for o in self.last_outputs() {
             last[o.node as usize] = usize::MAX;
         }
         last

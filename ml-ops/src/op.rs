@@ -313,6 +313,16 @@ pub enum Op {
         /// Iterations that are added up.
         every: usize,
     },
+    /// In a loop: a value of its body, added up over so many iterations at a time and then opened to the recipients of the
+    /// output that names this node, while the loop runs.
+    Report {
+        /// Operand.
+        x: NodeId,
+        /// Iterations that are added up.
+        every: usize,
+        /// By what the recipients multiply what is opened.
+        factor: f64,
+    },
 }
 
 impl Op {
@@ -376,6 +386,7 @@ impl Op {
             Self::Carried { .. } => "carried",
             Self::Batch { .. } => "batch",
             Self::History { .. } => "history",
+            Self::Report { .. } => "report",
         }
     }
 
@@ -398,7 +409,8 @@ impl Op {
             | Self::AssumeRange { x, .. }
             | Self::Carry { initial: x, .. }
             | Self::Batch { x, .. }
-            | Self::History { x, .. } => vec![*x],
+            | Self::History { x, .. }
+            | Self::Report { x, .. } => vec![*x],
             Self::Carried { carry, next } => vec![*carry, *next],
             Self::Add(a, b)
             | Self::Sub(a, b)
@@ -440,7 +452,8 @@ impl Op {
             | Self::AssumeRange { x, .. }
             | Self::Carry { initial: x, .. }
             | Self::Batch { x, .. }
-            | Self::History { x, .. } => vec![x],
+            | Self::History { x, .. }
+            | Self::Report { x, .. } => vec![x],
             Self::Carried { carry, next } => vec![carry, next],
             Self::Add(a, b)
             | Self::Sub(a, b)

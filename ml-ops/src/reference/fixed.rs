@@ -13,6 +13,7 @@ use crate::factor::Factor;
 use crate::op::Op;
 use crate::program::Program;
 use crate::repeat::At;
+use crate::report::Series;
 use crate::walk::{beside, walk};
 
 /// Runs the program in fixed point, with truncation as floor, on everybody's inputs; the result has every output by
@@ -21,9 +22,16 @@ use crate::walk::{beside, walk};
 /// # Errors
 /// [`InputError`] if an input is missing, has another shape or does not fit its declared range.
 pub fn fixed(program: &Program, inputs: &Values) -> Result<Values, InputError> {
-    let outputs = walk(program, beside(program), |at, operands| evaluate(program, inputs, at, operands))?;
-    let scales = program.outputs().iter().map(|o| program.fact(o.node).scale);
-    Ok(named(program, outputs.iter().zip(scales).map(|(t, s)| decode(t, s)).collect()))
+    let mut series = Series::default();
+    let outputs = walk(program, beside(program), |at, operands: &[&Tensor<Z64>]| {
+        let value = evaluate(program, inputs, at, operands)?;
+        if let Some(due) = program.due(at) {
+            series.push_ring(program, &due, &value);
+        }
+        Ok::<_, InputError>(value)
+    })?;
+    let scales = program.last_outputs().map(|o| program.fact(o.node).scale);
+    Ok(named(program, outputs.iter().zip(scales).map(|(t, s)| decode(t, s)).collect(), series))
 }
 
 fn product(a: &Tensor<Z64>, b: &Tensor<Z64>) -> Tensor<Z64> {
@@ -164,6 +172,7 @@ fn evaluate(
             let start = program.batches(node).map_or(0, |b| b.start(iteration));
             x[0].slice(0, start, start + rows)
         }
+        Op::Report { .. } => x[1..].iter().fold(x[0].clone(), |sum, v| sum.add(v)),
         Op::History { every, .. } => {
             let sum = |group: &[&Tensor<Z64>]| group[1..].iter().fold(group[0].clone(), |sum, v| sum.add(v));
             let rows: Vec<Z64> = x.chunks(*every).flat_map(|g| sum(g).as_slice().to_vec()).collect();

@@ -1,11 +1,15 @@
-//! How far a run has come: on a terminal one line that is rewritten, elsewhere nothing.
+//! How far a run has come: on a terminal one line that is rewritten, elsewhere a line for what a loop reports, and nothing else.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-use ml_ops::Iteration;
+use ml_ops::{Iteration, Reported};
 
-use crate::output::bytes;
+use crate::output::{Format, bytes, say};
+
+/// Values of one report that a line shows.
+const SHOWN_VALUES: usize = 4;
 
 /// One step of a run that is under way.
 #[derive(Copy, Clone, Debug)]
@@ -14,6 +18,8 @@ pub struct Step<'a> {
     pub label: &'a str,
     /// Where in a loop that is.
     pub iteration: Option<Iteration>,
+    /// What the step before reported.
+    pub report: Option<&'a Report>,
     /// Rounds done so far.
     pub rounds: u64,
     /// Rounds in all.
@@ -22,6 +28,47 @@ pub struct Step<'a> {
     pub bytes: u64,
     /// Payload bytes that will have been sent.
     pub bytes_total: u64,
+}
+
+/// What left while a loop runs.
+#[derive(Clone)]
+pub struct Report {
+    /// The output's name.
+    pub name: String,
+    /// Which report it is, from 0.
+    pub number: u32,
+    /// Reports in all.
+    pub of: u32,
+    /// What it says, if this party is a recipient.
+    pub values: Option<Vec<f64>>,
+}
+
+/// Does not show what was reported.
+impl std::fmt::Debug for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Report");
+        shown.field("name", &self.name).field("number", &self.number).field("of", &self.of);
+        shown.finish_non_exhaustive()
+    }
+}
+
+impl From<Reported<'_>> for Report {
+    fn from(r: Reported<'_>) -> Self {
+        let values = r.values.map(|v| v.iter().copied().collect());
+        Self { name: r.name.to_owned(), number: r.number, of: r.of, values }
+    }
+}
+
+impl Report {
+    /// The first values, if this party knows them.
+    fn text(&self) -> Option<String> {
+        let values = self.values.as_ref()?;
+        let mut text: Vec<String> = values.iter().take(SHOWN_VALUES).map(|&v| number(v)).collect();
+        if values.len() > SHOWN_VALUES {
+            text.push("…".to_owned());
+        }
+        Some(text.join(" "))
+    }
 }
 
 /// Told how far a run has come.
@@ -34,10 +81,15 @@ pub trait Progress: Send {
     fn end(&mut self);
 }
 
-/// The progress display that fits stderr: a line on a terminal, nothing in a file or pipe.
+/// The progress display that fits stderr: one line on a terminal; in a file or pipe a line for every report, for people or
+/// scripts.
 #[must_use]
-pub fn for_stderr() -> Box<dyn Progress> {
-    if std::io::stderr().is_terminal() { Box::new(TerminalLine::new()) } else { Box::new(Silent) }
+pub fn for_stderr(format: Format) -> Box<dyn Progress> {
+    if std::io::stderr().is_terminal() {
+        Box::new(TerminalLine::new())
+    } else {
+        Box::new(Lines { format, phase_began: Instant::now() })
+    }
 }
 
 /// Shows nothing.
@@ -56,11 +108,13 @@ const REDRAW: Duration = Duration::from_millis(100);
 struct TerminalLine {
     phase_began: Instant,
     last_drawn: Option<Instant>,
+    /// What every report said last.
+    reported: BTreeMap<String, String>,
 }
 
 impl TerminalLine {
     fn new() -> Self {
-        Self { phase_began: Instant::now(), last_drawn: None }
+        Self { phase_began: Instant::now(), last_drawn: None, reported: BTreeMap::new() }
     }
 
     fn draw(text: &str) {
@@ -74,16 +128,20 @@ impl Progress for TerminalLine {
     fn phase(&mut self, name: &str) {
         self.phase_began = Instant::now();
         self.last_drawn = None;
+        self.reported.clear();
         Self::draw(name);
     }
 
     fn step(&mut self, step: Step<'_>) {
+        if let Some((report, text)) = step.report.and_then(|r| Some((r, r.text()?))) {
+            self.reported.insert(report.name.clone(), text);
+        }
         let now = Instant::now();
         if self.last_drawn.is_some_and(|last| now.duration_since(last) < REDRAW) {
             return;
         }
         self.last_drawn = Some(now);
-        Self::draw(&line(step, now.duration_since(self.phase_began)));
+        Self::draw(&line(step, &self.reported, now.duration_since(self.phase_began)));
     }
 
     fn end(&mut self) {
@@ -91,16 +149,80 @@ impl Progress for TerminalLine {
     }
 }
 
-/// Step, rounds, bytes and the time that is left if the rest goes as the part that is done.
-fn line(step: Step<'_>, elapsed: Duration) -> String {
-    let share = |done: u64, total: u64| if total == 0 { 1.0 } else { done as f64 / total as f64 };
-    // Rounds cost latency and bytes cost bandwidth; which dominates is not known here, so take the mean of both.
-    let done = (share(step.rounds, step.rounds_total) + share(step.bytes, step.bytes_total)) / 2.0;
-    let left = if done > 0.02 {
-        format!(", about {:.0} s left", elapsed.as_secs_f64() * (1.0 - done).max(0.0) / done)
-    } else {
-        String::new()
+/// A line for every report, and nothing else.
+struct Lines {
+    format: Format,
+    phase_began: Instant,
+}
+
+impl Progress for Lines {
+    fn phase(&mut self, _name: &str) {
+        self.phase_began = Instant::now();
+    }
+
+    fn step(&mut self, step: Step<'_>) {
+        let Some(report) = step.report else { return };
+        let elapsed = self.phase_began.elapsed();
+        match self.format {
+            Format::Text => say(reported(step, report, elapsed)),
+            Format::Json => say(reported_json(step, report, elapsed)),
+        }
+    }
+
+    fn end(&mut self) {}
+}
+
+/// For people: where in the loop, what was reported, and the time that is left.
+fn reported(step: Step<'_>, report: &Report, elapsed: Duration) -> String {
+    let place = match step.iteration {
+        Some(i) if i.per_epoch < i.of && report.of == i.of.div_ceil(i.per_epoch) => "epoch",
+        Some(i) if report.of == i.of => "iteration",
+        _ => "report",
     };
+    let said = report.text().unwrap_or_else(|| "reported to others".to_owned());
+    let left = left_text(step.seconds_left(elapsed));
+    format!("{place} {} of {}: {} {said}{left}", report.number + 1, report.of, report.name)
+}
+
+/// The same for scripts.
+fn reported_json(step: Step<'_>, report: &Report, elapsed: Duration) -> serde_json::Value {
+    serde_json::json!({
+        "report": report.name,
+        "number": report.number + 1,
+        "of": report.of,
+        "iteration": step.iteration.map(|i| i.number + 1),
+        "values": report.values,
+        "seconds_left": step.seconds_left(elapsed),
+    })
+}
+
+/// Four places after the point, where they say something.
+fn number(v: f64) -> String {
+    if v == 0.0 || (1e-3..1e6).contains(&v.abs()) { format!("{v:.4}") } else { format!("{v:.3e}") }
+}
+
+impl Step<'_> {
+    /// What part is done.
+    fn done(&self) -> f64 {
+        let share = |done: u64, total: u64| if total == 0 { 1.0 } else { done as f64 / total as f64 };
+        // Rounds cost latency and bytes cost bandwidth; which dominates is not known here, so take the mean of both.
+        (share(self.rounds, self.rounds_total) + share(self.bytes, self.bytes_total)) / 2.0
+    }
+
+    /// The time that is left if the rest goes as the part that is done, once that says something.
+    fn seconds_left(&self, elapsed: Duration) -> Option<f64> {
+        let done = self.done();
+        (done > 0.02).then(|| elapsed.as_secs_f64() * (1.0 - done).max(0.0) / done)
+    }
+}
+
+fn left_text(seconds: Option<f64>) -> String {
+    seconds.map_or_else(String::new, |s| format!(", about {s:.0} s left"))
+}
+
+/// Step, rounds, bytes, what was reported last and the time that is left.
+fn line(step: Step<'_>, reported: &BTreeMap<String, String>, elapsed: Duration) -> String {
+    let (done, left) = (step.done(), left_text(step.seconds_left(elapsed)));
     // People count from 1.
     let place = match step.iteration {
         Some(i) if i.per_epoch < i.of => {
@@ -110,8 +232,9 @@ fn line(step: Step<'_>, elapsed: Duration) -> String {
         Some(i) => format!("iteration {} of {}, ", i.number + 1, i.of),
         None => String::new(),
     };
+    let reported: String = reported.iter().map(|(name, values)| format!("{name} {values}, ")).collect();
     format!(
-        "{:3.0}% {place}{}: round {} of {}, {} of {}{left}",
+        "{:3.0}% {place}{reported}{}: round {} of {}, {} of {}{left}",
         100.0 * done.min(1.0),
         step.label,
         step.rounds,
@@ -130,11 +253,13 @@ mod tests {
         let step = Step {
             label: "sigmoid",
             iteration: None,
+            report: None,
             rounds: 5,
             rounds_total: 10,
             bytes: 500,
             bytes_total: 1_000,
         };
+        let line = |step, elapsed| line(step, &BTreeMap::new(), elapsed);
         let text = line(step, Duration::from_secs(4));
         assert_eq!(text, " 50% sigmoid: round 5 of 10, 500 B of 1.0 kB, about 4 s left");
         let start = Step { rounds: 0, bytes: 0, ..step };
@@ -146,5 +271,51 @@ mod tests {
         assert!(line(batch(17, 80), Duration::ZERO).contains("50% iteration 18 of 80, sigmoid"));
         let empty = Step { rounds: 0, rounds_total: 0, bytes: 0, bytes_total: 0, ..step };
         assert!(line(empty, Duration::ZERO).starts_with("100%"));
+    }
+
+    #[test]
+    fn lines_say_what_was_reported() {
+        let report = Report { name: "loss".into(), number: 2, of: 10, values: Some(vec![0.431_249]) };
+        let step = Step {
+            label: "carry",
+            iteration: Some(Iteration { number: 23, of: 80, per_epoch: 8 }),
+            report: Some(&report),
+            rounds: 3,
+            rounds_total: 10,
+            bytes: 300,
+            bytes_total: 1_000,
+        };
+        let elapsed = Duration::from_secs(3);
+        assert_eq!(reported(step, &report, elapsed), "epoch 3 of 10: loss 0.4312, about 7 s left");
+        let json = serde_json::json!({
+            "report": "loss", "number": 3, "of": 10, "iteration": 24, "values": [0.431_249], "seconds_left": 7.0,
+        });
+        let mut got = reported_json(step, &report, elapsed);
+        let left = got["seconds_left"].as_f64().unwrap();
+        assert!((left - 7.0).abs() < 1e-9);
+        got["seconds_left"] = 7.0.into();
+        assert_eq!(got, json);
+        assert!(!format!("{step:?}").contains("43"), "{step:?}");
+
+        let others = Report { values: None, of: 80, number: 23, ..report.clone() };
+        assert_eq!(
+            reported(step, &others, elapsed),
+            "iteration 24 of 80: loss reported to others, about 7 s left"
+        );
+        assert_eq!(reported_json(step, &others, elapsed)["values"], serde_json::Value::Null);
+        let start = Step { rounds: 0, bytes: 0, iteration: None, ..step };
+        assert_eq!(reported(start, &report, elapsed), "report 3 of 10: loss 0.4312");
+        let many = Report { values: Some(vec![0.0, -2.5, 1e-9, 3e7, 5.0]), ..report.clone() };
+        assert_eq!(many.text().as_deref(), Some("0.0000 -2.5000 1.000e-9 3.000e7 …"));
+
+        let mut terminal = TerminalLine::new();
+        terminal.last_drawn = Some(Instant::now());
+        terminal.step(step);
+        // What comes within a moment is not drawn, but said in the next line that is.
+        terminal.step(Step { report: Some(&others), ..step });
+        let text = line(step, &terminal.reported, elapsed);
+        assert!(text.starts_with(" 30% epoch 3 of 10, batch 8 of 8, loss 0.4312, carry: round 3"), "{text}");
+        terminal.phase("closing");
+        assert!(terminal.reported.is_empty());
     }
 }

@@ -127,6 +127,7 @@ impl Program {
             }
             Op::Batch { rows, .. } => format!(" of {rows} rows"),
             Op::History { every, .. } => format!(", sums of {every} iterations"),
+            Op::Report { every: 1, factor: by, .. } => format!(", by {}", factor(*by)),
             Op::Report { every, factor: by, .. } => {
                 format!(", sums of {every} iterations by {}", factor(*by))
             }

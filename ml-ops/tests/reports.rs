@@ -141,7 +141,7 @@ fn the_text_says_who_learns_what_and_how_often() {
         "output \"mean\" = %6 to \"c\", after every 3 iterations\n",
         "output \"each\" = %7 to \"a\", \"c\", in every iteration\n",
         "%6 = report %5, sums of 3 iterations by 0.3333333333333333 ",
-        "%7 = report %4, sums of 1 iterations by -2 ",
+        "%7 = report %4, by -2 ",
     ] {
         assert!(text.contains(line), "{line:?} is not in\n{text}");
     }

@@ -86,7 +86,7 @@ impl<V: Clone> Kept<V> {
     /// What a report adds to.
     fn sum(&self, op: &Op, at: At) -> Option<&V> {
         let Op::Report { every, .. } = op else { return None };
-        if at.iteration as usize % every == 0 { None } else { self.sums.get(&at.node) }
+        if (at.iteration as usize).is_multiple_of(*every) { None } else { self.sums.get(&at.node) }
     }
 
     fn note_sum(&mut self, op: &Op, at: At, value: &V) {

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-use ml_ops::{Iteration, Reported};
+use ml_ops::Iteration;
 
-use crate::output::{Format, bytes, say};
+use crate::output::{Format, bytes};
 
-/// Values of one report that a line shows.
-const SHOWN_VALUES: usize = 4;
+mod report;
+
+use report::Lines;
+pub use report::Report;
 
 /// One step of a run that is under way.
 #[derive(Copy, Clone, Debug)]
@@ -30,47 +32,6 @@ pub struct Step<'a> {
     pub bytes_total: u64,
 }
 
-/// What left while a loop runs.
-#[derive(Clone)]
-pub struct Report {
-    /// The output's name.
-    pub name: String,
-    /// Which report it is, from 0.
-    pub number: u32,
-    /// Reports in all.
-    pub of: u32,
-    /// What it says, if this party is a recipient.
-    pub values: Option<Vec<f64>>,
-}
-
-/// Does not show what was reported.
-impl std::fmt::Debug for Report {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut shown = f.debug_struct("Report");
-        shown.field("name", &self.name).field("number", &self.number).field("of", &self.of);
-        shown.finish_non_exhaustive()
-    }
-}
-
-impl From<Reported<'_>> for Report {
-    fn from(r: Reported<'_>) -> Self {
-        let values = r.values.map(|v| v.iter().copied().collect());
-        Self { name: r.name.to_owned(), number: r.number, of: r.of, values }
-    }
-}
-
-impl Report {
-    /// The first values, if this party knows them.
-    fn text(&self) -> Option<String> {
-        let values = self.values.as_ref()?;
-        let mut text: Vec<String> = values.iter().take(SHOWN_VALUES).map(|&v| number(v)).collect();
-        if values.len() > SHOWN_VALUES {
-            text.push("…".to_owned());
-        }
-        Some(text.join(" "))
-    }
-}
-
 /// Told how far a run has come.
 pub trait Progress: Send {
     /// A phase begins: loading, waiting for peers, computing, closing.
@@ -85,11 +46,7 @@ pub trait Progress: Send {
 /// scripts.
 #[must_use]
 pub fn for_stderr(format: Format) -> Box<dyn Progress> {
-    if std::io::stderr().is_terminal() {
-        Box::new(TerminalLine::new())
-    } else {
-        Box::new(Lines { format, phase_began: Instant::now() })
-    }
+    if std::io::stderr().is_terminal() { Box::new(TerminalLine::new()) } else { Box::new(Lines::new(format)) }
 }
 
 /// Shows nothing.
@@ -147,58 +104,6 @@ impl Progress for TerminalLine {
     fn end(&mut self) {
         Self::draw("");
     }
-}
-
-/// A line for every report, and nothing else.
-struct Lines {
-    format: Format,
-    phase_began: Instant,
-}
-
-impl Progress for Lines {
-    fn phase(&mut self, _name: &str) {
-        self.phase_began = Instant::now();
-    }
-
-    fn step(&mut self, step: Step<'_>) {
-        let Some(report) = step.report else { return };
-        let elapsed = self.phase_began.elapsed();
-        match self.format {
-            Format::Text => say(reported(step, report, elapsed)),
-            Format::Json => say(reported_json(step, report, elapsed)),
-        }
-    }
-
-    fn end(&mut self) {}
-}
-
-/// For people: where in the loop, what was reported, and the time that is left.
-fn reported(step: Step<'_>, report: &Report, elapsed: Duration) -> String {
-    let place = match step.iteration {
-        Some(i) if i.per_epoch < i.of && report.of == i.of.div_ceil(i.per_epoch) => "epoch",
-        Some(i) if report.of == i.of => "iteration",
-        _ => "report",
-    };
-    let said = report.text().unwrap_or_else(|| "reported to others".to_owned());
-    let left = left_text(step.seconds_left(elapsed));
-    format!("{place} {} of {}: {} {said}{left}", report.number + 1, report.of, report.name)
-}
-
-/// The same for scripts.
-fn reported_json(step: Step<'_>, report: &Report, elapsed: Duration) -> serde_json::Value {
-    serde_json::json!({
-        "report": report.name,
-        "number": report.number + 1,
-        "of": report.of,
-        "iteration": step.iteration.map(|i| i.number + 1),
-        "values": report.values,
-        "seconds_left": step.seconds_left(elapsed),
-    })
-}
-
-/// Four places after the point, where they say something.
-fn number(v: f64) -> String {
-    if v == 0.0 || (1e-3..1e6).contains(&v.abs()) { format!("{v:.4}") } else { format!("{v:.3e}") }
 }
 
 impl Step<'_> {
@@ -274,8 +179,9 @@ mod tests {
     }
 
     #[test]
-    fn lines_say_what_was_reported() {
+    fn the_line_says_what_was_reported_last() {
         let report = Report { name: "loss".into(), number: 2, of: 10, values: Some(vec![0.431_249]) };
+        let others = Report { name: "theirs".into(), values: None, ..report.clone() };
         let step = Step {
             label: "carry",
             iteration: Some(Iteration { number: 23, of: 80, per_epoch: 8 }),
@@ -285,35 +191,12 @@ mod tests {
             bytes: 300,
             bytes_total: 1_000,
         };
-        let elapsed = Duration::from_secs(3);
-        assert_eq!(reported(step, &report, elapsed), "epoch 3 of 10: loss 0.4312, about 7 s left");
-        let json = serde_json::json!({
-            "report": "loss", "number": 3, "of": 10, "iteration": 24, "values": [0.431_249], "seconds_left": 7.0,
-        });
-        let mut got = reported_json(step, &report, elapsed);
-        let left = got["seconds_left"].as_f64().unwrap();
-        assert!((left - 7.0).abs() < 1e-9);
-        got["seconds_left"] = 7.0.into();
-        assert_eq!(got, json);
-        assert!(!format!("{step:?}").contains("43"), "{step:?}");
-
-        let others = Report { values: None, of: 80, number: 23, ..report.clone() };
-        assert_eq!(
-            reported(step, &others, elapsed),
-            "iteration 24 of 80: loss reported to others, about 7 s left"
-        );
-        assert_eq!(reported_json(step, &others, elapsed)["values"], serde_json::Value::Null);
-        let start = Step { rounds: 0, bytes: 0, iteration: None, ..step };
-        assert_eq!(reported(start, &report, elapsed), "report 3 of 10: loss 0.4312");
-        let many = Report { values: Some(vec![0.0, -2.5, 1e-9, 3e7, 5.0]), ..report.clone() };
-        assert_eq!(many.text().as_deref(), Some("0.0000 -2.5000 1.000e-9 3.000e7 …"));
-
         let mut terminal = TerminalLine::new();
         terminal.last_drawn = Some(Instant::now());
         terminal.step(step);
         // What comes within a moment is not drawn, but said in the next line that is.
         terminal.step(Step { report: Some(&others), ..step });
-        let text = line(step, &terminal.reported, elapsed);
+        let text = line(step, &terminal.reported, Duration::from_secs(3));
         assert!(text.starts_with(" 30% epoch 3 of 10, batch 8 of 8, loss 0.4312, carry: round 3"), "{text}");
         terminal.phase("closing");
         assert!(terminal.reported.is_empty());

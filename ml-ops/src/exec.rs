@@ -274,7 +274,7 @@ pub fn run_windows<S: Shareable>(
             let values = walk(window, opens, |at, operands: &[&Value<S>]| {
                 let (node, i) = (at.node, at.node as usize);
                 // A program has windows or loops.
-                let value = cx
+                let (value, made) = cx
                     .enter(node, first + at.iteration)
                     .and_then(|()| {
                         let kept = step::Kept { inputs: &mut own, masked: &mut masked, bits: &mut bits };
@@ -287,8 +287,7 @@ pub fn run_windows<S: Shareable>(
                         };
                         Ok((value, made))
                     })
-                    .map_err(|source| RunError::Protocol { node, op: name(i), source });
-                let (value, made) = value?;
+                    .map_err(|source| RunError::Protocol { node, op: name(i), source })?;
                 measured[i].add(&seen.advance(cx, node));
                 done += 1;
                 let body = window.loop_of(node);

@@ -211,10 +211,7 @@ impl Program {
             steps.map(|step| (step, self.tree_of(step))).collect()
         };
         let steps = all(step);
-        // What leaves in a report is no step on shares.
-        let report = self.report(node);
-        let cost = report.map_or_else(|| self.cost_of_steps(&steps), |_| self.report_cost(node));
-        let every = report.map_or(1, |r| r.every);
+        let cost = self.cost_of_steps(&steps);
         let later = match (op, reuse.filter(|r| r.opens && !r.opens_at(1))) {
             (&(Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. }), Some(_)) => {
                 Some(self.cost_of_steps(&all(Some(self.matmul_step([a, b], reuse, 1)))))
@@ -222,6 +219,9 @@ impl Program {
             _ => None,
         };
         let keeps_bit = whole.bits.contains(&node);
+        // What leaves in a report is no step on shares.
+        let report = self.report(node).map(|r| (self.report_cost(node), r.every));
+        let (cost, every) = report.unwrap_or((cost, 1));
         Lowered { steps, fused, last, keeps_bit, weights, reuse, cost, later, every }
     }
 

@@ -29,14 +29,14 @@ pub struct Network<'a> {
     /// Widths of the layers after the columns; the last is the number of outputs.
     pub layers: &'a [usize],
     /// How it is fitted. Penalties are about weights and not about biases.
-    pub training: Training,
+    pub training: Training<'a>,
     /// Largest magnitude of a weight or bias in any step: a promise, which nothing checks.
     pub max_weight: f64,
     /// Largest magnitude of what a layer computes before its ReLU, and of its derivative: promises as well.
     pub max_hidden: f64,
     /// Of the first weights.
     pub seed: u64,
-    /// Who receives the fitted weights `w0`, `b0`, `w1`…, and [`HISTORY`] if the training keeps one. Without
+    /// Who receives the fitted weights `w0`, `b0`, `w1`…, and [`HISTORY`] if the training leaves one. Without
     /// recipients, the parties keep shares of all of them.
     pub recipients: &'a [usize],
 }

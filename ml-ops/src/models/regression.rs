@@ -51,11 +51,11 @@ pub struct Regression<'a> {
     /// What they are.
     pub target: Target,
     /// How it is fitted. Penalties are about weights and not about the bias.
-    pub training: Training,
+    pub training: Training<'a>,
     /// Largest magnitude of a weight or the bias in any step: a promise, which nothing checks.
     pub max_weight: f64,
     /// Who receives the fitted parameters, [`WEIGHTS`] and [`BIAS`] as [`scorecard`](super::scorecard::scorecard()) takes them, and
-    /// [`HISTORY`] if the training keeps one. Without recipients, the parties keep shares of all of them.
+    /// [`HISTORY`] if the training leaves one. Without recipients, the parties keep shares of all of them.
     pub recipients: &'a [usize],
 }
 

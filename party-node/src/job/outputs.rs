@@ -107,6 +107,7 @@ fn not_written(file: &Path, error: &std::io::Error) -> CliError {
 /// A file that cannot be written.
 pub(super) fn write_outputs(
     config: &Config,
+    program: &Program,
     inputs: &LocalInputs,
     execution: &Execution,
     mut reserved: ReservedOutputs,
@@ -123,7 +124,9 @@ pub(super) fn write_outputs(
     for (name, values) in outputs {
         let (Some(file), Some(place)) = (config.outputs.get(name), reserved.remove(name)) else { continue };
         let card = config.scorecard.as_ref().filter(|s| &s.output == name);
-        let by_row = inputs.row_names.as_ref().filter(|names| names.rows() == values.len());
+        // What a loop reported is about no row, however often that was.
+        let reported = program.outputs().iter().any(|o| &o.name == name && program.report(o.node).is_some());
+        let by_row = inputs.row_names.as_ref().filter(|names| !reported && names.rows() == values.len());
         let mut rows = 0;
         let content = |out: &mut dyn Write| {
             rows = match by_row {

@@ -258,7 +258,10 @@ fn gradients_are_the_limits_of_differences() {
                 };
                 let slope = (moved(h) - moved(-h)) / (2.0 * h);
                 let got = found.get(&format!("d{of}")).map_or(0.0, |d| *d.iter().nth(at).unwrap());
-                assert!((slope - got).abs() < 1e-6 * (1.0 + slope.abs()), "{name}, {of}[{at}]: {slope} is not {got}");
+                assert!(
+                    (slope - got).abs() < 1e-6 * (1.0 + slope.abs()),
+                    "{name}, {of}[{at}]: {slope} is not {got}"
+                );
             }
         }
     }

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use ml_ops::models::DATA;
-use ml_ops::models::lenet::{Fit, Pooling};
+use ml_ops::models::lenet::{Fit, Pooling, lenet};
 use ml_ops::models::regression::{HISTORY, LABELS};
+use ml_ops::models::{DATA, RESULT, Roles};
 use ml_ops::training::{Adam, Optimiser, Training};
-use ml_ops::{Execution, Owner, Program, reference, run_local};
+use ml_ops::{Axis, Execution, Owner, Program, reference, run_local};
 use mpc_core::fixed::FracBits;
 use mpc_core::party::PartyId;
-use ndarray::{Array2, Array4, ArrayD};
+use ndarray::{Array2, Array4, ArrayD, ArrayViewD};
 
 type Values = BTreeMap<String, ArrayD<f64>>;
 
@@ -145,8 +145,32 @@ fn digits_are_told_apart() {
     let program = fit(80, Pooling::Max, momentum(8, 16));
     let inputs = digits(80);
     reference::check_ranges(&program, &inputs).unwrap();
-    let history: Vec<f64> = reference::float(&program, &inputs).unwrap()[HISTORY].iter().copied().collect();
+    let mut fitted = reference::float(&program, &inputs).unwrap();
+    let history: Vec<f64> = fitted.remove(HISTORY).unwrap().iter().copied().collect();
     assert!(history[7] < 0.3 * history[0], "{history:?}");
+    // What comes out of the fit goes into the network as it is, which knows digits that stand elsewhere.
+    let roles = Roles {
+        name: "read",
+        parties: &["clinic", "laboratory"],
+        model: Owner(1),
+        data: Owner(0),
+        recipients: &[0],
+        frac: FracBits::DEFAULT,
+        max_weight: 2.0,
+        max_data: 1.0,
+        promised: 64.0,
+    };
+    let network = lenet(roles, 40, Pooling::Max).unwrap();
+    let mut others = digits(120);
+    let truth = others.remove(LABELS).unwrap();
+    fitted.insert(DATA.to_owned(), others[DATA].slice_axis(Axis(0), (80..).into()).to_owned());
+    let scores = &reference::float(&network, &fitted).unwrap()[RESULT];
+    let largest = |row: ArrayViewD<'_, f64>| {
+        row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(class, _)| class)
+    };
+    let pairs = scores.axis_iter(Axis(0)).zip(truth.axis_iter(Axis(0)).skip(80));
+    let right = pairs.filter(|(got, wanted)| largest(got.view()) == largest(wanted.view())).count();
+    assert!(right >= 36, "{right} of 40");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use ml_ops::models::network::Network;
 use ml_ops::models::regression::{HISTORY, LABELS, Regression, Target};
 use ml_ops::models::scorecard::{BIAS, Member, WEIGHTS, features};
 use ml_ops::training::{Adam, Optimiser, Parameter, Penalty, Training, train};
-use ml_ops::{Axis, Execution, Owner, Program, ProgramBuilder, reference, run_local};
+use ml_ops::{Axis, Execution, Op, Owner, Program, ProgramBuilder, reference, run_local};
 use mpc_core::fixed::FracBits;
 use mpc_core::party::PartyId;
 use mpc_core::windows::Sliding;
@@ -221,6 +221,34 @@ fn a_network_is_fitted() {
     let history: Vec<f64> = runs[1].outputs[HISTORY].iter().copied().collect();
     assert!(history[5] < 0.8 * history[0], "{history:?}");
     assert!(program.to_string().contains("repeat 18 times, 3 of them an epoch"));
+}
+
+#[test]
+fn deep_and_wide_networks_build() {
+    // Bounds of derivatives would multiply from layer to layer without a promise about each.
+    for (columns, layers) in [(784, &[128, 128, 10][..]), (32, &[64; 8][..]), (32, &[16, 16, 16, 16, 1][..])]
+    {
+        let network = Network {
+            name: "deep",
+            frac: FracBits::DEFAULT,
+            members: &[
+                Member { name: "a", columns, max_abs: 4.0 },
+                Member { name: "b", columns: 0, max_abs: 1.0 },
+            ],
+            rows: 1280,
+            labels: 1,
+            layers,
+            training: Training::sgd(1, 128, 0.1),
+            max_weight: 4.0,
+            max_hidden: 64.0,
+            seed: 3,
+            recipients: &[1],
+        };
+        let program = network.program().unwrap();
+        program.demand().check().unwrap();
+        let promises = program.nodes().iter().filter(|n| matches!(n.op, Op::AssumeRange { .. })).count();
+        assert_eq!(promises, 2 * layers.len());
+    }
 }
 
 #[test]

@@ -305,8 +305,25 @@ impl ProgramBuilder {
                 self.mul(g, hot)
             }
             Op::AssumeRange { .. } => Ok(g),
-            // Everything else is constant between jumps, has no operands, or is a border of a loop.
-            other => Err(ProgramError::NoGradient { node, op: other.name() }),
+            // Constant between jumps, without operands, or a border of a loop.
+            Op::Less(..)
+            | Op::Greater(..)
+            | Op::LessEqual(..)
+            | Op::GreaterEqual(..)
+            | Op::Equal(..)
+            | Op::NotEqual(..)
+            | Op::Sign(_)
+            | Op::ReluBit(_)
+            | Op::Extreme { .. }
+            | Op::Sort { .. }
+            | Op::Select { .. }
+            | Op::Input { .. }
+            | Op::Shared { .. }
+            | Op::Constant { .. }
+            | Op::Carry { .. }
+            | Op::Carried { .. }
+            | Op::Batch { .. }
+            | Op::History { .. } => Err(ProgramError::NoGradient { node, op: op.name() }),
         }
     }
 }

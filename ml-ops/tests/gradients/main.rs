@@ -9,8 +9,8 @@ mod slopes;
 use std::collections::BTreeMap;
 
 use ml_ops::{
-    Axis, Execution, Owner, Program, ProgramBuilder, ProgramError, Rounding, Sliding, Value, reference,
-    run_local,
+    Axis, Direction, Execution, Owner, Program, ProgramBuilder, ProgramError, Rounding, Sliding, Value,
+    reference, run_local,
 };
 use mpc_core::fixed::FracBits;
 use mpc_core::party::PartyId;
@@ -304,11 +304,65 @@ fn a_relu_is_differentiated_without_another_comparison() {
 
 #[test]
 fn what_has_no_gradient_is_named() {
-    let mut p = Program::builder("none", FracBits::DEFAULT, &["a", "b"]);
-    let x = p.input("x", Owner(0), [3, 2], 4.0).unwrap();
-    let order = p.argmax(x, Axis(0)).unwrap();
-    let error = p.gradients(&[(order, order)], &[x]).unwrap_err().to_string();
-    assert_eq!(error, "node 1 (argmax): there is no gradient through this operation");
-    let y = p.input("y", Owner(0), [3, 2], 4.0).unwrap();
-    assert_eq!(p.gradients(&[(y, y)], &[x]).unwrap(), [None]);
+    let none: [(&str, Build); 9] = [
+        ("argmax", |p, x, _| p.argmax(x, Axis(0))),
+        ("argmin_one_hot", |p, x, _| p.argmin_one_hot(x, Axis(1))),
+        ("less", |p, x, y| p.less(x, y)),
+        ("not_equal", |p, x, y| p.not_equal(x, y)),
+        ("sign", |p, x, _| p.sign(x)),
+        ("sort", |p, x, _| p.sort(x, Axis(0), Direction::Ascending)),
+        ("sort_with", |p, x, y| Ok(p.top_k_with(x, y, 2, Axis(0), Direction::Ascending)?.1)),
+        ("equal", |p, x, y| {
+            let (index, table) = (p.slice(x, Axis(1), 0..1)?, p.reshape(y, [3, 2])?);
+            p.embedding(index, table)
+        }),
+        ("greater", |p, x, y| {
+            let bit = p.greater(x, y)?;
+            p.mul(bit, y)
+        }),
+    ];
+    for (name, build) in none {
+        let mut p = Program::builder("none", FracBits::DEFAULT, &["a", "b"]);
+        let x = p.input("x", Owner(0), [3, 2], 4.0).unwrap();
+        let y = p.input("y", Owner(0), [3, 2], 4.0).unwrap();
+        let z = build(&mut p, x, y).unwrap();
+        let error = p.gradients(&[(z, z)], &[x]).unwrap_err();
+        assert!(matches!(error, ProgramError::NoGradient { op, .. } if op == name), "{name}: {error}");
+        let text = error.to_string();
+        assert!(text.ends_with(&format!("({name}): there is no gradient through this operation")), "{text}");
+        // Nothing is left of the attempt, and what x has no part in has no derivative.
+        assert_eq!(p.gradients(&[(y, y)], &[x]).unwrap(), [None]);
+    }
+}
+
+#[test]
+fn no_node_of_a_gradient_is_built_twice() {
+    for (name, build) in differentiable() {
+        let program = differentiated(build, 2, Rounding::Dithered, true);
+        let z = differentiated(build, 2, Rounding::Dithered, false);
+        // What the function itself is made of may be there again.
+        let of_gradient = &program.nodes()[z.nodes().len().min(program.nodes().len())..];
+        for (i, node) in of_gradient.iter().enumerate() {
+            assert!(of_gradient[..i].iter().all(|n| n.op != node.op), "{name}: {:?}", node.op.name());
+        }
+    }
+}
+
+#[test]
+fn promises_about_derivatives_stand_in_the_text_and_are_checked() {
+    let mut p = Program::builder("promise", FracBits::DEFAULT, &["a", "b"]);
+    let x = p.input("x", Owner(0), [3], 4.0).unwrap();
+    let y = p.square(x).unwrap();
+    assert!(p.assume_gradient(y, 0.0).is_err());
+    p.assume_gradient(y, 1.0).unwrap();
+    let slope = p.gradients(&[(y, y)], &[x]).unwrap()[0].unwrap();
+    // 2·x·g for |x| ≤ 4 and |g| ≤ 1.
+    assert_eq!(p.fact(slope).unwrap().max_abs(), 8.0);
+    p.output("slope", slope, &[0]).unwrap();
+    let program = p.build().unwrap();
+    assert!(program.to_string().contains("assume_range"), "{program}");
+    let inputs = |v: f64| [("x".to_owned(), ArrayD::from_elem(vec![3], v))].into();
+    assert!(run_local(&program, &inputs(0.5), [1; 32]).is_ok());
+    let error = run_local(&program, &inputs(-1.5), [1; 32]).unwrap_err().to_string();
+    assert!(error.contains("promises ±1 of node 1 (square)"), "{error}");
 }

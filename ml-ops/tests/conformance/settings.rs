@@ -271,7 +271,7 @@ fn a_truncation_stays_where_its_result_is_seen_otherwise() {
         assert_eq!(fused(build), expected, "{name}");
     }
     // An output is a user too.
-    let mut p = Program::builder("seen", mpc_core::fixed::FracBits::DEFAULT, &["a", "b"]);
+    let mut p = Program::builder("seen", FracBits::DEFAULT, &["a", "b"]);
     let x = p.input("x", Owner(0), [2], 4.0).unwrap();
     let z = p.square(x).unwrap();
     let r = p.relu(z).unwrap();

@@ -14,8 +14,10 @@ use crate::op::{NodeId, Op};
 
 /// Beyond, e^−x² is below 2^−23.
 const BELL: f64 = 4.0;
-/// Largest slope of GELU (1.129) and of SiLU (1.100), and what their errors are at most. Inference finds far more.
+/// Above the slopes of GELU (1.129 at most) and of SiLU (1.100); inference finds far more than that.
 const STEEPEST: f64 = 1.25;
+/// Units of 2^−f that these slopes are off by at most, with few fraction bits.
+const STEEPEST_UNITS: f64 = 16.0;
 /// √x counts as steep as here for smaller x.
 const STEEP: f64 = 1.0 / 65_536.0;
 
@@ -40,7 +42,7 @@ impl ProgramBuilder {
                 let rest = self.sub(one, s)?;
                 let bend = self.mul(y, rest)?;
                 let slope = self.add(s, bend)?;
-                self.assume_range(slope, STEEPEST)
+                self.assume_steepest(slope)
             }
             // Φ(x) + x·φ(x) = ½ + ½ erf(v) + v·e^−v²/√π for v = x/√2.
             Function::Gelu => {
@@ -50,7 +52,7 @@ impl ProgramBuilder {
                 let bend = self.mul(v, bell)?;
                 let slope = self.weighted_sum(&[(half, 0.5), (bend, 0.5 * FRAC_2_SQRT_PI)])?;
                 let slope = self.add_public(slope, 0.5)?;
-                self.assume_range(slope, STEEPEST)
+                self.assume_steepest(slope)
             }
             // 2/√π·e^−x².
             Function::Erf => {
@@ -131,6 +133,12 @@ impl ProgramBuilder {
         let counted = self.masked(quotient, inside)?;
         let product = self.mul(part, counted)?;
         self.neg(product)
+    }
+
+    /// Promises what slopes of GELU and SiLU are at most.
+    fn assume_steepest(&mut self, slope: Value) -> Result<Value, ProgramError> {
+        let unit = 2f64.powi(-(self.frac_bits() as i32));
+        self.assume_range(slope, STEEPEST + STEEPEST_UNITS * unit)
     }
 
     /// x within ±limit.

@@ -77,7 +77,7 @@ fn step(p: &mut ProgramBuilder, random: &mut Random, all: &[Value]) -> Result<Va
 
 /// A program of random operations and their gradient, every node of which is an output.
 fn random_gradient(random: &mut Random) -> Result<Program, ProgramError> {
-    let frac = FracBits::new([12, 16][random.below(2)]).expect("fraction bits");
+    let frac = FracBits::new([8, 12, 16][random.below(3)]).expect("fraction bits");
     let mut p = Program::builder("random", frac, &["a", "b"]);
     let mut range = || 2f64.powi(random.below(28) as i32 - 3);
     let x = p.input("x", Owner(0), [1, 2, 3, 3], range())?;

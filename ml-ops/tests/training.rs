@@ -1,4 +1,4 @@
-//! Gradients, optimisers and models: against differences, against the same steps in floating point, and as secure runs.
+//! Optimisers and models: against the same steps in floating point, and as secure runs.
 #![allow(clippy::unwrap_used, reason = "a test: a panic is how it fails")]
 
 use std::collections::BTreeMap;
@@ -7,211 +7,19 @@ use ml_ops::models::network::Network;
 use ml_ops::models::regression::{HISTORY, LABELS, Regression, Target};
 use ml_ops::models::scorecard::{BIAS, Member, WEIGHTS, features};
 use ml_ops::training::{Adam, History, LOSS, Optimiser, Parameter, Penalty, Training, train};
-use ml_ops::{
-    Axis, Execution, Owner, Program, ProgramBuilder, ProgramError, Rounding, Value, reference, run_local,
-};
+use ml_ops::{Axis, Execution, Op, Owner, Program, ProgramBuilder, reference, run_local};
 use mpc_core::fixed::FracBits;
 use mpc_core::party::PartyId;
 use mpc_core::windows::Sliding;
 use ndarray::{Array1, Array2, ArrayD, arr1};
 
 type Inputs = BTreeMap<String, ArrayD<f64>>;
-type Build = fn(&mut ProgramBuilder, Value, Value) -> Result<Value, ProgramError>;
 
 fn numbers(seed: u64) -> impl FnMut() -> f64 {
     let mut next = seed;
     move || {
         next = next.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (next >> 33) as f64 / f64::from(1u32 << 30) - 1.0
-    }
-}
-
-/// Every operation that a gradient goes through, of x and y of [3, 2].
-fn differentiable() -> Vec<(&'static str, Build)> {
-    vec![
-        ("add", |p, x, y| p.add(x, y)),
-        ("sub of a row", |p, x, y| {
-            let row = p.slice(y, Axis(0), 1..2)?;
-            p.sub(row, x)
-        }),
-        ("neg", |p, x, _| p.neg(x)),
-        ("mul", |p, x, y| p.mul(x, y)),
-        ("mul of a column", |p, x, y| {
-            let column = p.sum(y, Axis(1))?;
-            let column = p.reshape(column, [3, 1])?;
-            p.mul(x, column)
-        }),
-        ("mul of a vector", |p, x, y| {
-            let vector = p.mean(y, Axis(0))?;
-            p.mul(vector, x)
-        }),
-        ("square and scale", |p, x, _| {
-            let square = p.square(x)?;
-            p.scale(square, -0.3)
-        }),
-        ("matmul", |p, x, y| {
-            let t = p.transpose(y)?;
-            p.matmul(x, t)
-        }),
-        ("dense", |p, x, y| {
-            let (w, b) = (p.transpose(y)?, p.slice(y, Axis(1), 0..1)?);
-            let b = p.reshape(b, [3])?;
-            p.dense(x, w, b)
-        }),
-        ("weighted sum", |p, x, y| {
-            let vector = p.sum(y, Axis(0))?;
-            p.weighted_sum(&[(x, 0.7), (vector, -1.25), (x, 2.0)])
-        }),
-        ("slice, concat and reshape", |p, x, y| {
-            let part = p.slice(x, Axis(1), 1..2)?;
-            let all = p.concat(&[y, part, x], Axis(1))?;
-            p.reshape(all, [5, 3])
-        }),
-        ("relu", |p, x, y| {
-            let d = p.sub(x, y)?;
-            p.relu(d)
-        }),
-        ("abs of a sum", |p, x, _| {
-            let sum = p.sum(x, Axis(0))?;
-            p.abs(sum)
-        }),
-        ("clamp", |p, x, _| p.clamp(x, -0.5, 0.25)),
-        ("minimum and maximum", |p, x, y| {
-            let (low, high) = (p.minimum(x, y)?, p.maximum(x, y)?);
-            p.weighted_sum(&[(low, 1.0), (high, 3.0)])
-        }),
-        ("select", |p, x, y| {
-            let third = p.number(0.125)?;
-            let bit = p.less(y, third)?;
-            let (a, b) = (p.square(x)?, p.sum(x, Axis(0))?);
-            p.select(bit, a, b)
-        }),
-        ("max along an axis", |p, x, _| p.max(x, Axis(0))),
-        ("min along another", |p, x, _| p.min(x, Axis(1))),
-        ("a product of batches of matrices, permuted", |p, x, y| {
-            let (a, b) = (p.reshape(x, [3, 1, 2])?, p.reshape(y, [3, 2, 1])?);
-            let one = p.matmul(a, b)?;
-            let shared = p.slice(y, Axis(0), 0..2)?;
-            let (many, one) = (p.matmul(a, shared)?, p.reshape(one, [3, 1, 1])?);
-            let all = p.concat(&[many, one], Axis(2))?;
-            p.permute(all, &[2, 0, 1])
-        }),
-        ("a dense layer of three axes", |p, x, y| {
-            let x = p.reshape(x, [1, 3, 2])?;
-            let w = p.slice(y, Axis(0), 0..2)?;
-            let b = p.slice(y, Axis(0), 2..3)?;
-            let b = p.reshape(b, [2])?;
-            p.dense(x, w, b)
-        }),
-        ("a convolution with padding and a bias", |p, x, y| {
-            let x = p.reshape(x, [2, 1, 1, 3])?;
-            let w = p.reshape(y, [1, 1, 3, 2])?;
-            let bias = p.slice(y, Axis(0), 0..1)?;
-            let bias = p.sum(bias, Axis(1))?;
-            p.conv2d(x, w, Some(bias), Sliding::by(1).padded(1))
-        }),
-        ("a convolution of channels", |p, x, y| {
-            let both = p.concat(&[x, y], Axis(1))?;
-            let x = p.reshape(both, [1, 2, 2, 3])?;
-            let y = p.concat(&[y, y, y, y], Axis(1))?;
-            let w = p.reshape(y, [3, 2, 2, 2])?;
-            p.conv2d(x, w, None, Sliding::by(1))
-        }),
-        ("pooling, with a column that no window reaches", |p, x, y| {
-            let both = p.concat(&[x, y, y], Axis(1))?;
-            let x = p.reshape(both, [1, 2, 3, 3])?;
-            let largest = p.max_pool2d(x, [2, 2], Sliding::by(2))?;
-            let mean = p.average_pool2d(x, [3, 1], Sliding { stride: [3, 1], ..Sliding::by(1) }, true)?;
-            let (largest, mean) = (p.reshape(largest, [2])?, p.reshape(mean, [6])?);
-            p.concat(&[largest, mean], Axis(0))
-        }),
-        ("sigmoid", |p, x, _| p.sigmoid(x)),
-        ("tanh", |p, x, _| p.tanh(x)),
-        ("a range", |p, x, _| {
-            let square = p.square(x)?;
-            p.assume_range(square, 3.0)
-        }),
-    ]
-}
-
-/// The derivatives of Σ seed·f(x, y), or f itself.
-fn differentiated(build: Build, parties: usize, rounding: Rounding, gradient: bool) -> Program {
-    let mut p = Program::builder("gradient", FracBits::DEFAULT, &["a", "b", "c"][..parties]);
-    p.rounding(rounding);
-    let x = p.input("x", Owner(0), [3, 2], 4.0).unwrap();
-    let y = p.input("y", Owner(1), [3, 2], 4.0).unwrap();
-    let z = build(&mut p, x, y).unwrap();
-    if !gradient {
-        p.output("z", z, &[0]).unwrap();
-        return p.build().unwrap();
-    }
-    let shape = p.fact(z).unwrap().shape.clone();
-    let seed = p.constant(&seed(shape.dims())).unwrap();
-    let none = p.sub(z, z).unwrap();
-    let seed = p.add(none, seed).unwrap();
-    let found = p.gradients(&[(z, seed)], &[x, y]).unwrap();
-    for (name, g) in ["x", "y"].iter().zip(&found) {
-        if let Some(g) = *g {
-            p.output(&format!("d{name}"), g, &[0]).unwrap();
-        }
-    }
-    p.build().unwrap()
-}
-
-fn seed(shape: &[usize]) -> ArrayD<f64> {
-    let mut next = 0.0;
-    ArrayD::from_shape_simple_fn(shape, || {
-        next += 0.25;
-        next - 0.75
-    })
-}
-
-fn points() -> Inputs {
-    let mut number = numbers(5);
-    ["x", "y"].map(|name| (name.to_owned(), ArrayD::from_shape_simple_fn(vec![3, 2], &mut number))).into()
-}
-
-#[test]
-fn gradients_are_the_limits_of_differences() {
-    let (inputs, h) = (points(), 1e-5);
-    for (name, build) in differentiable() {
-        let f = differentiated(build, 2, Rounding::Dithered, false);
-        let loss = |inputs: &Inputs| {
-            let z = &reference::float(&f, inputs).unwrap()["z"];
-            (z * &seed(z.shape())).sum()
-        };
-        let found = reference::float(&differentiated(build, 2, Rounding::Dithered, true), &inputs).unwrap();
-        assert!(!found.is_empty(), "{name}");
-        for of in ["x", "y"] {
-            for at in 0..6 {
-                let moved = |by: f64| {
-                    let mut inputs = inputs.clone();
-                    inputs.get_mut(of).unwrap().as_slice_mut().unwrap()[at] += by;
-                    loss(&inputs)
-                };
-                let slope = (moved(h) - moved(-h)) / (2.0 * h);
-                let got = found.get(&format!("d{of}")).map_or(0.0, |d| *d.iter().nth(at).unwrap());
-                assert!((slope - got).abs() < 1e-6, "{name}, {of}[{at}]: {slope} is not {got}");
-            }
-        }
-    }
-}
-
-#[test]
-fn gradients_are_computed_securely_at_the_planned_cost() {
-    let inputs = points();
-    for (name, build) in differentiable() {
-        for (parties, rounding) in [(2, Rounding::Exact), (3, Rounding::Dithered)] {
-            let program = differentiated(build, parties, rounding, true);
-            let runs = run_local(&program, &inputs, [7; 32]).unwrap();
-            let fixed = reference::fixed(&program, &inputs).unwrap();
-            for (output, value) in &runs[0].outputs {
-                let far = value.iter().zip(&fixed[output]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-                let limit = if rounding == Rounding::Exact { 0.0 } else { 1e-3 };
-                assert!(far <= limit, "{name}, {output}: {far}");
-            }
-            checked(&program, &runs);
-        }
     }
 }
 
@@ -222,25 +30,6 @@ fn checked(program: &Program, runs: &[Execution]) {
         plan.check(party, &run.measured).unwrap();
     }
     assert_eq!(&Program::decode(&program.encode()).unwrap(), program);
-}
-
-#[test]
-fn a_relu_is_differentiated_without_another_comparison() {
-    let relu: Build = |p, x, _| p.relu(x);
-    let plan = differentiated(relu, 2, Rounding::Dithered, true).plan();
-    let rounds: Vec<_> = plan.ops.iter().filter(|o| o.rounds > 0).map(|o| (o.op, o.rounds)).collect();
-    assert_eq!(rounds, [("relu", 4), ("mul", 1), ("confirm", 1), ("output", 1)]);
-}
-
-#[test]
-fn what_has_no_gradient_is_named() {
-    let mut p = Program::builder("none", FracBits::DEFAULT, &["a", "b"]);
-    let x = p.input("x", Owner(0), [3, 2], 4.0).unwrap();
-    let order = p.argmax(x, Axis(0)).unwrap();
-    let error = p.gradients(&[(order, order)], &[x]).unwrap_err().to_string();
-    assert_eq!(error, "node 1 (argmax): there is no gradient through this operation");
-    let y = p.input("y", Owner(0), [3, 2], 4.0).unwrap();
-    assert_eq!(p.gradients(&[(y, y)], &[x]).unwrap(), [None]);
 }
 
 const ROWS: usize = 30;
@@ -459,6 +248,34 @@ fn a_network_is_fitted() {
     let history: Vec<f64> = runs[1].outputs[HISTORY].iter().copied().collect();
     assert!(history[5] < 0.8 * history[0], "{history:?}");
     assert!(program.to_string().contains("repeat 18 times, 3 of them an epoch"));
+}
+
+#[test]
+fn deep_and_wide_networks_build() {
+    // Bounds of derivatives would multiply from layer to layer without a promise about each.
+    for (columns, layers) in [(784, &[128, 128, 10][..]), (32, &[64; 8][..]), (32, &[16, 16, 16, 16, 1][..])]
+    {
+        let network = Network {
+            name: "deep",
+            frac: FracBits::DEFAULT,
+            members: &[
+                Member { name: "a", columns, max_abs: 4.0 },
+                Member { name: "b", columns: 0, max_abs: 1.0 },
+            ],
+            rows: 1280,
+            labels: 1,
+            layers,
+            training: Training::sgd(1, 128, 0.1),
+            max_weight: 4.0,
+            max_hidden: 64.0,
+            seed: 3,
+            recipients: &[1],
+        };
+        let program = network.program().unwrap();
+        program.demand().check().unwrap();
+        let promises = program.nodes().iter().filter(|n| matches!(n.op, Op::AssumeRange { .. })).count();
+        assert_eq!(promises, 2 * layers.len());
+    }
 }
 
 #[test]

@@ -71,22 +71,14 @@ impl Network<'_> {
         p.build()
     }
 
-    /// Weights and biases of every layer, with their first values: uniform, with a variance of 2 over the layer's inputs (He et
-    /// al. 2015).
+    /// Weights and biases of every layer, with their first values.
     fn parameters(&self, p: &mut ProgramBuilder) -> Result<Vec<Parameter>, ProgramError> {
         let mut random = ChaCha20Rng::seed_from_u64(self.seed);
-        let unit = 2f64.powi(self.frac.bits() as i32);
         let mut inputs = self.members.iter().map(|m| m.columns).sum::<usize>();
         let mut all = vec![];
         for &outputs in self.layers {
-            let limit = (6.0 / inputs.max(1) as f64).sqrt().min(self.max_weight);
-            // Multiples of a unit, so that all have an encoding.
-            let mut number = || (random.random_range(-limit..limit) * unit).round() / unit;
-            let weights = ArrayD::from_shape_simple_fn(vec![inputs, outputs], &mut number);
-            let biases = ArrayD::zeros(vec![outputs]);
-            for (values, penalty) in [(weights, Penalty::All), (biases, Penalty::None)] {
-                all.push(Parameter { initial: p.constant(&values)?, max_abs: self.max_weight, penalty });
-            }
+            let shape = [inputs, outputs];
+            all.extend(layer(p, &mut random, (&shape, inputs, outputs), self.max_weight)?);
             inputs = outputs;
         }
         Ok(all)
@@ -103,6 +95,7 @@ impl Network<'_> {
         for (i, pair) in w.chunks(2).enumerate() {
             x = p.dense(x, pair[0], pair[1])?;
             x = p.assume_range(x, self.max_hidden)?;
+            p.assume_gradient(x, self.max_hidden)?;
             if i + 1 < self.layers.len() {
                 x = p.relu(x)?;
             }
@@ -112,4 +105,22 @@ impl Network<'_> {
             _ => p.cross_entropy(x, labels),
         }
     }
+}
+
+/// Weights of a shape and a bias for each output of a layer, with their first values: weights uniform, with a variance of 2 over the
+/// layer's inputs (He et al. 2015), and no biases.
+pub(super) fn layer(
+    p: &mut ProgramBuilder,
+    random: &mut ChaCha20Rng,
+    (shape, inputs, outputs): (&[usize], usize, usize),
+    max_weight: f64,
+) -> Result<[Parameter; 2], ProgramError> {
+    let unit = 2f64.powi(p.frac_bits() as i32);
+    let limit = (6.0 / inputs.max(1) as f64).sqrt().min(max_weight);
+    // Multiples of a unit, so that all have an encoding.
+    let mut number = || (random.random_range(-limit..limit) * unit).round() / unit;
+    let weights = p.constant(&ArrayD::from_shape_simple_fn(shape, &mut number))?;
+    let biases = p.constant(&ArrayD::zeros(vec![outputs]))?;
+    let parameter = |initial, penalty| Parameter { initial, max_abs: max_weight, penalty };
+    Ok([parameter(weights, Penalty::All), parameter(biases, Penalty::None)])
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ml_ops::models::network::Network;
+use ml_ops::models::network::{self, Network};
 use ml_ops::models::regression::{HISTORY, LABELS, Regression, Target};
 use ml_ops::models::scorecard::{BIAS, Member, WEIGHTS, features};
 use ml_ops::training::{Adam, Optimiser, Parameter, Penalty, Training, train};
@@ -414,6 +414,7 @@ fn a_network_is_fitted() {
         members: &MEMBERS,
         rows: ROWS,
         labels: 1,
+        target: network::Target::Class { weights: &[] },
         layers: &[5, 1],
         training: Training { history: true, ..Training::sgd(6, 10, 0.5) },
         max_weight: 8.0,

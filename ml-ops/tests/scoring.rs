@@ -26,7 +26,9 @@ const MEMBERS: [Member<'_>; 3] = [
 fn columns(rows: usize) -> Inputs {
     let number = |k: usize| move |(i, j): (usize, usize)| ((i * k + j * 5) % 13) as f64 / 4.0 - 1.5;
     [("a", 2, 7), ("c", 1, 3)]
-        .map(|(name, columns, k)| (features(name), Array2::from_shape_fn((rows, columns), number(k)).into_dyn()))
+        .map(|(name, columns, k)| {
+            (features(name), Array2::from_shape_fn((rows, columns), number(k)).into_dyn())
+        })
         .into()
 }
 
@@ -119,7 +121,8 @@ fn network<'a>(target: network::Target<'a>, layers: &'a [usize], rate: f64) -> N
 
 #[test]
 fn networks_score_with_what_they_left() {
-    let of_class = |classes: usize| with_labels(move |i, j| f64::from(u8::from(i % classes.max(2) == j)), classes);
+    let of_class =
+        |classes: usize| with_labels(move |i, j| f64::from(u8::from(i % classes.max(2) == j)), classes);
     let of_numbers = with_labels(|i, j| ((i * 7) % 13) as f64 / 4.0 - j as f64, 2);
     for (target, layers, inputs, output) in [
         (network::Target::Class { weights: &[] }, &[4, 1][..], of_class(1), PROBABILITY),

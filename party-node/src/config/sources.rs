@@ -116,8 +116,9 @@ pub(super) fn input(source: &Source, name: &str, entry: Spanned<Input>) -> Resul
                     return Err(wrong(span, what.into()));
                 }
             };
-            let standardise = entry.standardise.map_or(Ok(Standardise::No), |s| {
-                parse_standardise(s.get_ref(), &columns, &one_hot).map_err(|what| wrong(s.span(), what))
+            let standardise = entry.standardise.map_or(Ok(Standardise::No), |s| match s.get_ref() {
+                toml::Value::String(file) => Ok(Standardise::Figures(source.resolve(file))),
+                value => parse_standardise(value, &columns, &one_hot).map_err(|what| wrong(s.span(), what)),
             })?;
             let table = TableSource { file, key_column, columns, one_hot, missing, standardise };
             Ok(InputSource::Table(table))
@@ -162,6 +163,22 @@ pub(super) fn input(source: &Source, name: &str, entry: Spanned<Input>) -> Resul
             Ok(InputSource::Weights { file, names: distinct(names, "names")? })
         }
     }
+}
+
+/// Where a run writes by which figures it standardised an input.
+pub(super) fn written_figures(
+    source: &Source,
+    name: &str,
+    entry: &Spanned<Input>,
+) -> Result<Option<PathBuf>, CliError> {
+    let Some(file) = &entry.get_ref().write_figures else { return Ok(None) };
+    let by_rows =
+        entry.get_ref().standardise.as_ref().map(Spanned::get_ref) == Some(&toml::Value::Boolean(true));
+    if by_rows && entry.get_ref().kind.is_none_or(|k| k == InputKind::Table) {
+        return Ok(Some(source.resolve(file.get_ref())));
+    }
+    let what = "`write_figures` goes with a table and standardise = true";
+    Err(source.error("config_value", Some(file.span()), format_args!("input `{name}`: {what}")))
 }
 
 pub(crate) fn parse_missing(value: &toml::Value) -> Result<Missing, String> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::parties::{OwnRange, Parties};
-use super::sections::{Sections, paragraph, text};
+use super::sections::{PATHS, Sections, paragraph, text};
 use crate::error::CliError;
 use crate::output::{Format, count};
 use crate::private_file::write_private;
@@ -353,6 +353,7 @@ fn render(w: &Written) -> String {
         w.rounds,
         count(w.online_bytes_per_party)
     ));
+    line(PATHS.into());
     for party in &w.parties {
         let heading = format!("in the configuration of {party}");
         out.push_str(&paragraph(&heading, &sections(w, party)));

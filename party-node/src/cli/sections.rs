@@ -54,6 +54,9 @@ pub(super) fn text(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
+/// Stands before all sections.
+pub(super) const PATHS: &str = "paths in a configuration are relative to its folder";
+
 /// A paragraph of sections under a heading, set in.
 pub(super) fn paragraph(heading: &str, sections: &str) -> String {
     let lines: String = sections.lines().map(|line| format!("    {line}\n")).collect();

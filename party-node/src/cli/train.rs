@@ -52,19 +52,19 @@ pub(super) struct TrainArgs {
     #[arg(long, value_enum, default_value = "sgd")]
     optimiser: OptimiserKind,
     /// Learning rate [default: 0.5 logistic, 0.05 linear, 0.1 network; with adam 0.01]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     rate: Option<f64>,
     /// How much of a move stays in the next one, of sgd [default: 0]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     momentum: Option<f64>,
     /// Penalty λ·Σ|w| per row; biases have none
-    #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.0, allow_negative_numbers = true)]
     l1: f64,
     /// Penalty λ/2·Σw² per row; biases have none
-    #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.0, allow_negative_numbers = true)]
     l2: f64,
     /// How much a row of each class counts: of label 0 and of label 1, or of every class of a network
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', allow_negative_numbers = true)]
     class_weights: Vec<f64>,
     /// Widths of a network's hidden layers [default: 16]
     #[arg(long, value_name = "WIDTHS", value_delimiter = ',')]
@@ -82,13 +82,13 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "[NAME=]NUMBER", value_delimiter = ',', default_value = "32", alias = "range")]
     max_abs: Vec<OwnRange>,
     /// Largest magnitude of a label that is a number [default: 32]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     max_label: Option<f64>,
     /// Largest magnitude that a weight has in any step: a promise, which nothing checks
-    #[arg(long, value_name = "NUMBER", default_value_t = 16.0)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 16.0, allow_negative_numbers = true)]
     max_weight: f64,
     /// Largest magnitude of what a layer of a network computes: a promise, which nothing checks [default: 256]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     max_hidden: Option<f64>,
     /// Fraction bits of numbers
     #[arg(long, value_name = "BITS", default_value_t = FracBits::DEFAULT.bits())]

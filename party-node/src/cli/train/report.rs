@@ -10,7 +10,7 @@ use ml_ops::{InputKind, InputSpec, Program};
 use mpc_core::party::PartyId;
 use serde::Serialize;
 
-use super::super::sections::{Sections, paragraph, text};
+use super::super::sections::{PATHS, Sections, paragraph, text};
 use super::choice::{Choice, Labels};
 use crate::output::count;
 
@@ -251,6 +251,7 @@ pub(super) fn render(w: &Written) -> String {
     }
     line(format!("  {}", w.fit));
     w.notes.iter().for_each(|note| line(format!("  note: {note}")));
+    line(format!("  {PATHS}"));
     for c in &w.configurations {
         out.push_str(&paragraph(&format!("to train, in the configuration of {}", c.party), &c.train));
     }

@@ -114,6 +114,7 @@ enum Command {
     /// Make a program from a trained model in an ONNX file
     Import(import::ImportArgs),
     /// Make the program of a joint training, and the one that scores rows with the model
+    #[command(after_help = train::EXAMPLE)]
     Train(Box<train::TrainArgs>),
     /// Check and read nodes' logs offline
     Log {

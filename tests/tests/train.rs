@@ -119,7 +119,9 @@ fn the_page_without_rust_works() {
         rows.insert(input.clone(), matrix(&new, &figures));
         mistaken.insert(input, matrix(&new, &measured(name, &new)));
     }
-    let labels = numbers(&at("data/bank.csv"), "defaulted");
+    let (header, people) = files::read_csv(&at("data/bank.csv"));
+    let defaulted = header.iter().position(|h| h == "defaulted").unwrap();
+    let labels = people.iter().map(|r| f64::from(u8::from(r[defaulted] == "yes"))).collect();
     fitted_to.insert("labels".into(), matrix(&[labels], &[(0.0, 1.0)]));
     let programs = [at("model/logistic.train.sbr"), at("model/logistic.score.sbr")];
     let programs = [programs[0].as_path(), &programs[1]];
@@ -155,6 +157,7 @@ fn filled(sections: &str, file: &str, columns: &[&str], label: &str) -> String {
         .replace("FILE.csv", file)
         .replace("\"ID\"", "\"id\"")
         .replace(&format!("[\"…\"]   # {} of them", columns.len()), &list)
+        .replace("CLASS", label)
         .replace("[\"…\"]", &format!("[\"{label}\"]"))
 }
 
@@ -220,7 +223,7 @@ fn predictions_come_in_the_units_of_the_labels() {
     }
     let made = site.train(
         "linear --rows 60 --columns bank=2,bureau=1 --labels bank --to bank --scores-to bank,bureau \
-         --epochs 25 --batch 20 --rate 0.2 --score-rows 20 --name limits --history --exact",
+         --epochs 25 --batch 20 --rate 0.2 --score-rows 20 --name limits --loss end --exact",
     );
     let of = |party: &str| if party == "bank" { &["a", "b"][..] } else { &["c"] };
     site.configure(&made, "train", |party, text| filled(text, "old.csv", of(party), "y"));
@@ -271,8 +274,7 @@ fn a_network_tells_three_classes_apart() {
     let of = |party: &str| if party == "bank" { &["a", "b"][..] } else { &["c"] };
     let codes = "{ grade = [\"low\", \"middle\", \"high\"] }";
     let fill = |party: &str, text: &str, file: &str| {
-        let text = text.replace("{ CLASS = [\"…\", \"…\", \"…\"] }", codes).replace("CLASS", "grade");
-        filled(&text, file, of(party), "")
+        filled(&text.replace("{ CLASS = [\"…\", \"…\", \"…\"] }", codes), file, of(party), "grade")
     };
     site.configure(&made, "train", |party, text| fill(party, text, "old.csv"));
     let _fitted = site.run_well(Duration::from_secs(60));
@@ -294,7 +296,7 @@ fn everything_that_is_wrong_with_flags_is_said_at_once() {
     };
     let refusal = refused(
         "logistic --rows 100 --columns bank=4,bank=2 --labels shop --parties bank,bureau --hidden 8 --rate 0 \
-         --optimiser adam --momentum 0.9 --to nobody,bank --class-weights 1 --l2 -1 --history",
+         --optimiser adam --momentum 0.9 --to nobody,bank --class-weights 1 --l2 -1 --loss end",
     );
     assert_eq!((refusal.exit, refusal.code.as_str()), (2, "usage"));
     refusal.says(&[
@@ -312,7 +314,7 @@ fn everything_that_is_wrong_with_flags_is_said_at_once() {
         ("logistic --rows 9 --columns bank=4 --labels bank", "usage", "bank alone computes nothing jointly"),
         ("logistic --rows 9 --columns bank=0,b=0 --labels b", "usage", "nobody brings a column"),
         ("tree --rows 9 --columns bank=4,b=1 --labels b", "usage", "invalid value 'tree'"),
-        ("linear --rows 9 --columns bank=4,b=1 --labels b --history", "usage", "--to is nobody"),
+        ("linear --rows 9 --columns bank=4,b=1 --labels b --loss end", "usage", "--to is nobody"),
         ("linear --rows 9 --columns bank --labels b", "usage", "expected NAME=COUNT"),
         ("linear --rows 9 --columns bank=4,b=1 --labels b --max-abs c=3", "usage", "--max-abs names `c`"),
         (

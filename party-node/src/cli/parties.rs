@@ -38,7 +38,7 @@ impl OwnRange {
     }
 
     /// The first party that is named and brings nothing.
-    pub(super) fn stray<'a>(all: &'a [Self], brings: impl Fn(&str) -> bool) -> Option<&'a str> {
+    pub(super) fn stray(all: &[Self], brings: impl Fn(&str) -> bool) -> Option<&str> {
         all.iter().filter_map(|r| r.of.as_deref()).find(|of| !brings(of))
     }
 }

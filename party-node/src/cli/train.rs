@@ -12,6 +12,10 @@ use super::parties::OwnRange;
 use crate::error::CliError;
 use crate::output::Format;
 
+/// Stands at the end of the help.
+pub(super) const EXAMPLE: &str = "Example:\n  subrosa train logistic --rows 10000 --columns bank=4,bureau=4 \
+                                  --labels bank --out model\n\nFrom CSV files to scores: docs/training.md";
+
 /// Flags of `train`.
 #[derive(clap::Args)]
 pub(super) struct TrainArgs {
@@ -96,9 +100,10 @@ pub(super) struct TrainArgs {
     /// Round exactly instead of up or down by chance: slower, and the same result in every run
     #[arg(long)]
     exact: bool,
-    /// Whoever learns the model learns the mean of the squares of the residuals of every epoch too
-    #[arg(long)]
-    history: bool,
+    /// When the loss of every epoch, the mean of the squares of the residuals, is learnt: not at all, or in the end by whoever
+    /// learns the model
+    #[arg(long, value_enum, default_value = "none")]
+    loss: LossAt,
     /// Name of the program and of the files [default: what is fitted]
     #[arg(long)]
     name: Option<String>,
@@ -136,6 +141,13 @@ impl Kind {
 enum OptimiserKind {
     Sgd,
     Adam,
+}
+
+/// When the loss is learnt.
+#[derive(Copy, Clone, PartialEq, Eq, clap::ValueEnum)]
+enum LossAt {
+    None,
+    End,
 }
 
 /// A party and how many columns it brings.

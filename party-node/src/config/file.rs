@@ -107,6 +107,7 @@ pub(super) struct Input {
     pub(super) key_column: Option<String>,
     pub(super) columns: Option<Spanned<Vec<String>>>,
     pub(super) one_hot: Option<Spanned<OneHotEntry>>,
+    pub(super) drop_first: Option<Spanned<bool>>,
     pub(super) missing: Option<Spanned<toml::Value>>,
     pub(super) standardise: Option<Spanned<toml::Value>>,
     pub(super) write_figures: Option<Spanned<String>>,

@@ -90,6 +90,9 @@ pub(super) fn input(source: &Source, name: &str, entry: Spanned<Input>) -> Resul
     {
         return Err(wrong(tensor.span(), "`tensor` belongs to kind = \"tensor\" or \"weights\"".into()));
     }
+    if let Some(drop) = entry.drop_first.as_ref().filter(|_| entry.one_hot.is_none()) {
+        return Err(wrong(drop.span(), "`drop_first` goes with `one_hot`".into()));
+    }
     match kind {
         InputKind::Table => {
             if let Some(names) = entry.names {
@@ -115,6 +118,10 @@ pub(super) fn input(source: &Source, name: &str, entry: Spanned<Input>) -> Resul
                                 program and must not depend on the rows at hand";
                     return Err(wrong(span, what.into()));
                 }
+            };
+            let one_hot = match entry.drop_first.filter(|d| *d.get_ref()) {
+                None => one_hot,
+                Some(d) => one_hot.dropping_first().map_err(|e| wrong(d.span(), e.to_string()))?,
             };
             let standardise = entry.standardise.map_or(Ok(Standardise::No), |s| match s.get_ref() {
                 toml::Value::String(file) => Ok(Standardise::Figures(source.resolve(file))),

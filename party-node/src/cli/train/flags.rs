@@ -6,7 +6,7 @@ use mpc_core::fixed::FracBits;
 
 use super::super::parties::{OwnRange, Parties};
 use super::choice::{Choice, Labels};
-use super::{Kind, NOBODY, OptimiserKind, TrainArgs};
+use super::{Kind, LossAt, NOBODY, OptimiserKind, TrainArgs};
 use crate::data::MAX_CODES;
 use crate::error::CliError;
 
@@ -78,18 +78,19 @@ pub(super) fn choice(args: &TrainArgs) -> Result<Choice, CliError> {
     let hidden = if args.hidden.is_empty() { vec![16] } else { args.hidden.clone() };
     wrong.unless(!hidden.contains(&0), "--hidden: a layer has a width", "--hidden 32,16 is two layers");
     wrong.unless(
-        !args.history || !model_to.is_empty(),
-        "--history is for whoever learns the model, and --to is nobody",
-        "say who learns the model with --to NAME, or leave out --history",
+        args.loss == LossAt::None || !model_to.is_empty(),
+        "--loss end is for whoever learns the model, and --to is nobody",
+        "say who learns the model with --to NAME, or leave out --loss",
     );
     let Some(frac) = frac.filter(|_| wrong.0.is_empty()) else { return Err(wrong.error()) };
     let outputs = match labelled {
         Labels::Classes(classes, _) if classes > 2 => classes,
         _ => 1,
     };
+    let all = OwnRange::common(&args.max_abs, MAX_ABS);
     let of = |name: &String| {
         let count = brings.iter().find(|(n, _)| n == name).map_or(0, |b| b.1);
-        (count, OwnRange::of(&args.max_abs, name).unwrap_or(OwnRange::common(&args.max_abs, MAX_ABS)))
+        (count, OwnRange::of(&args.max_abs, name).unwrap_or(all))
     };
     Ok(Choice {
         kind: args.kind,
@@ -235,6 +236,6 @@ fn training(args: &TrainArgs, wrong: &mut Complaints) -> Training {
         OptimiserKind::Adam => Optimiser::Adam(Adam::with_rate(rate)),
     };
     let batch = args.batch.min(args.rows) as usize;
-    let (l1, l2, history) = (args.l1, args.l2, args.history);
+    let (l1, l2, history) = (args.l1, args.l2, args.loss == LossAt::End);
     Training { optimiser, l1, l2, history, ..Training::sgd(args.epochs, batch, rate) }
 }

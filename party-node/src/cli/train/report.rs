@@ -169,13 +169,16 @@ fn input(sections: &mut Sections, choice: &Choice, input: &InputSpec<'_>, trains
     }
     sections.field("file", text("FILE.csv")).field("key_column", text("ID"));
     match choice.labelled {
-        Labels::Classes(2, _) => {
-            sections.field("columns", "[\"…\"]   # one column of 0 and 1");
-        }
         Labels::Classes(classes, _) => {
-            let codes = format!("{{ CLASS = [{}] }}", vec!["\"…\""; classes].join(", "));
-            let codes = format!("{codes}   # the classes, in the order of the results");
+            let (codes, what) = match classes {
+                2 => ("\"0\", \"1\"".to_owned(), "what means 0 and what means 1"),
+                _ => (vec!["\"…\""; classes].join(", "), "the classes, in the order of the results"),
+            };
+            let codes = format!("{{ CLASS = [{codes}] }}   # {what}");
             sections.field("columns", "[\"CLASS\"]").field("one_hot", codes);
+            if classes == 2 {
+                sections.field("drop_first", true);
+            }
         }
         Labels::Numbers(_) => {
             sections.field("columns", "[\"…\"]   # one column of numbers");
@@ -238,7 +241,7 @@ pub(super) fn render(w: &Written) -> String {
             (program.program.display(), w.parties.join(", "), &program.digest[..16]);
         line(format!("{file}: {what}, for {parties}, digest {digest}…"));
         for i in &program.inputs {
-            let of = i.owner.as_ref().map_or("kept in shares".into(), |owner| format!("of {owner}"));
+            let of = i.owner.as_ref().map_or_else(|| "kept in shares".into(), |owner| format!("of {owner}"));
             line(format!("  input  `{}` {:?} {of}, within ±{}", i.name, i.shape, i.max_abs));
         }
         for o in &program.outputs {

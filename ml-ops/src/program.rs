@@ -8,7 +8,6 @@ use mpc_core::hex::hex;
 use mpc_core::party::{MAX_PARTIES, PartyId};
 use mpc_core::text::is_plain;
 use protocols::prep::demand::MAX_ITEMS;
-use protocols::tree::TreeChoice;
 use sha2::{Digest, Sha256};
 
 use crate::builder::ProgramBuilder;
@@ -130,6 +129,16 @@ impl Program {
         &self.parties
     }
 
+    /// The same program with other trees of comparisons: another digest, and the same results.
+    ///
+    /// # Errors
+    /// [`ProgramError::Parameter`] for an operation that no dealer makes with these.
+    pub fn with_trees(mut self, trees: Trees) -> Result<Self, ProgramError> {
+        self.settings.trees = trees;
+        // What is checked and laid out when a program is built depends on the trees.
+        Self::decode(&self.encode())
+    }
+
     /// The nodes, operands before users.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
@@ -205,11 +214,7 @@ impl Program {
 
     /// An empty program: the start of building and of decoding.
     pub(crate) const fn empty(name: String, frac: FracBits, parties: Vec<String>) -> Self {
-        let settings = Settings {
-            rounding: Rounding::Dithered,
-            trees: Trees::Fixed(TreeChoice::DEFAULT),
-            window_rows: None,
-        };
+        let settings = Settings { rounding: Rounding::Dithered, trees: Trees::DEFAULT, window_rows: None };
         Self {
             name,
             frac,

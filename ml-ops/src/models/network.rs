@@ -2,7 +2,7 @@
 //! [`regression`](super::regression). The first weights are public and follow from a seed.
 //!
 //! Where classes count differently, the residuals of every step are multiplied by what their rows count, so
-//! [`HISTORY`](super::regression::HISTORY) has these.
+//! [`HISTORY`] has these.
 
 use mpc_core::fixed::FracBits;
 use ndarray::{ArrayD, Axis};

@@ -222,6 +222,12 @@ fn notes(choice: &Choice) -> Vec<String> {
         "rows are scored with the columns of the training, in its order, standardised by the figures that its run writes"
             .into(),
     );
+    if choice.training.batch < choice.rows {
+        notes.push(
+            "batches are of neighbouring rows: a file that is sorted by label is shuffled before, alike at all parties"
+                .into(),
+        );
+    }
     if let Labels::Numbers(_) = choice.labelled {
         notes.push(format!(
             "labels are standardised as columns are; with `units`, {} reads predictions in its own units",

@@ -184,10 +184,8 @@ impl LocalInputs {
             };
             match source {
                 InputSource::Table(source) => {
-                    let figures = all.add_table(spec, source, &place)?;
-                    if config.figures.contains_key(spec.name) {
-                        all.figures.insert(spec.name.to_owned(), figures);
-                    }
+                    let keeps_figures = config.figures.contains_key(spec.name);
+                    all.add_table(spec, source, &place, keeps_figures)?;
                 }
                 InputSource::Weights { file, names } => all.add_weights(spec, file, names)?,
                 InputSource::Tensor { file, tensor } => {
@@ -254,13 +252,13 @@ impl LocalInputs {
         ))
     }
 
-    /// Gives the figures by which it is standardised.
     fn add_table(
         &mut self,
         spec: &InputSpec<'_>,
         source: &TableSource,
         place: &SpoolPlace,
-    ) -> Result<Zeroizing<Vec<u8>>, CliError> {
+        keeps_figures: bool,
+    ) -> Result<(), CliError> {
         let table = Features::load(source, place)?;
         let seen = [table.rows(), table.columns().len()];
         // Images may lie in rows: a row holds what is beyond the first axis.
@@ -282,7 +280,10 @@ impl LocalInputs {
         if spec.integer {
             table.check_integers()?;
         }
-        let (columns, figures) = (table.columns().to_vec(), table.figures());
+        if keeps_figures {
+            self.figures.insert(spec.name.to_owned(), table.figures());
+        }
+        let columns = table.columns().to_vec();
         let (names, values) = table.into_parts();
         match &self.row_names {
             None => {
@@ -300,7 +301,7 @@ impl LocalInputs {
             }
         }
         self.insert(spec, source.file.clone(), columns, LocalValue::Rows(values));
-        Ok(figures)
+        Ok(())
     }
 
     fn add_tensor(&mut self, spec: &InputSpec<'_>, file: &Path, name: &str) -> Result<(), CliError> {

@@ -8,7 +8,7 @@ use ml_ops::training::Training;
 use ml_ops::{Program, ProgramError, Rounding};
 use mpc_core::fixed::FracBits;
 
-use super::Kind;
+use super::{Kind, LossAt};
 use crate::error::CliError;
 
 /// A model, and who does what for it.
@@ -24,7 +24,9 @@ pub(super) struct Choice {
     pub(super) labelled: Labels,
     /// Who learns the model; nobody if it is empty.
     pub(super) model_to: Vec<usize>,
+    /// All of it but for what becomes of the loss.
     pub(super) training: Training,
+    pub(super) loss: LossAt,
     pub(super) score_rows: usize,
     pub(super) window: Option<u32>,
     pub(super) scores_to: Vec<usize>,
@@ -77,6 +79,15 @@ impl Choice {
         Ok((training.map_err(|e| refused("training", &e))?, scoring.map_err(|e| refused("scoring", &e))?))
     }
 
+    /// How it is fitted, and what becomes of the loss.
+    fn training(&self) -> Training {
+        let history = match self.loss {
+            LossAt::None => false,
+            LossAt::End => true,
+        };
+        Training { history, ..self.training }
+    }
+
     fn regression<'a>(&'a self, members: &'a [Member<'a>]) -> Regression<'a> {
         let target = match &self.labelled {
             Labels::Numbers(max_abs) => Target::Number { max_abs: *max_abs },
@@ -91,7 +102,7 @@ impl Choice {
             rows: self.rows,
             labels: self.labels,
             target,
-            training: self.training,
+            training: self.training(),
             max_weight: self.max_weight,
             recipients: &self.model_to,
         }
@@ -110,7 +121,7 @@ impl Choice {
             labels: self.labels,
             target,
             layers: &self.layers,
-            training: self.training,
+            training: self.training(),
             max_weight: self.max_weight,
             max_hidden: self.max_hidden,
             seed: self.seed,

@@ -102,6 +102,7 @@ pub(super) fn choice(args: &TrainArgs) -> Result<Choice, CliError> {
         labelled,
         model_to,
         training,
+        loss: args.loss,
         score_rows: args.score_rows.unwrap_or(args.rows) as usize,
         window: args.window,
         scores_to,
@@ -236,6 +237,5 @@ fn training(args: &TrainArgs, wrong: &mut Complaints) -> Training {
         OptimiserKind::Adam => Optimiser::Adam(Adam::with_rate(rate)),
     };
     let batch = args.batch.min(args.rows) as usize;
-    let (l1, l2, history) = (args.l1, args.l2, args.loss == LossAt::End);
-    Training { optimiser, l1, l2, history, ..Training::sgd(args.epochs, batch, rate) }
+    Training { optimiser, l1: args.l1, l2: args.l2, ..Training::sgd(args.epochs, batch, rate) }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ml_ops::models::network::Network;
+use ml_ops::models::network::{self, Network};
 use ml_ops::models::regression::{HISTORY, LABELS, Regression, Target};
 use ml_ops::models::scorecard::{BIAS, Member, WEIGHTS, features};
 use ml_ops::training::{Adam, History, LOSS, Optimiser, Parameter, Penalty, Training, train};
@@ -230,6 +230,7 @@ fn a_network_is_fitted() {
         members: &MEMBERS,
         rows: ROWS,
         labels: 1,
+        target: network::Target::Class { weights: &[] },
         layers: &[5, 1],
         training: Training { history: History::AtEnd, ..Training::sgd(6, 10, 0.5) },
         max_weight: 8.0,
@@ -264,6 +265,7 @@ fn deep_and_wide_networks_build() {
             ],
             rows: 1280,
             labels: 1,
+            target: network::Target::Class { weights: &[] },
             layers,
             training: Training::sgd(1, 128, 0.1),
             max_weight: 4.0,

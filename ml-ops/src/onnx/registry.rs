@@ -34,6 +34,15 @@ impl Operator {
         Self { domain: ML, ..Self::new(name, attributes, import) }
     }
 
+    /// An operator that patterns become.
+    pub(super) const fn internal(
+        name: &'static str,
+        attributes: &'static [&'static str],
+        import: Import,
+    ) -> Self {
+        Self { domain: INTERNAL, ..Self::new(name, attributes, import) }
+    }
+
     /// With more attributes than the operators that it shares a list with.
     pub(super) const fn and(self, own_attributes: &'static [&'static str]) -> Self {
         Self { own_attributes, ..self }
@@ -48,6 +57,9 @@ impl Operator {
         Self { check, ..self }
     }
 }
+
+/// The domain of what patterns become that no file names.
+pub(super) const INTERNAL: &str = "import";
 
 /// The domain of classical models.
 pub(super) const ML: &str = "ai.onnx.ml";
@@ -68,7 +80,7 @@ pub fn supported() -> Vec<String> {
     let named = |o: &Operator| {
         if o.domain.is_empty() { o.name.to_owned() } else { format!("{}.{}", o.domain, o.name) }
     };
-    let mut names: Vec<String> = all().map(named).collect();
+    let mut names: Vec<String> = all().filter(|o| o.domain != INTERNAL).map(named).collect();
     names.sort();
     names
 }

@@ -36,7 +36,7 @@ static NEXT_BUILDER: AtomicU64 = AtomicU64::new(0);
 pub struct Owner(pub usize);
 
 /// A node of the program that is being built.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Value {
     builder: u64,
     node: NodeId,

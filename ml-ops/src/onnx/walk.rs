@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::check;
+use super::constant::{Kind, Known};
 use super::emit::Importer;
 use super::error::{ImportError, Problem, Refusal};
 use super::graph::{MAX_NODES, Node, nodes};
@@ -11,6 +11,7 @@ use super::options::Options;
 use super::outputs::{self, Imported};
 use super::registry;
 use super::value::Val;
+use super::{check, types};
 use crate::program::Program;
 
 /// Translates a model.
@@ -35,6 +36,9 @@ pub(super) fn import(model: &Model, options: &Options) -> Result<Imported, Impor
         blamed: None,
         queued: vec![],
         notes: vec![],
+        integers: HashSet::new(),
+        columns: HashMap::new(),
+        even: HashMap::new(),
     };
     for (name, value) in &model.initializers {
         importer.values.insert(name.clone(), Val::Known(value.clone()));
@@ -81,6 +85,11 @@ impl Importer<'_> {
             };
             match result {
                 Ok(values) => {
+                    for (i, name) in node.outputs.iter().enumerate() {
+                        if types::is_integer(&node, i, |i| self.has_integer_type(&node, i)) {
+                            self.integers.insert(name.clone());
+                        }
+                    }
                     self.values
                         .extend(node.outputs.iter().cloned().zip(values).filter(|(n, _)| !n.is_empty()));
                 }
@@ -125,6 +134,15 @@ impl Importer<'_> {
     /// Operand i of a node, if it is there.
     pub(super) fn optional(&self, node: &Node, i: usize) -> Option<Val> {
         node.input(i).and_then(|name| self.values.get(name)).cloned()
+    }
+
+    /// Whether operand i has an integer type.
+    pub(super) fn has_integer_type(&self, node: &Node, i: usize) -> bool {
+        match self.optional(node, i) {
+            Some(Val::Known(Known::Numbers(n))) => n.kind == Kind::Integer,
+            Some(Val::Secret(_)) => node.input(i).is_some_and(|name| self.integers.contains(name)),
+            Some(Val::Known(Known::Texts(_))) | None => false,
+        }
     }
 
     /// Whether nothing but this node uses operand i.

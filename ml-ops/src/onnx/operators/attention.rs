@@ -8,7 +8,7 @@ use super::super::error::Problem;
 use super::super::fold::{matmul, reduce, zip};
 use super::super::graph::Node;
 use super::super::registry::Operator;
-use super::super::value::{Lazy, Secret, Val};
+use super::super::value::{Lazy, Origin, Secret, Val};
 
 /// The smallest variance that is told from zero: a standard deviation of 1/128.
 const LEAST_VARIANCE: f64 = 1.0 / 16384.0;
@@ -45,7 +45,8 @@ impl Importer<'_> {
             _ => self.p.softmax(x, Axis(at))?,
         };
         let value = self.promised(value, 1.01)?;
-        Ok(Secret { simplex: last, low: 0.0, ..Secret::new(Lazy::Ready(value), s.shape.clone()) })
+        let origin = Some(Origin::Order { by: x, axis: at });
+        Ok(Secret { simplex: last, low: 0.0, origin, ..Secret::new(Lazy::Ready(value), s.shape.clone()) })
     }
 
     /// The matrix product of two values of which at least one is secret.
@@ -230,6 +231,13 @@ fn group_normalization(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, P
 fn lp_normalization(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     let s = im.secret(node)?;
     let at = axis(node.int("axis", -1)?, s.shape.len())?;
+    // A pattern's norm may have been repeated to a shape.
+    if let Some(shape) = im.integers(node, "", 1)? {
+        let shape: Vec<usize> = shape.iter().map(|&d| usize::try_from(d).unwrap_or(usize::MAX)).collect();
+        if broadcast(&s.shape, &shape)? != s.shape {
+            return Err(format!("a norm that is repeated to {shape:?} divides {:?}", s.shape).into());
+        }
+    }
     Ok(vec![match node.int("p", 2)? {
         1 => im.by_sum(&s, at)?.into(),
         _ => im.by_root(&s, at)?.into(),

@@ -212,9 +212,7 @@ fn cast(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
             Secret::new(super::super::value::Lazy::Ready(value), s.shape.clone()).integral().into()
         }
         (Val::Secret(s), _) if s.integral => x,
-        (Val::Secret(_), _) => {
-            return Err("secret numbers that may have fractions do not become integers".into());
-        }
+        (Val::Secret(s), _) => im.without_fractions(s)?.into(),
         (Val::Known(Known::Texts(_)), DataType::String) => x,
         (Val::Known(Known::Texts(_)), _) => return Err("texts do not become numbers".into()),
         (Val::Known(Known::Numbers(n)), to) => {

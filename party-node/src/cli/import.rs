@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use ml_ops::onnx::{Features, ImportError, Imported, Model, Options, Parameters, import, supported};
+use ml_ops::onnx::{
+    ColumnRange, Features, ImportError, Imported, Model, Options, Parameters, import, supported,
+};
 use mpc_core::fixed::FracBits;
 use safetensors::{Dtype, tensor::TensorView};
 use serde::Serialize;
@@ -46,8 +48,9 @@ pub(super) struct ImportArgs {
     /// Which outputs of the model to compute [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     outputs: Vec<String>,
-    /// Largest magnitude of a feature: NUMBER, or NAME=NUMBER for those of one party
-    #[arg(long, value_name = "[NAME=]NUMBER", value_delimiter = ',', default_value = "256")]
+    /// Largest magnitude of a feature: NUMBER; NAME=NUMBER for those of one party; COLUMN=NUMBER or FROM..TO=NUMBER for columns,
+    /// counted from 0; INPUT: in front, as in INPUT:NUMBER or INPUT:COLUMN=NUMBER, says which input of the model is meant
+    #[arg(long, value_name = "[INPUT:][NAME=|COLUMNS=]NUMBER", value_delimiter = ',', default_value = "256")]
     range: Vec<OwnRange>,
     /// A promise that no result of a layer exceeds this, for models whose proven magnitudes are too wide
     #[arg(long, value_name = "NUMBER")]
@@ -109,23 +112,60 @@ impl std::str::FromStr for DataOwner {
     }
 }
 
-/// A magnitude, for all parties or one.
+/// A magnitude, and of what.
 #[derive(Clone)]
 struct OwnRange {
-    of: Option<String>,
+    of: Ranged,
     max_abs: f64,
+}
+
+/// What has a range of its own.
+#[derive(Clone, PartialEq, Debug)]
+enum Ranged {
+    All,
+    Party(String),
+    /// Columns, all of them if none are named, of one input or all.
+    Columns {
+        input: Option<String>,
+        columns: Option<std::ops::Range<usize>>,
+    },
+}
+
+/// `3` or `0..3`
+fn columns(text: &str) -> Option<std::ops::Range<usize>> {
+    let (from, to) = match text.split_once("..") {
+        Some((from, to)) => (from.parse().ok()?, to.parse().ok()?),
+        None => text.parse::<usize>().ok().and_then(|at| Some((at, at.checked_add(1)?)))?,
+    };
+    (from < to).then_some(from..to)
 }
 
 impl std::str::FromStr for OwnRange {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (of, number) = match text.rsplit_once('=') {
-            Some((of, number)) => (Some(of.to_owned()), number),
-            None => (None, text),
+        let (front, number) = match text.rsplit_once('=') {
+            Some((front, number)) => (front, number),
+            None => {
+                text.rsplit_once(':').map_or(("", text), |(input, number)| (&text[..=input.len()], number))
+            }
         };
         let max_abs = number.parse().ok().filter(|v: &f64| v.is_finite() && *v > 0.0);
-        Ok(Self { of, max_abs: max_abs.ok_or_else(|| format!("expected a number above 0, got `{number}`"))? })
+        let max_abs = max_abs.ok_or_else(|| format!("expected a number above 0, got `{number}`"))?;
+        let of = match front.rsplit_once(':') {
+            None if front.is_empty() => Ranged::All,
+            None => match columns(front) {
+                Some(columns) => Ranged::Columns { input: None, columns: Some(columns) },
+                None => Ranged::Party(front.to_owned()),
+            },
+            Some((input, "")) => Ranged::Columns { input: Some(input.to_owned()), columns: None },
+            Some((input, of)) => {
+                let columns = columns(of);
+                let wrong = || format!("expected a column or FROM..TO of input `{input}`, got `{of}`");
+                Ranged::Columns { input: Some(input.to_owned()), columns: Some(columns.ok_or_else(wrong)?) }
+            }
+        };
+        Ok(Self { of, max_abs })
     }
 }
 
@@ -216,7 +256,9 @@ fn options(args: &ImportArgs) -> Result<Options, CliError> {
         parties.push(name.to_owned());
         Ok(parties.len() - 1)
     };
-    let range = |name: &str| args.range.iter().find(|r| r.of.as_deref() == Some(name)).map(|r| r.max_abs);
+    let range = |name: &str| {
+        args.range.iter().find(|r| matches!(&r.of, Ranged::Party(of) if of == name)).map(|r| r.max_abs)
+    };
     let mut features = vec![];
     for owner in &args.data_owners {
         let DataOwner { input, name, columns } = owner.clone();
@@ -236,14 +278,14 @@ fn options(args: &ImportArgs) -> Result<Options, CliError> {
     if recipients.is_empty() {
         recipients.push(features[0].owner);
     }
-    if let Some(r) = args
-        .range
-        .iter()
-        .find(|r| r.of.as_ref().is_some_and(|of| !args.data_owners.iter().any(|d| d.name == *of)))
-    {
-        let message =
-            format!("--range names `{}`, which is no data owner", r.of.as_deref().unwrap_or_default());
-        return Err(CliError::setup("usage", message));
+    let stranger = args.range.iter().find_map(|r| match &r.of {
+        Ranged::Party(of) if !args.data_owners.iter().any(|d| d.name == *of) => Some(of),
+        _ => None,
+    });
+    if let Some(of) = stranger {
+        let message = format!("--range names `{of}`, which is no data owner");
+        return Err(CliError::setup("usage", message)
+            .with_hint("a range of an input of the model is INPUT:NUMBER, one of columns 0..3=NUMBER"));
     }
     if parties.len() < 2 {
         let message =
@@ -263,7 +305,17 @@ fn options(args: &ImportArgs) -> Result<Options, CliError> {
         outputs: args.outputs.clone(),
         batch: args.batch.map(|b| b as usize),
         dims: args.axes.iter().map(|a| (a.0.clone(), a.1)).collect(),
-        max_abs: args.range.iter().find(|r| r.of.is_none()).map_or(256.0, |r| r.max_abs),
+        max_abs: args.range.iter().find(|r| r.of == Ranged::All).map_or(256.0, |r| r.max_abs),
+        ranges: args
+            .range
+            .iter()
+            .filter_map(|r| match &r.of {
+                Ranged::Columns { input, columns } => {
+                    Some(ColumnRange { input: input.clone(), columns: columns.clone(), max_abs: r.max_abs })
+                }
+                Ranged::All | Ranged::Party(_) => None,
+            })
+            .collect(),
         assume: args.assume,
         window_rows: args.window,
         ..Options::new(args.name.as_deref().unwrap_or(&stem), &names)
@@ -430,10 +482,21 @@ mod tests {
         for wrong in ["", "bank=", "bank=3", "bank=4..4", "x:"] {
             assert!(owner(wrong).is_err(), "{wrong}");
         }
-        assert!("bank=-1".parse::<OwnRange>().is_err() && "NaN".parse::<OwnRange>().is_err());
-        assert!(
-            "bank=8".parse::<OwnRange>().is_ok_and(|r| r.of.as_deref() == Some("bank") && r.max_abs == 8.0)
-        );
+        let range = |text: &str| text.parse::<OwnRange>().map(|r| (r.of, r.max_abs));
+        let columns =
+            |input: Option<&str>, columns| Ranged::Columns { input: input.map(str::to_owned), columns };
+        assert_eq!(range("8"), Ok((Ranged::All, 8.0)));
+        assert_eq!(range("bank=8"), Ok((Ranged::Party("bank".into()), 8.0)));
+        assert_eq!(range("3=1e5"), Ok((columns(None, Some(3..4)), 1e5)));
+        assert_eq!(range("0..3=2"), Ok((columns(None, Some(0..3)), 2.0)));
+        assert_eq!(range("age:120"), Ok((columns(Some("age"), None), 120.0)));
+        assert_eq!(range("x:0:2..5=7"), Ok((columns(Some("x:0"), Some(2..5)), 7.0)));
+        for wrong in ["bank=-1", "NaN", "", "3..3=1", "x:bank=1", "age:", "3="] {
+            assert!(
+                range(wrong).is_err() || range(wrong).is_ok_and(|r| r.0 == Ranged::Party("3..3".into())),
+                "{wrong}"
+            );
+        }
         assert!("seq".parse::<AxisLength>().is_err() && "seq=0".parse::<AxisLength>().is_err());
     }
 }

@@ -8,7 +8,6 @@ use mpc_core::hex::hex;
 use mpc_core::party::{MAX_PARTIES, PartyId};
 use mpc_core::text::is_plain;
 use protocols::prep::demand::MAX_ITEMS;
-use protocols::tree::TreeChoice;
 use sha2::{Digest, Sha256};
 
 use crate::builder::ProgramBuilder;
@@ -130,13 +129,23 @@ impl Program {
         &self.parties
     }
 
+    /// The same program with other trees of comparisons: another digest, and the same results.
+    ///
+    /// # Errors
+    /// [`ProgramError::Parameter`] for an operation that no dealer makes with these.
+    pub fn with_trees(mut self, trees: Trees) -> Result<Self, ProgramError> {
+        self.settings.trees = trees;
+        // What is checked and laid out when a program is built depends on the trees.
+        Self::decode(&self.encode())
+    }
+
     /// The nodes, operands before users.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
-    /// The outputs, in the order in which they were declared.
+    /// The outputs, in the order in which they were declared; those that name a [`Program::report`] leave while a loop runs.
     #[must_use]
     pub fn outputs(&self) -> &[Output] {
         &self.outputs
@@ -205,11 +214,7 @@ impl Program {
 
     /// An empty program: the start of building and of decoding.
     pub(crate) const fn empty(name: String, frac: FracBits, parties: Vec<String>) -> Self {
-        let settings = Settings {
-            rounding: Rounding::Dithered,
-            trees: Trees::Fixed(TreeChoice::DEFAULT),
-            window_rows: None,
-        };
+        let settings = Settings { rounding: Rounding::Dithered, trees: Trees::DEFAULT, window_rows: None };
         Self {
             name,
             frac,
@@ -276,6 +281,10 @@ impl Program {
     /// Appends a value that stays in shares.
     pub(crate) fn push_kept(&mut self, name: &str, node: NodeId) -> Result<(), ProgramError> {
         self.check_output(name, node)?;
+        if self.report(node).is_some() {
+            let (op, what) = (self.nodes[node as usize].op.name(), "a report has recipients");
+            return Err(ProgramError::Parameter { node, op, what });
+        }
         if self.fact(node).scale != self.frac.bits() {
             let (op, what) = (self.nodes[node as usize].op.name(), "what is kept in shares is no integer");
             return Err(ProgramError::Parameter { node, op, what });
@@ -295,8 +304,8 @@ impl Program {
         if !value.fact.is_secret() {
             return Err(ProgramError::PublicOutput { name: name.into() });
         }
-        if self.loop_of(node).is_some() {
-            let what = "an output is a value outside of loops: what the last iteration leaves, or a history";
+        if self.loop_of(node).is_some() && self.report(node).is_none() {
+            let what = "an output is a value outside of loops, what the last iteration leaves, or a history; or a report";
             return Err(ProgramError::Parameter { node, op: value.op.name(), what });
         }
         Ok(())
@@ -327,6 +336,7 @@ impl Program {
             });
         }
         self.check_loops()?;
+        self.check_reports()?;
         let cut = self.cut()?;
         let too_large = |l: &Lowered| l.cost_at(0).items.iter().any(|item| !item.is_sane());
         let refused = |node: usize, what| {

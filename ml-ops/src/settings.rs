@@ -19,6 +19,9 @@ pub enum Trees {
 }
 
 impl Trees {
+    /// What a program has unless something else is asked for.
+    pub const DEFAULT: Self = Self::Fixed(TreeChoice::DEFAULT);
+
     /// The shape for an operation of this cost.
     pub(crate) fn choose(self, cost: impl Fn(TreeChoice) -> Cost) -> TreeChoice {
         match self {

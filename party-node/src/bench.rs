@@ -36,7 +36,7 @@ use crate::job::report::Expected;
 /// Sizes that make no program, or a node that failed.
 pub fn run(task: Task, repeat: usize, net: Net) -> Result<BenchReport, CliError> {
     // Whatever is wrong with the sizes is better said before processes start.
-    let program = task.program().map_err(|e| CliError::setup("bad_program", e))?;
+    let program = task.program(net).map_err(|e| CliError::setup("bad_program", e))?;
     let provider = task.offline.provider(&program, net);
     let computes = !task.raw && task.workload.computes();
     let estimate = computes.then(|| Expected::of(&program, provider, net));

@@ -14,7 +14,7 @@ fn median(report: &Value, name: &str) -> f64 {
     report["median"][name].as_f64().unwrap_or_else(|| panic!("no number `{name}` in {report}"))
 }
 
-/// Flags, rounds, largest error. Rounds do not depend on sizes or parties.
+/// Flags, rounds, largest error. Rounds are those of the trees that suit so few elements on this link.
 const WORKLOADS: [(&[&str], f64, f64); 13] = [
     (&["mul", "--n", "500"], 4.0, 1e-3),
     (&["mul", "--raw", "--n", "500"], 3.0, 1e-3),
@@ -28,7 +28,7 @@ const WORKLOADS: [(&[&str], f64, f64); 13] = [
     // Two batches in each of ten epochs, nine rounds each.
     (&["lr-train", "--n", "150", "--columns", "8"], 182.0, 2e-3),
     (&["mlp", "--n", "2"], 14.0, 1e-2),
-    (&["tree", "--n", "40", "--columns", "6"], 13.0, 1e-4),
+    (&["tree", "--n", "40", "--columns", "6"], 16.0, 1e-4),
     (&["lenet"], 35.0, 1e-2),
 ];
 

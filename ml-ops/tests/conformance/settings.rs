@@ -3,7 +3,8 @@
 use ml_ops::{
     Axis, Direction, Link, PlannedOp, Program, ProgramBuilder, Rounding, Sliding, TreeChoice, Trees, Value,
 };
-use ml_ops::{ProgramError, reference, run_local};
+use ml_ops::{Owner, ProgramError, reference, run_local};
+use mpc_core::fixed::FracBits;
 use mpc_core::party::PartyId;
 
 use crate::{Build, cases, inputs, program, program_with};
@@ -270,11 +271,32 @@ fn a_truncation_stays_where_its_result_is_seen_otherwise() {
         assert_eq!(fused(build), expected, "{name}");
     }
     // An output is a user too.
-    let mut p = Program::builder("seen", mpc_core::fixed::FracBits::DEFAULT, &["a", "b"]);
-    let x = p.input("x", ml_ops::Owner(0), [2], 4.0).unwrap();
+    let mut p = Program::builder("seen", FracBits::DEFAULT, &["a", "b"]);
+    let x = p.input("x", Owner(0), [2], 4.0).unwrap();
     let z = p.square(x).unwrap();
     let r = p.relu(z).unwrap();
     p.output("z", z, &[0]).unwrap();
     p.output("r", r, &[0]).unwrap();
     assert!(p.build().unwrap().plan().ops.iter().all(|o| o.fused_truncation_bits == 0));
+}
+
+/// Other trees are another program, as if it had been built with them; windows, which are laid out while building, follow.
+#[test]
+fn trees_can_be_changed_afterwards() {
+    let build = |set: &dyn Fn(&mut ProgramBuilder)| {
+        let mut p = Program::builder("relus", FracBits::DEFAULT, &["a", "b"]);
+        p.window_rows(3);
+        set(&mut p);
+        let x = p.input("x", Owner(0), [7, 2], 8.0)?;
+        let y = p.relu(x)?;
+        p.output("y", y, &[1])?;
+        p.build()
+    };
+    let program = build(&|_| ()).unwrap();
+    for trees in [Trees::For(Link::WAN), Trees::For(Link::LOOPBACK), Trees::Fixed(TreeChoice::DEFAULT)] {
+        let changed = program.clone().with_trees(trees).unwrap();
+        assert_eq!(changed, build(&|p| _ = p.trees(trees)).unwrap());
+        assert_eq!(changed.plan(), build(&|p| _ = p.trees(trees)).unwrap().plan());
+        assert_eq!(changed.digest() == program.digest(), trees == Trees::DEFAULT);
+    }
 }

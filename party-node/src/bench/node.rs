@@ -103,7 +103,7 @@ impl Node<'_> {
     }
 
     fn party(&self) -> Result<Vec<Measured>, CliError> {
-        let program = self.spec.task.program().map_err(|e| CliError::setup("bad_program", e))?;
+        let program = self.spec.task.program(self.spec.net).map_err(|e| CliError::setup("bad_program", e))?;
         (0..=self.spec.repeat).map(|repetition| self.one_session(&program, repetition)).collect()
     }
 

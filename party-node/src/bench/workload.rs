@@ -16,7 +16,7 @@ use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
 
 use super::forest;
-use crate::config::Offline;
+use crate::config::{Net, Offline};
 
 /// Inputs or outputs by name.
 pub type Values = BTreeMap<String, ArrayD<f64>>;
@@ -164,11 +164,15 @@ impl Task {
         (0..self.parties).map(|i| format!("party{i}")).collect()
     }
 
-    /// The program. Results go to party 0.
+    /// The program, with trees for this network. Results go to party 0.
     ///
     /// # Errors
     /// [`ProgramError`] for sizes that make none.
-    pub fn program(&self) -> Result<Program, ProgramError> {
+    pub fn program(&self, net: Net) -> Result<Program, ProgramError> {
+        self.as_built()?.with_trees(net.trees())
+    }
+
+    fn as_built(&self) -> Result<Program, ProgramError> {
         let names = self.names();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let n = self.n;

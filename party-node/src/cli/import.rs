@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use ml_ops::onnx::{
-    ColumnRange, Features, ImportError, Imported, Model, Options, Parameters, import, supported,
-};
+use ml_ops::onnx::{Features, ImportError, Imported, Model, Options, Parameters, import, supported};
 use mpc_core::fixed::FracBits;
 use safetensors::{Dtype, tensor::TensorView};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::feature_range::FeatureRange;
+use super::parties::Parties;
+use super::sections::{PATHS, Sections, paragraph, text};
 use crate::error::CliError;
 use crate::output::{Format, count};
 use crate::private_file::write_private;
@@ -51,7 +52,7 @@ pub(super) struct ImportArgs {
     /// Largest magnitude of a feature: NUMBER; NAME=NUMBER for those of one party; COLUMN=NUMBER or FROM..TO=NUMBER for columns,
     /// counted from 0; INPUT: in front, as in INPUT:NUMBER or INPUT:COLUMN=NUMBER, says which input of the model is meant
     #[arg(long, value_name = "[INPUT:][NAME=|COLUMNS=]NUMBER", value_delimiter = ',', default_value = "256")]
-    range: Vec<OwnRange>,
+    range: Vec<FeatureRange>,
     /// A promise that no result of a layer exceeds this, for models whose proven magnitudes are too wide
     #[arg(long, value_name = "NUMBER")]
     assume: Option<f64>,
@@ -109,63 +110,6 @@ impl std::str::FromStr for DataOwner {
             return Err("expected the name of a party".into());
         }
         Ok(Self { input, name: name.to_owned(), columns })
-    }
-}
-
-/// A magnitude, and of what.
-#[derive(Clone)]
-struct OwnRange {
-    of: Ranged,
-    max_abs: f64,
-}
-
-/// What has a range of its own.
-#[derive(Clone, PartialEq, Debug)]
-enum Ranged {
-    All,
-    Party(String),
-    /// Columns, all of them if none are named, of one input or all.
-    Columns {
-        input: Option<String>,
-        columns: Option<std::ops::Range<usize>>,
-    },
-}
-
-/// `3` or `0..3`
-fn columns(text: &str) -> Option<std::ops::Range<usize>> {
-    let (from, to) = match text.split_once("..") {
-        Some((from, to)) => (from.parse().ok()?, to.parse().ok()?),
-        None => text.parse::<usize>().ok().and_then(|at| Some((at, at.checked_add(1)?)))?,
-    };
-    (from < to).then_some(from..to)
-}
-
-impl std::str::FromStr for OwnRange {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (front, number) = match text.rsplit_once('=') {
-            Some((front, number)) => (front, number),
-            None => {
-                text.rsplit_once(':').map_or(("", text), |(input, number)| (&text[..=input.len()], number))
-            }
-        };
-        let max_abs = number.parse().ok().filter(|v: &f64| v.is_finite() && *v > 0.0);
-        let max_abs = max_abs.ok_or_else(|| format!("expected a number above 0, got `{number}`"))?;
-        let of = match front.rsplit_once(':') {
-            None if front.is_empty() => Ranged::All,
-            None => match columns(front) {
-                Some(columns) => Ranged::Columns { input: None, columns: Some(columns) },
-                None => Ranged::Party(front.to_owned()),
-            },
-            Some((input, "")) => Ranged::Columns { input: Some(input.to_owned()), columns: None },
-            Some((input, of)) => {
-                let columns = columns(of);
-                let wrong = || format!("expected a column or FROM..TO of input `{input}`, got `{of}`");
-                Ranged::Columns { input: Some(input.to_owned()), columns: Some(columns.ok_or_else(wrong)?) }
-            }
-        };
-        Ok(Self { of, max_abs })
     }
 }
 
@@ -243,26 +187,12 @@ pub(super) fn run(args: &ImportArgs, format: Format) -> Result<(), CliError> {
 
 /// Parties and what they do, from the flags.
 fn options(args: &ImportArgs) -> Result<Options, CliError> {
-    let mut parties: Vec<String> = args.parties.clone();
-    let fixed = !parties.is_empty();
-    let mut index = |name: &str| -> Result<usize, CliError> {
-        if let Some(at) = parties.iter().position(|p| p == name) {
-            return Ok(at);
-        }
-        if fixed {
-            let message = format!("`{name}` is not among the parties {}", parties.join(", "));
-            return Err(CliError::setup("usage", message));
-        }
-        parties.push(name.to_owned());
-        Ok(parties.len() - 1)
-    };
-    let range = |name: &str| {
-        args.range.iter().find(|r| matches!(&r.of, Ranged::Party(of) if of == name)).map(|r| r.max_abs)
-    };
+    let mut parties = Parties::new(&args.parties);
     let mut features = vec![];
     for owner in &args.data_owners {
         let DataOwner { input, name, columns } = owner.clone();
-        features.push(Features { input, owner: index(&name)?, columns, max_abs: range(&name) });
+        let max_abs = FeatureRange::of(&args.range, &name);
+        features.push(Features { input, owner: parties.index(&name)?, columns, max_abs });
     }
     let parameters = match (args.weights, &args.model_owner) {
         (Visibility::Public, Some(owner)) => {
@@ -271,29 +201,22 @@ fn options(args: &ImportArgs) -> Result<Options, CliError> {
         }
         (Visibility::Public, None) => Parameters::Public,
         (Visibility::Private, owner) => {
-            Parameters::Private { owner: index(owner.as_deref().unwrap_or("server"))? }
+            Parameters::Private { owner: parties.index(owner.as_deref().unwrap_or("server"))? }
         }
     };
-    let mut recipients = args.to.iter().map(|name| index(name)).collect::<Result<Vec<_>, _>>()?;
+    let mut recipients = args.to.iter().map(|name| parties.index(name)).collect::<Result<Vec<_>, _>>()?;
     if recipients.is_empty() {
         recipients.push(features[0].owner);
     }
-    let stranger = args.range.iter().find_map(|r| match &r.of {
-        Ranged::Party(of) if !args.data_owners.iter().any(|d| d.name == *of) => Some(of),
-        _ => None,
-    });
-    if let Some(of) = stranger {
-        let message = format!("--range names `{of}`, which is no data owner");
-        return Err(CliError::setup("usage", message)
-            .with_hint("a range of an input of the model is INPUT:NUMBER, one of columns 0..3=NUMBER"));
+    let brings = |name: &str| args.data_owners.iter().any(|d| d.name == name);
+    if let Some(stray) = FeatureRange::stray(&args.range, brings) {
+        return Err(CliError::setup(
+            "usage",
+            format_args!("--range names `{stray}`, which is no data owner"),
+        )
+        .with_hint("a range of an input of the model is INPUT:NUMBER, one of columns 0..3=NUMBER"));
     }
-    if parties.len() < 2 {
-        let message =
-            format!("{} alone computes nothing jointly: a program has 2 to 5 parties", parties.join(", "));
-        return Err(
-            CliError::setup("usage", message).with_hint("name the others with --parties, or --model-owner")
-        );
-    }
+    let parties = parties.names("name the others with --parties, or --model-owner")?;
     let stem = args.model.file_stem().map_or_else(|| "model".into(), |s| s.to_string_lossy().into_owned());
     let names: Vec<&str> = parties.iter().map(String::as_str).collect();
     let frac = FracBits::new(args.frac).map_err(|e| CliError::setup("usage", format_args!("--frac: {e}")))?;
@@ -305,17 +228,8 @@ fn options(args: &ImportArgs) -> Result<Options, CliError> {
         outputs: args.outputs.clone(),
         batch: args.batch.map(|b| b as usize),
         dims: args.axes.iter().map(|a| (a.0.clone(), a.1)).collect(),
-        max_abs: args.range.iter().find(|r| r.of == Ranged::All).map_or(256.0, |r| r.max_abs),
-        ranges: args
-            .range
-            .iter()
-            .filter_map(|r| match &r.of {
-                Ranged::Columns { input, columns } => {
-                    Some(ColumnRange { input: input.clone(), columns: columns.clone(), max_abs: r.max_abs })
-                }
-                Ranged::All | Ranged::Party(_) => None,
-            })
-            .collect(),
+        max_abs: FeatureRange::common(&args.range, 256.0),
+        ranges: FeatureRange::columns(&args.range),
         assume: args.assume,
         window_rows: args.window,
         ..Options::new(args.name.as_deref().unwrap_or(&stem), &names)
@@ -366,7 +280,7 @@ fn written(
     let plan = imported.program.plan();
     let party = |i: usize| options.parties[i].clone();
     let bound = |name: &str| {
-        imported.program.inputs().find(|i| i.name == name).map_or(args.range[0].max_abs, |i| i.max_abs)
+        imported.program.inputs().find(|i| i.name == name).map_or(options.max_abs, |i| i.max_abs)
     };
     Written {
         program,
@@ -443,30 +357,30 @@ fn render(w: &Written) -> String {
         w.rounds,
         count(w.online_bytes_per_party)
     ));
+    line(PATHS.into());
     for party in &w.parties {
-        line(String::new());
-        line(format!("in the configuration of {party}:"));
-        line("  [job]".into());
-        line(format!("  program = \"{}\"", w.program.display()));
-        if let Some(file) = w.weights.as_ref().filter(|_| w.parameters == *party) {
-            line(format!("  weights = \"{}\"", file.display()));
-        }
-        for i in w.inputs.iter().filter(|i| i.owner == *party) {
-            line(format!("  [inputs.\"{}\"]", i.name));
-            line(if i.shape.len() > 2 {
-                "  kind = \"tensor\"\n    file = \"FILE.npy\"   # or .safetensors; or a table with one row per image".into()
-            } else {
-                format!(
-                    "  file = \"FILE.csv\"\n    key_column = \"ID\"\n    columns = [\"…\"]   # {} of them",
-                    i.shape.get(1).copied().unwrap_or(1)
-                )
-            });
-        }
-        for o in w.outputs.iter().filter(|o| o.to.contains(party)) {
-            line(format!("  [outputs.\"{}\"]\n    file = \"{}.csv\"", o.name, o.name.replace('/', "_")));
-        }
+        let heading = format!("in the configuration of {party}");
+        out.push_str(&paragraph(&heading, &sections(w, party)));
     }
     out
+}
+
+/// What belongs in a party's configuration.
+fn sections(w: &Written, party: &String) -> String {
+    let weights = w.weights.as_deref().filter(|_| w.parameters == *party);
+    let mut sections = Sections::job(&w.program, weights);
+    for i in w.inputs.iter().filter(|i| i.owner == *party) {
+        if i.shape.len() > 2 {
+            let file = "\"FILE.npy\"   # or .safetensors; or a table with one row per image";
+            sections.input(&i.name).field("kind", text("tensor")).field("file", file);
+        } else {
+            sections.input(&i.name).table(i.shape.get(1).copied().unwrap_or(1));
+        }
+    }
+    for o in w.outputs.iter().filter(|o| o.to.contains(party)) {
+        sections.output(&o.name, &format!("{}.csv", o.name.replace('/', "_")));
+    }
+    sections.into_text()
 }
 
 #[cfg(test)]
@@ -474,28 +388,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn owners_and_ranges_are_parsed() {
+    fn owners_and_axes_are_parsed() {
         let owner = |text: &str| text.parse::<DataOwner>().map(|d| (d.input, d.name, d.columns));
         assert_eq!(owner("bank"), Ok((None, "bank".into(), None)));
         assert_eq!(owner("bank=0..10"), Ok((None, "bank".into(), Some(0..10))));
         assert_eq!(owner("x:0:bank=3..4"), Ok((Some("x:0".into()), "bank".into(), Some(3..4))));
         for wrong in ["", "bank=", "bank=3", "bank=4..4", "x:"] {
             assert!(owner(wrong).is_err(), "{wrong}");
-        }
-        let range = |text: &str| text.parse::<OwnRange>().map(|r| (r.of, r.max_abs));
-        let columns =
-            |input: Option<&str>, columns| Ranged::Columns { input: input.map(str::to_owned), columns };
-        assert_eq!(range("8"), Ok((Ranged::All, 8.0)));
-        assert_eq!(range("bank=8"), Ok((Ranged::Party("bank".into()), 8.0)));
-        assert_eq!(range("3=1e5"), Ok((columns(None, Some(3..4)), 1e5)));
-        assert_eq!(range("0..3=2"), Ok((columns(None, Some(0..3)), 2.0)));
-        assert_eq!(range("age:120"), Ok((columns(Some("age"), None), 120.0)));
-        assert_eq!(range("x:0:2..5=7"), Ok((columns(Some("x:0"), Some(2..5)), 7.0)));
-        for wrong in ["bank=-1", "NaN", "", "3..3=1", "x:bank=1", "age:", "3="] {
-            assert!(
-                range(wrong).is_err() || range(wrong).is_ok_and(|r| r.0 == Ranged::Party("3..3".into())),
-                "{wrong}"
-            );
         }
         assert!("seq".parse::<AxisLength>().is_err() && "seq=0".parse::<AxisLength>().is_err());
     }

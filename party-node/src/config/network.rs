@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use ml_ops::Trees;
 use serde::{Deserialize, Serialize};
 
 use super::Link;
@@ -55,6 +56,13 @@ impl Net {
             Link::Wan => Shape::WAN,
         });
         (shape.delay_ms, shape.bytes_per_second)
+    }
+
+    /// Trees of comparisons for parties that are all on such a network.
+    #[must_use]
+    pub fn trees(&self) -> Trees {
+        let (delay_ms, rate) = self.nominal();
+        ml_ops::Link::new((delay_ms * 1e3) as u32, rate as u64).map_or(Trees::DEFAULT, Trees::For)
     }
 }
 

@@ -24,11 +24,12 @@ use mpc_core::tensor::Tensor;
 use zeroize::Zeroizing;
 
 use super::engine::{Engine, Pairs};
-use super::numbers::{Numbers, low_bits};
+use super::numbers::Numbers;
 use super::packing::{Packer, Unpacker, packed_len};
 use super::pads::{PadKeys, receiver_pads, sender_pads};
 use crate::circle::{POINT_BITS, Point};
 use crate::correlation::TruncationTuple;
+use crate::correlation::low_bits;
 use crate::error::PrepError;
 use crate::ot::extension::{ReceivedCots, SentCots};
 use crate::prep::item::SINE_BITS;

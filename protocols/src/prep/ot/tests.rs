@@ -16,6 +16,7 @@ use crate::prep::relation::Value;
 use crate::prep::{CotExtension, Demand, Item};
 
 mod costs;
+mod dump;
 mod gates;
 pub(in crate::prep) mod items;
 mod orders;

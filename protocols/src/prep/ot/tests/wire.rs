@@ -14,7 +14,8 @@ use super::{CHUNK, Ideal, SESSION, run};
 use crate::ot::lane::OtLane;
 use crate::prep::components::Components;
 use crate::prep::ot::OtPrep;
-use crate::prep::{Comparison, Item, MaskPart, Question};
+use crate::prep::{Comparison, Item, MaskPart, Part, Question};
+use crate::reuse::matrices;
 use crate::tree::TreeChoice;
 
 /// Hashes what a party sends.
@@ -71,7 +72,8 @@ fn digest(n: usize, items: &[Item]) -> String {
 #[test]
 fn messages_are_those_that_were_written_down() {
     let sign = Comparison::in_ring(Question::Sign, 20, TreeChoice::DEFAULT);
-    let part = MaskPart { mask: 0, width: 4, rows: [1, 3], columns: [0, 4], transposed: true };
+    let part = Part::whole(&[3, 4]).unwrap().slice(0, 1, 3).transpose();
+    let given = Item::Given { part: MaskPart { mask: 0, part }, product: matrices([4, 2, 5]) };
     let cases: [(&[Item], [&str; 2]); 8] = [
         (&[Item::Triple { len: 20 }], ["b60adc726495c032", "a5f690b11f1bcfcb"]),
         (&[Item::Square { len: 20 }], ["b55d472e809fb6d9", "40c88d301374662c"]),
@@ -80,10 +82,7 @@ fn messages_are_those_that_were_written_down() {
             &[Item::Matmul { m: 2, k: 3, n: 4 }, Item::Matmul { m: 4, k: 3, n: 2 }],
             ["a2d19d6d5ca8a0bc", "0a11a6fd8418dac4"],
         ),
-        (
-            &[Item::Mask { rows: 3, columns: 4 }, Item::GivenMatmul { part, n: 5 }],
-            ["9c6bcd34d245110b", "1398b0935e482aad"],
-        ),
+        (&[Item::Mask { len: 12 }, given], ["9c6bcd34d245110b", "1398b0935e482aad"]),
         (&[Item::Truncation { len: 20, bits: 16 }], ["1dc9db25f55e617a", "ed18b21f81e7c0b6"]),
         (&[Item::DaBits { len: 20 }], ["40e523482dcb092c", "802f1eb4232231d2"]),
         (

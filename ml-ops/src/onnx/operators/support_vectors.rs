@@ -95,9 +95,8 @@ fn operand(im: &mut Importer<'_>, node: &Node) -> Result<(Secret, Base), Problem
     if vectors.is_empty() || !vectors.len().is_multiple_of(columns) {
         return Err(format!("{} numbers of support vectors for {columns} columns", vectors.len()).into());
     }
-    let (gamma, offset, degree) = match node.floats("kernel_params")?.as_deref() {
-        Some(&[gamma, offset, degree, ..]) => (gamma, offset, degree),
-        _ => return Err("kernel_params are three numbers".into()),
+    let Some(&[gamma, offset, degree, ..]) = node.floats("kernel_params")?.as_deref() else {
+        return Err("kernel_params are three numbers".into());
     };
     let n = vectors.len() / columns;
     let vectors = shaped(&[n, columns], vectors);

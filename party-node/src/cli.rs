@@ -5,6 +5,7 @@
 mod bench;
 mod check;
 mod demo;
+mod feature_range;
 mod import;
 mod keygen;
 mod log;

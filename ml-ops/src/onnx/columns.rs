@@ -110,7 +110,7 @@ impl Importer<'_> {
         indices: &[usize],
     ) -> Result<Value, Problem> {
         let Some(columns) = self.columns.get(&from).cloned() else { return Ok(to) };
-        let bounds: Vec<f64> = indices.iter().map(|&i| columns.bounds[i]).collect();
+        let bounds: Vec<f64> = indices.iter().filter_map(|&i| columns.bounds.get(i).copied()).collect();
         let to = self.bounded(to, largest(&bounds))?;
         self.know_columns(to, bounds, columns.declared)?;
         Ok(to)

@@ -20,6 +20,8 @@ const MAX_SHIFT: i32 = 28;
 const MIN_SHIFT: i32 = 8;
 /// log2 of what a product may reach, with room for rounding up.
 const ROOM: f64 = 61.9;
+/// Less room than this is none, however large the numbers are.
+const LEAST_ROOM: f64 = -1000.0;
 /// log2 of the error that rounded private parameters may bring into one product, roughly.
 const PRIVATE_ERROR_BITS: f64 = 9.0;
 /// The error that parameters of 2^−f may bring into a product with integers.
@@ -56,6 +58,8 @@ pub(super) struct Importer<'a> {
     pub(super) even: HashMap<Value, Value>,
     /// What users should know about nodes, by their numbers.
     pub(super) notes: Vec<(usize, String)>,
+    /// Elements that constants may still take together, copies among them.
+    pub(super) held: usize,
     /// Nodes that come next, in place of one that was just translated.
     pub(super) queued: Vec<super::graph::Node>,
 }
@@ -179,7 +183,7 @@ impl Importer<'_> {
         let (w_max, b_max) = (max_abs(&l.w), l.b.as_ref().map_or(0.0, max_abs));
         // log2 of the product and the bias in units, with parameters as they are.
         let at_zero = (fact.bound as f64 * terms * w_max + b_max / self.unit()).max(1.0).log2();
-        let room = (ROOM - at_zero).floor().min(f64::from(MAX_SHIFT)) as i32;
+        let room = (ROOM - at_zero).floor().clamp(LEAST_ROOM, f64::from(MAX_SHIFT)) as i32;
         let private = self.owner().is_some();
         let (y, factor) = if private {
             let frac = self.options.frac.bits() as i32;
@@ -278,7 +282,7 @@ impl Importer<'_> {
             let uniform = m.iter().all(|&v| v == first);
             let m_max = max_abs(m);
             let room = (ROOM - (fact.bound as f64 * m_max).max(1.0).log2()).floor();
-            let room = room.min(f64::from(MAX_SHIFT)) as i32;
+            let room = room.clamp(LEAST_ROOM, f64::from(MAX_SHIFT)) as i32;
             if owned {
                 let frac = self.options.frac.bits() as i32;
                 let wanted = fact.max_abs().log2() + PRIVATE_ERROR_BITS + 3.0;

@@ -231,6 +231,7 @@ impl Importer<'_> {
                 let operator = "output".to_owned();
                 ImportError::Refused(vec![super::error::Refusal { node: name.clone(), operator, problem }])
             })?;
+            self.names.remove(name);
             let free = self.free_name(name);
             self.p.output(&free, value, &self.options.recipients.clone())?;
             let labels = secret.labels.as_deref().cloned().unwrap_or_default();

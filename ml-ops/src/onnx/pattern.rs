@@ -262,15 +262,16 @@ impl Graph<'_> {
             (None, Some(mul)) => self.beside(mul, 0.5f64.sqrt())?,
             _ => return None,
         };
-        let plus = self.only_user(&erf.outputs[0])?;
-        if self.nodes[plus].op != "Add" || self.beside(&self.nodes[plus], 1.0)? != erf.outputs[0] {
+        let made = erf.outputs.first()?;
+        let plus = self.only_user(made)?;
+        if self.nodes[plus].op != "Add" || self.beside(&self.nodes[plus], 1.0)? != made {
             return None;
         }
         // What is left is x and ½ in up to two products.
         let mut at = plus;
         let (mut has_x, mut has_half) = (false, false);
         while !(has_x && has_half) {
-            let value = &self.nodes[at].outputs[0];
+            let value = self.nodes[at].outputs.first()?;
             let next = self.only_user(value)?;
             let node = &self.nodes[next];
             if node.op != "Mul" {

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayD, Axis, IxDyn};
 
-use super::constant::{Known, Numbers, Texts, broadcast};
+use super::constant::{Known, MAX_AXES, Numbers, Texts, broadcast};
 use super::emit::Importer;
 use super::error::Problem;
 use super::fold::spend;
@@ -14,6 +14,11 @@ impl Importer<'_> {
     pub(super) fn reshaped(&mut self, x: &Val, shape: &[usize]) -> Result<Val, Problem> {
         if x.shape() == shape {
             return Ok(x.clone());
+        }
+        if shape.len() > MAX_AXES {
+            return Err(
+                format!("it would have {} axes, at most {MAX_AXES} are supported", shape.len()).into()
+            );
         }
         let product = |s: &[usize]| s.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         if product(x.shape()) != product(shape) {
@@ -130,7 +135,7 @@ impl Importer<'_> {
                     format!("{first:?} and {:?} cannot be joined along axis {axis}", part.shape()).into()
                 );
             }
-            shape[axis] += part.shape()[axis];
+            shape[axis] = shape[axis].saturating_add(part.shape()[axis]);
         }
         if parts.iter().all(|p| matches!(p, Val::Known(_))) {
             return self.joined_constants(parts, axis, &shape);

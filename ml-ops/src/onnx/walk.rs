@@ -6,13 +6,16 @@ use super::constant::{Kind, Known};
 use super::emit::Importer;
 use super::error::{ImportError, Problem, Refusal};
 use super::graph::{MAX_NODES, Node, nodes};
-use super::load::Model;
+use super::load::{MAX_ELEMENTS, Model};
 use super::options::Options;
 use super::outputs::{self, Imported};
 use super::registry;
 use super::value::Val;
 use super::{check, types};
 use crate::program::Program;
+
+/// Most elements that constants take together while a model is walked, copies among them.
+const MAX_HELD: usize = 8 * MAX_ELEMENTS;
 
 /// Translates a model.
 pub(super) fn import(model: &Model, options: &Options) -> Result<Imported, ImportError> {
@@ -30,8 +33,10 @@ pub(super) fn import(model: &Model, options: &Options) -> Result<Imported, Impor
         values: HashMap::new(),
         uses: uses(&nodes, &wanted),
         parameters: std::collections::BTreeMap::new(),
-        names: HashSet::new(),
+        // What users see of the model keeps its names.
+        names: wanted.iter().cloned().collect(),
         left: model.elements_left,
+        held: MAX_HELD,
         node: 0,
         blamed: None,
         queued: vec![],
@@ -83,7 +88,7 @@ impl Importer<'_> {
             } else {
                 self.translated(&node, &made)
             };
-            match result {
+            match result.and_then(|values| self.hold(values)) {
                 Ok(values) => {
                     for (i, name) in node.outputs.iter().enumerate() {
                         if types::is_integer(&node, i, |i| self.has_integer_type(&node, i)) {
@@ -111,6 +116,18 @@ impl Importer<'_> {
             }
         }
         done
+    }
+
+    /// Counts what constants take; there may be many copies of a large one.
+    fn hold(&mut self, values: Vec<Val>) -> Result<Vec<Val>, Problem> {
+        for value in &values {
+            if let Val::Known(Known::Numbers(n)) = value {
+                let left = self.held.checked_sub(n.values.len());
+                self.held =
+                    left.ok_or("the constants of the model and what follows from them take too much memory")?;
+            }
+        }
+        Ok(values)
     }
 
     fn translated(&mut self, node: &Node, made: &HashSet<String>) -> Result<Vec<Val>, Problem> {

@@ -10,7 +10,8 @@ use safetensors::{Dtype, tensor::TensorView};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::parties::{OwnRange, Parties, between};
+use super::feature_range::FeatureRange;
+use super::parties::{Parties, between};
 use super::sections::{PATHS, Sections, paragraph, text};
 use crate::config::Net;
 use crate::error::CliError;
@@ -49,9 +50,10 @@ pub(super) struct ImportArgs {
     /// Which outputs of the model to compute [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     outputs: Vec<String>,
-    /// Largest magnitude of a feature: NUMBER, or NAME=NUMBER for those of one party
-    #[arg(long, value_name = "[NAME=]NUMBER", value_delimiter = ',', default_value = "256")]
-    range: Vec<OwnRange>,
+    /// Largest magnitude of a feature: NUMBER; NAME=NUMBER for those of one party; COLUMN=NUMBER or FROM..TO=NUMBER for columns,
+    /// counted from 0; INPUT: in front, as in INPUT:NUMBER or INPUT:COLUMN=NUMBER, says which input of the model is meant
+    #[arg(long, value_name = "[INPUT:][NAME=|COLUMNS=]NUMBER", value_delimiter = ',', default_value = "256")]
+    range: Vec<FeatureRange>,
     /// A promise that no result of a layer exceeds this, for models whose proven magnitudes are too wide
     #[arg(long, value_name = "NUMBER")]
     assume: Option<f64>,
@@ -194,7 +196,7 @@ fn options(args: &ImportArgs) -> Result<Options, CliError> {
     let mut features = vec![];
     for owner in &args.data_owners {
         let DataOwner { input, name, columns } = owner.clone();
-        let max_abs = OwnRange::of(&args.range, &name);
+        let max_abs = FeatureRange::of(&args.range, &name);
         features.push(Features { input, owner: parties.index(&name)?, columns, max_abs });
     }
     let parameters = match (args.weights, &args.model_owner) {
@@ -212,11 +214,12 @@ fn options(args: &ImportArgs) -> Result<Options, CliError> {
         recipients.push(features[0].owner);
     }
     let brings = |name: &str| args.data_owners.iter().any(|d| d.name == name);
-    if let Some(stray) = OwnRange::stray(&args.range, brings) {
+    if let Some(stray) = FeatureRange::stray(&args.range, brings) {
         return Err(CliError::setup(
             "usage",
             format_args!("--range names `{stray}`, which is no data owner"),
-        ));
+        )
+        .with_hint("a range of an input of the model is INPUT:NUMBER, one of columns 0..3=NUMBER"));
     }
     let parties = parties.names("name the others with --parties, or --model-owner")?;
     let stem = args.model.file_stem().map_or_else(|| "model".into(), |s| s.to_string_lossy().into_owned());
@@ -230,7 +233,8 @@ fn options(args: &ImportArgs) -> Result<Options, CliError> {
         outputs: args.outputs.clone(),
         batch: args.batch.map(|b| b as usize),
         dims: args.axes.iter().map(|a| (a.0.clone(), a.1)).collect(),
-        max_abs: OwnRange::common(&args.range, 256.0),
+        max_abs: FeatureRange::common(&args.range, 256.0),
+        ranges: FeatureRange::columns(&args.range),
         assume: args.assume,
         window_rows: args.window,
         ..Options::new(args.name.as_deref().unwrap_or(&stem), &names)
@@ -281,7 +285,7 @@ fn written(
     let plan = imported.program.plan();
     let party = |i: usize| options.parties[i].clone();
     let bound = |name: &str| {
-        imported.program.inputs().find(|i| i.name == name).map_or(args.range[0].max_abs, |i| i.max_abs)
+        imported.program.inputs().find(|i| i.name == name).map_or(options.max_abs, |i| i.max_abs)
     };
     Written {
         program,

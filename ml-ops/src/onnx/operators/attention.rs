@@ -218,13 +218,22 @@ fn group_normalization(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, P
     let flat = [n, groups, c / groups * rest.iter().product::<usize>()];
     let normal = normalised(im, &s, &flat, node.float("epsilon", 1e-5)?)?;
     // The first version has a number per group.
-    let per = match im.value(node, 1)?.shape() {
-        [n] if *n == groups && groups != c => {
-            return Err("scales per group are not supported, only per channel".into());
+    let of = |i: usize| -> Result<Numbers, Problem> {
+        match im.value(node, i)? {
+            Val::Known(Known::Numbers(x)) if x.values.len() == groups && groups != c => {
+                let each = x.values.iter().flat_map(|&v| std::iter::repeat_n(v, c / groups)).collect();
+                let mut shape = vec![1; s.shape.len() - 1];
+                shape[0] = c;
+                Ok(Numbers {
+                    kind: Kind::Real,
+                    values: super::super::constant::shaped(&shape, each),
+                    name: x.name,
+                })
+            }
+            _ => channels(im, node, i, s.shape.len(), c),
         }
-        _ => c,
     };
-    let (m, a) = (channels(im, node, 1, s.shape.len(), per)?, channels(im, node, 2, s.shape.len(), per)?);
+    let (m, a) = (of(1)?, of(2)?);
     Ok(vec![im.mapped_alone(&normal, Some(m), Some(a))?.into()])
 }
 

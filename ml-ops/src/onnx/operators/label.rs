@@ -309,6 +309,9 @@ fn encode_labels(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem
     let (keys, values) = (keys(im, "keys")?, keys(im, "values")?);
     let Val::Secret(x) = im.value(node, 0)? else { return Err("its operand is a constant".into()) };
     let (Some(keys), Some(values)) = (keys, values) else { return Err("it has no keys and values".into()) };
+    if keys.shape() != values.shape() {
+        return Err(format!("it has keys {:?} and values {:?}", keys.shape(), values.shape()).into());
+    }
     // From the key's place among the keys; a value that is no key becomes the default where that is a number.
     let places = match (&keys, &x.labels) {
         (Known::Texts(keys), Some(labels)) => {

@@ -242,7 +242,7 @@ impl KeptShare {
         let (wanted, left) = (shape.elements() * 8, d.remaining());
         // Read in one piece, as it is written.
         let values = Tensor::from_bytes(shape.dims(), &content[content.len() - left..]);
-        let values = values.ok_or(match left.checked_sub(wanted) {
+        let values = values.ok_or_else(|| match left.checked_sub(wanted) {
             None => WireError::Truncated { wanted, left },
             Some(left) => WireError::TrailingBytes { left },
         })?;

@@ -83,6 +83,14 @@ impl Parties {
     }
 }
 
+/// The program with trees of comparisons for the network that a flag names.
+pub(super) fn between(program: Program, net: Option<Net>) -> Result<Program, CliError> {
+    let Some(net) = net else { return Ok(program) };
+    program.with_trees(net.trees()).map_err(|e| {
+        CliError::setup("bad_program", format_args!("--net {net}: {e}")).with_hint("leave out --net")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,12 +122,4 @@ mod tests {
         (0..6).for_each(|i| assert_eq!(many.index(&i.to_string()).unwrap(), i));
         assert!(many.names("").unwrap_err().message().contains("6 parties are too many"));
     }
-}
-
-/// The program with trees of comparisons for the network that a flag names.
-pub(super) fn between(program: Program, net: Option<Net>) -> Result<Program, CliError> {
-    let Some(net) = net else { return Ok(program) };
-    program.with_trees(net.trees()).map_err(|e| {
-        CliError::setup("bad_program", format_args!("--net {net}: {e}")).with_hint("leave out --net")
-    })
 }

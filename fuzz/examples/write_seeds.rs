@@ -18,7 +18,16 @@ use protocols::tree::TreeChoice;
 use subrosa_fuzz::foundation::{log_key, signed_heads};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let programs = [scorecard()?, elementwise()?, comparisons()?, shapes()?, ranks()?, products()?, steps()?];
+    let programs = [
+        scorecard()?,
+        elementwise()?,
+        comparisons()?,
+        shapes()?,
+        ranks()?,
+        products()?,
+        steps()?,
+        reports()?,
+    ];
     let mut seeds = party_node::fuzzing::seeds(&programs[0].demand().encode());
     let names = [
         "valid-scorecard",
@@ -28,6 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "valid-ranks",
         "valid-products",
         "valid-steps",
+        "valid-reports",
     ];
     for (name, program) in names.into_iter().zip(&programs) {
         seeds.push(("program", name, program.encode()));
@@ -170,6 +180,21 @@ fn steps() -> Result<Program, ProgramError> {
     let history = p.history(seen.expect("built above"), 2)?;
     p.output("history", history, &[1])?;
     p.keep("w2", left[0])?;
+    p.build()
+}
+
+/// A loop that reports two of its values to different parties while it runs.
+fn reports() -> Result<Program, ProgramError> {
+    let mut p = Program::builder("reports", FracBits::DEFAULT, &["a", "b"]);
+    let x = p.input("x", Owner(0), [2], 2.0)?;
+    let left = p.repeat(4, &[(x, 2.0)], |p, x| {
+        let square = p.square(x[0])?;
+        p.report("squares", square, 2, 0.5, &[1])?;
+        let next = p.scale(x[0], -0.5)?;
+        p.report("each", next, 1, 1.0, &[0, 1])?;
+        Ok(vec![next])
+    })?;
+    p.output("left", left[0], &[0])?;
     p.build()
 }
 

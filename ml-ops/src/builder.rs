@@ -36,7 +36,7 @@ static NEXT_BUILDER: AtomicU64 = AtomicU64::new(0);
 pub struct Owner(pub usize);
 
 /// A node of the program that is being built.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Value {
     builder: u64,
     node: NodeId,
@@ -65,13 +65,18 @@ pub struct Value {
 pub struct ProgramBuilder {
     id: u64,
     program: Program,
+    notes: gradient::Notes,
 }
 
 impl ProgramBuilder {
     pub(crate) fn new(name: &str, frac: FracBits, parties: &[&str]) -> Self {
         let parties = parties.iter().map(|&p| p.to_owned()).collect();
         let id = NEXT_BUILDER.fetch_add(1, Ordering::Relaxed);
-        Self { id, program: Program::empty(name.to_owned(), frac, parties) }
+        Self {
+            id,
+            program: Program::empty(name.to_owned(), frac, parties),
+            notes: gradient::Notes::default(),
+        }
     }
 
     /// How all truncations of the program round. Dithered unless this is called: one round and 64 bits each, up or down by a
@@ -474,7 +479,11 @@ impl ProgramBuilder {
     ) -> Result<Value, ProgramError> {
         self.check(name, operands)?;
         let nodes: Vec<_> = operands.iter().map(|v| v.node).collect();
-        let node = self.program.push(op(&nodes))?;
+        let op = op(&nodes);
+        let node = match self.same(&op) {
+            Some(node) => node,
+            None => self.program.push(op)?,
+        };
         Ok(Value { builder: self.id, node })
     }
 }

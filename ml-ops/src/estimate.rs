@@ -76,7 +76,11 @@ pub(crate) fn estimate(
         })
         .sum();
     let expanded: f64 = total.items.iter().map(|i| item_bytes(i) as f64).sum();
-    let of_node = |(i, n): (u32, &Node)| n.fact.shape.elements() as f64 * f64::from(program.times(i));
+    let of_node = |(i, n): (u32, &Node)| {
+        // A report's value is what all its iterations say.
+        let times = program.report(i).map_or_else(|| program.times(i), |r| r.every);
+        n.fact.shape.elements() as f64 * f64::from(times)
+    };
     let elements: f64 = (0..).zip(program.nodes()).map(of_node).sum();
     let parties = program.parties().len() as f64;
     let busiest = |of: &PerParty<u64>| of.iter().map(|(_, &v)| v).max().unwrap_or(0) as f64;

@@ -49,6 +49,8 @@ pub(crate) struct Lowered {
     cost: Cost,
     /// What they cost in later iterations, if that is less.
     later: Option<Cost>,
+    /// After how many iterations they are taken.
+    every: u32,
 }
 
 impl Lowered {
@@ -60,7 +62,7 @@ impl Lowered {
     /// What the steps cost in so many iterations.
     pub(crate) fn cost_of(&self, times: u32) -> Cost {
         match &self.later {
-            None => self.cost.times(times as usize),
+            None => self.cost.times((times / self.every) as usize),
             Some(later) => self.cost.clone().then(later.times(times as usize - 1)),
         }
     }
@@ -188,7 +190,7 @@ impl Program {
             }
             Op::Concat { .. } | Op::Transpose(_) | Op::AssumeRange { .. } | Op::WeightedSum { .. } => None,
             Op::ReluBit(_) | Op::Carry { .. } | Op::Carried { .. } => None,
-            Op::Batch { .. } | Op::History { .. } => None,
+            Op::Batch { .. } | Op::History { .. } | Op::Report { .. } => None,
             Op::Gather { .. } | Op::Unfold { .. } | Op::Permute { .. } | Op::Pad { .. } => None,
         };
         let reused = |reuse: &Reuse, iteration| self.reused_step(reuse, iteration);
@@ -214,7 +216,10 @@ impl Program {
         let opens_first = reuse.filter(|r| r.opens && !r.opens_at(1));
         let later = opens_first.map(|reuse| self.cost_of_steps(&all(Some(reused(&reuse, 1)))));
         let keeps_bit = whole.bits.contains(&node);
-        Lowered { steps, fused, last, keeps_bit, weights, reuse, cost, later }
+        // What leaves in a report is no step on shares.
+        let report = self.report(node).map(|r| (self.report_cost(node), r.every));
+        let (cost, every) = report.unwrap_or((cost, 1));
+        Lowered { steps, fused, last, keeps_bit, weights, reuse, cost, later, every }
     }
 
     fn cost_of_steps(&self, steps: &[(Step, Option<TreeChoice>)]) -> Cost {
@@ -338,7 +343,7 @@ impl Program {
                 last[x as usize] = from_outside.map_or(user, |l| l.end as usize - 1);
             }
         }
-        for o in &self.outputs {
+        for o in self.last_outputs() {
             last[o.node as usize] = usize::MAX;
         }
         last

@@ -313,6 +313,16 @@ pub enum Op {
         /// Iterations that are added up.
         every: usize,
     },
+    /// In a loop: a value of its body, added up over so many iterations at a time and then opened to the recipients of the
+    /// output that names this node, while the loop runs.
+    Report {
+        /// Operand.
+        x: NodeId,
+        /// Iterations that are added up.
+        every: usize,
+        /// By what the recipients multiply what is opened.
+        factor: f64,
+    },
 }
 
 /// References to the operands of an operation that is seen through a reference, both shared or both unique.
@@ -342,7 +352,8 @@ macro_rules! operands_of {
             | Op::AssumeRange { x, .. }
             | Op::Carry { initial: x, .. }
             | Op::Batch { x, .. }
-            | Op::History { x, .. } => vec![x],
+            | Op::History { x, .. }
+            | Op::Report { x, .. } => vec![x],
             Op::Carried { carry, next } => vec![carry, next],
             Op::Add(a, b)
             | Op::Sub(a, b)
@@ -428,6 +439,7 @@ impl Op {
             Self::Carried { .. } => "carried",
             Self::Batch { .. } => "batch",
             Self::History { .. } => "history",
+            Self::Report { .. } => "report",
         }
     }
 

@@ -1,217 +1,25 @@
-//! Gradients, optimisers and models: against differences, against the same steps in floating point, and as secure runs.
+//! Optimisers and models: against the same steps in floating point, and as secure runs.
 #![allow(clippy::unwrap_used, reason = "a test: a panic is how it fails")]
 
 use std::collections::BTreeMap;
 
-use ml_ops::models::network::Network;
+use ml_ops::models::network::{self, Network};
 use ml_ops::models::regression::{HISTORY, LABELS, Regression, Target};
 use ml_ops::models::scorecard::{BIAS, Member, WEIGHTS, features};
-use ml_ops::training::{Adam, Optimiser, Parameter, Penalty, Training, train};
-use ml_ops::{
-    Axis, Execution, Owner, Program, ProgramBuilder, ProgramError, Rounding, Value, reference, run_local,
-};
+use ml_ops::training::{Adam, History, LOSS, Optimiser, Parameter, Penalty, Training, train};
+use ml_ops::{Axis, Execution, Op, Owner, Program, ProgramBuilder, reference, run_local};
 use mpc_core::fixed::FracBits;
 use mpc_core::party::PartyId;
 use mpc_core::windows::Sliding;
 use ndarray::{Array1, Array2, ArrayD, arr1};
 
 type Inputs = BTreeMap<String, ArrayD<f64>>;
-type Build = fn(&mut ProgramBuilder, Value, Value) -> Result<Value, ProgramError>;
 
 fn numbers(seed: u64) -> impl FnMut() -> f64 {
     let mut next = seed;
     move || {
         next = next.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (next >> 33) as f64 / f64::from(1u32 << 30) - 1.0
-    }
-}
-
-/// Every operation that a gradient goes through, of x and y of [3, 2].
-fn differentiable() -> Vec<(&'static str, Build)> {
-    vec![
-        ("add", |p, x, y| p.add(x, y)),
-        ("sub of a row", |p, x, y| {
-            let row = p.slice(y, Axis(0), 1..2)?;
-            p.sub(row, x)
-        }),
-        ("neg", |p, x, _| p.neg(x)),
-        ("mul", |p, x, y| p.mul(x, y)),
-        ("mul of a column", |p, x, y| {
-            let column = p.sum(y, Axis(1))?;
-            let column = p.reshape(column, [3, 1])?;
-            p.mul(x, column)
-        }),
-        ("mul of a vector", |p, x, y| {
-            let vector = p.mean(y, Axis(0))?;
-            p.mul(vector, x)
-        }),
-        ("square and scale", |p, x, _| {
-            let square = p.square(x)?;
-            p.scale(square, -0.3)
-        }),
-        ("matmul", |p, x, y| {
-            let t = p.transpose(y)?;
-            p.matmul(x, t)
-        }),
-        ("dense", |p, x, y| {
-            let (w, b) = (p.transpose(y)?, p.slice(y, Axis(1), 0..1)?);
-            let b = p.reshape(b, [3])?;
-            p.dense(x, w, b)
-        }),
-        ("weighted sum", |p, x, y| {
-            let vector = p.sum(y, Axis(0))?;
-            p.weighted_sum(&[(x, 0.7), (vector, -1.25), (x, 2.0)])
-        }),
-        ("slice, concat and reshape", |p, x, y| {
-            let part = p.slice(x, Axis(1), 1..2)?;
-            let all = p.concat(&[y, part, x], Axis(1))?;
-            p.reshape(all, [5, 3])
-        }),
-        ("relu", |p, x, y| {
-            let d = p.sub(x, y)?;
-            p.relu(d)
-        }),
-        ("abs of a sum", |p, x, _| {
-            let sum = p.sum(x, Axis(0))?;
-            p.abs(sum)
-        }),
-        ("clamp", |p, x, _| p.clamp(x, -0.5, 0.25)),
-        ("minimum and maximum", |p, x, y| {
-            let (low, high) = (p.minimum(x, y)?, p.maximum(x, y)?);
-            p.weighted_sum(&[(low, 1.0), (high, 3.0)])
-        }),
-        ("select", |p, x, y| {
-            let third = p.number(0.125)?;
-            let bit = p.less(y, third)?;
-            let (a, b) = (p.square(x)?, p.sum(x, Axis(0))?);
-            p.select(bit, a, b)
-        }),
-        ("max along an axis", |p, x, _| p.max(x, Axis(0))),
-        ("min along another", |p, x, _| p.min(x, Axis(1))),
-        ("a product of batches of matrices, permuted", |p, x, y| {
-            let (a, b) = (p.reshape(x, [3, 1, 2])?, p.reshape(y, [3, 2, 1])?);
-            let one = p.matmul(a, b)?;
-            let shared = p.slice(y, Axis(0), 0..2)?;
-            let (many, one) = (p.matmul(a, shared)?, p.reshape(one, [3, 1, 1])?);
-            let all = p.concat(&[many, one], Axis(2))?;
-            p.permute(all, &[2, 0, 1])
-        }),
-        ("a dense layer of three axes", |p, x, y| {
-            let x = p.reshape(x, [1, 3, 2])?;
-            let w = p.slice(y, Axis(0), 0..2)?;
-            let b = p.slice(y, Axis(0), 2..3)?;
-            let b = p.reshape(b, [2])?;
-            p.dense(x, w, b)
-        }),
-        ("a convolution with padding and a bias", |p, x, y| {
-            let x = p.reshape(x, [2, 1, 1, 3])?;
-            let w = p.reshape(y, [1, 1, 3, 2])?;
-            let bias = p.slice(y, Axis(0), 0..1)?;
-            let bias = p.sum(bias, Axis(1))?;
-            p.conv2d(x, w, Some(bias), Sliding::by(1).padded(1))
-        }),
-        ("a convolution of channels", |p, x, y| {
-            let both = p.concat(&[x, y], Axis(1))?;
-            let x = p.reshape(both, [1, 2, 2, 3])?;
-            let y = p.concat(&[y, y, y, y], Axis(1))?;
-            let w = p.reshape(y, [3, 2, 2, 2])?;
-            p.conv2d(x, w, None, Sliding::by(1))
-        }),
-        ("pooling, with a column that no window reaches", |p, x, y| {
-            let both = p.concat(&[x, y, y], Axis(1))?;
-            let x = p.reshape(both, [1, 2, 3, 3])?;
-            let largest = p.max_pool2d(x, [2, 2], Sliding::by(2))?;
-            let mean = p.average_pool2d(x, [3, 1], Sliding { stride: [3, 1], ..Sliding::by(1) }, true)?;
-            let (largest, mean) = (p.reshape(largest, [2])?, p.reshape(mean, [6])?);
-            p.concat(&[largest, mean], Axis(0))
-        }),
-        ("sigmoid", |p, x, _| p.sigmoid(x)),
-        ("tanh", |p, x, _| p.tanh(x)),
-        ("a range", |p, x, _| {
-            let square = p.square(x)?;
-            p.assume_range(square, 3.0)
-        }),
-    ]
-}
-
-/// The derivatives of Σ seed·f(x, y), or f itself.
-fn differentiated(build: Build, parties: usize, rounding: Rounding, gradient: bool) -> Program {
-    let mut p = Program::builder("gradient", FracBits::DEFAULT, &["a", "b", "c"][..parties]);
-    p.rounding(rounding);
-    let x = p.input("x", Owner(0), [3, 2], 4.0).unwrap();
-    let y = p.input("y", Owner(1), [3, 2], 4.0).unwrap();
-    let z = build(&mut p, x, y).unwrap();
-    if !gradient {
-        p.output("z", z, &[0]).unwrap();
-        return p.build().unwrap();
-    }
-    let shape = p.fact(z).unwrap().shape.clone();
-    let seed = p.constant(&seed(shape.dims())).unwrap();
-    let none = p.sub(z, z).unwrap();
-    let seed = p.add(none, seed).unwrap();
-    let found = p.gradients(&[(z, seed)], &[x, y]).unwrap();
-    for (name, g) in ["x", "y"].iter().zip(&found) {
-        if let Some(g) = *g {
-            p.output(&format!("d{name}"), g, &[0]).unwrap();
-        }
-    }
-    p.build().unwrap()
-}
-
-fn seed(shape: &[usize]) -> ArrayD<f64> {
-    let mut next = 0.0;
-    ArrayD::from_shape_simple_fn(shape, || {
-        next += 0.25;
-        next - 0.75
-    })
-}
-
-fn points() -> Inputs {
-    let mut number = numbers(5);
-    ["x", "y"].map(|name| (name.to_owned(), ArrayD::from_shape_simple_fn(vec![3, 2], &mut number))).into()
-}
-
-#[test]
-fn gradients_are_the_limits_of_differences() {
-    let (inputs, h) = (points(), 1e-5);
-    for (name, build) in differentiable() {
-        let f = differentiated(build, 2, Rounding::Dithered, false);
-        let loss = |inputs: &Inputs| {
-            let z = &reference::float(&f, inputs).unwrap()["z"];
-            (z * &seed(z.shape())).sum()
-        };
-        let found = reference::float(&differentiated(build, 2, Rounding::Dithered, true), &inputs).unwrap();
-        assert!(!found.is_empty(), "{name}");
-        for of in ["x", "y"] {
-            for at in 0..6 {
-                let moved = |by: f64| {
-                    let mut inputs = inputs.clone();
-                    inputs.get_mut(of).unwrap().as_slice_mut().unwrap()[at] += by;
-                    loss(&inputs)
-                };
-                let slope = (moved(h) - moved(-h)) / (2.0 * h);
-                let got = found.get(&format!("d{of}")).map_or(0.0, |d| *d.iter().nth(at).unwrap());
-                assert!((slope - got).abs() < 1e-6, "{name}, {of}[{at}]: {slope} is not {got}");
-            }
-        }
-    }
-}
-
-#[test]
-fn gradients_are_computed_securely_at_the_planned_cost() {
-    let inputs = points();
-    for (name, build) in differentiable() {
-        for (parties, rounding) in [(2, Rounding::Exact), (3, Rounding::Dithered)] {
-            let program = differentiated(build, parties, rounding, true);
-            let runs = run_local(&program, &inputs, [7; 32]).unwrap();
-            let fixed = reference::fixed(&program, &inputs).unwrap();
-            for (output, value) in &runs[0].outputs {
-                let far = value.iter().zip(&fixed[output]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-                let limit = if rounding == Rounding::Exact { 0.0 } else { 1e-3 };
-                assert!(far <= limit, "{name}, {output}: {far}");
-            }
-            checked(&program, &runs);
-        }
     }
 }
 
@@ -222,25 +30,6 @@ fn checked(program: &Program, runs: &[Execution]) {
         plan.check(party, &run.measured).unwrap();
     }
     assert_eq!(&Program::decode(&program.encode()).unwrap(), program);
-}
-
-#[test]
-fn a_relu_is_differentiated_without_another_comparison() {
-    let relu: Build = |p, x, _| p.relu(x);
-    let plan = differentiated(relu, 2, Rounding::Dithered, true).plan();
-    let rounds: Vec<_> = plan.ops.iter().filter(|o| o.rounds > 0).map(|o| (o.op, o.rounds)).collect();
-    assert_eq!(rounds, [("relu", 4), ("mul", 1), ("confirm", 1), ("output", 1)]);
-}
-
-#[test]
-fn what_has_no_gradient_is_named() {
-    let mut p = Program::builder("none", FracBits::DEFAULT, &["a", "b"]);
-    let x = p.input("x", Owner(0), [3, 2], 4.0).unwrap();
-    let order = p.argmax(x, Axis(0)).unwrap();
-    let error = p.gradients(&[(order, order)], &[x]).unwrap_err().to_string();
-    assert_eq!(error, "node 1 (argmax): there is no gradient through this operation");
-    let y = p.input("y", Owner(0), [3, 2], 4.0).unwrap();
-    assert_eq!(p.gradients(&[(y, y)], &[x]).unwrap(), [None]);
 }
 
 const ROWS: usize = 30;
@@ -258,7 +47,7 @@ fn data() -> Inputs {
         .into()
 }
 
-fn regression(target: Target, training: Training) -> Regression<'static> {
+fn regression(target: Target, training: Training<'static>) -> Regression<'static> {
     Regression {
         name: "fit",
         frac: FracBits::DEFAULT,
@@ -273,7 +62,7 @@ fn regression(target: Target, training: Training) -> Regression<'static> {
 }
 
 /// The same steps in floating point, written as in a textbook.
-fn by_hand(inputs: &Inputs, target: Target, how: &Training) -> (Array1<f64>, Vec<f64>) {
+fn by_hand(inputs: &Inputs, target: Target, how: &Training<'_>) -> (Array1<f64>, Vec<f64>) {
     let x = Array2::from_shape_fn((ROWS, 4), |(i, j)| match j {
         0 | 1 => inputs[&features("a")][[i, j]],
         2 => inputs[&features("b")][[i, 0]],
@@ -329,7 +118,7 @@ fn by_hand(inputs: &Inputs, target: Target, how: &Training) -> (Array1<f64>, Vec
 fn regressions_are_fitted_as_by_hand() {
     let class = |weights| Target::Class { weights };
     let number = Target::Number { max_abs: 1.0 };
-    let plain = Training { history: true, ..Training::sgd(4, 8, 0.5) };
+    let plain = Training { history: History::AtEnd, ..Training::sgd(4, 8, 0.5) };
     let momentum = Optimiser::Sgd { learning_rate: 0.25, momentum: 0.5 };
     for (target, how) in [
         (class([1.0, 1.0]), plain),
@@ -364,8 +153,35 @@ fn regressions_are_fitted_as_by_hand() {
 }
 
 #[test]
+fn the_loss_can_leave_after_every_epoch() {
+    let class = Target::Class { weights: [1.0, 1.0] };
+    let how = |history| Training { history, ..Training::sgd(4, 8, 0.5) };
+    let fit = |history| {
+        let mut regression = regression(class, how(history));
+        regression.recipients = &[];
+        regression.program().unwrap()
+    };
+    let (live, silent) = (fit(History::Live(&[1])), fit(History::None));
+    // Four batches an epoch; squares and their truncations in every step.
+    assert_eq!(live.plan().rounds, silent.plan().rounds + 4 * (4 * 2 + 2));
+    assert!(live.to_string().contains("output \"loss\" = %"));
+    assert!(live.to_string().contains(" to \"b\", after every 4 iterations\n"));
+    let inputs = data();
+    let runs = run_local(&live, &inputs, [3; 32]).unwrap();
+    checked(&live, &runs);
+    let (_, expected) = by_hand(&inputs, class, &how(History::None));
+    assert_eq!(runs[1].outputs[LOSS].shape(), [4, 1]);
+    for (got, expected) in runs[1].outputs[LOSS].iter().zip(&expected) {
+        assert!((got - expected).abs() < 6e-3, "{got} is not {expected}");
+    }
+    assert!(runs[0].outputs.is_empty());
+    // Nobody receives the model.
+    assert_eq!(runs[1].kept.keys().collect::<Vec<_>>(), [BIAS, WEIGHTS]);
+}
+
+#[test]
 fn a_step_with_momentum_and_penalties_takes_no_round_more() {
-    let steps = |how: Training| {
+    let steps = |how: Training<'static>| {
         let class = Target::Class { weights: [1.0, 1.0] };
         regression(class, how).program().unwrap().plan().rounds - 2
     };
@@ -414,8 +230,9 @@ fn a_network_is_fitted() {
         members: &MEMBERS,
         rows: ROWS,
         labels: 1,
+        target: network::Target::Class { weights: &[] },
         layers: &[5, 1],
-        training: Training { history: true, ..Training::sgd(6, 10, 0.5) },
+        training: Training { history: History::AtEnd, ..Training::sgd(6, 10, 0.5) },
         max_weight: 8.0,
         max_hidden: 32.0,
         seed: 3,
@@ -432,6 +249,35 @@ fn a_network_is_fitted() {
     let history: Vec<f64> = runs[1].outputs[HISTORY].iter().copied().collect();
     assert!(history[5] < 0.8 * history[0], "{history:?}");
     assert!(program.to_string().contains("repeat 18 times, 3 of them an epoch"));
+}
+
+#[test]
+fn deep_and_wide_networks_build() {
+    // Bounds of derivatives would multiply from layer to layer without a promise about each.
+    for (columns, layers) in [(784, &[128, 128, 10][..]), (32, &[64; 8][..]), (32, &[16, 16, 16, 16, 1][..])]
+    {
+        let network = Network {
+            name: "deep",
+            frac: FracBits::DEFAULT,
+            members: &[
+                Member { name: "a", columns, max_abs: 4.0 },
+                Member { name: "b", columns: 0, max_abs: 1.0 },
+            ],
+            rows: 1280,
+            labels: 1,
+            target: network::Target::Class { weights: &[] },
+            layers,
+            training: Training::sgd(1, 128, 0.1),
+            max_weight: 4.0,
+            max_hidden: 64.0,
+            seed: 3,
+            recipients: &[1],
+        };
+        let program = network.program().unwrap();
+        program.demand().check().unwrap();
+        let promises = program.nodes().iter().filter(|n| matches!(n.op, Op::AssumeRange { .. })).count();
+        assert_eq!(promises, 2 * layers.len());
+    }
 }
 
 #[test]
@@ -458,7 +304,7 @@ fn classes_are_told_apart_by_a_convolutional_network() {
         parameter(&mut p, &[2], 0.1),
     ];
     let momentum = Optimiser::Sgd { learning_rate: 0.2, momentum: 0.8 };
-    let how = Training { optimiser: momentum, history: true, ..Training::sgd(8, 12, 0.2) };
+    let how = Training { optimiser: momentum, history: History::AtEnd, ..Training::sgd(8, 12, 0.2) };
     let trained = train(&mut p, rows, &parameters, &how, |p, w, batch| {
         let (x, y) = (p.batch(x, batch)?, p.batch(y, batch)?);
         let h = p.conv2d(x, w[0], Some(w[1]), Sliding::by(1))?;

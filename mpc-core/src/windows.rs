@@ -100,6 +100,22 @@ impl Sliding {
         (tap < taps).then(|| self.inside(axis, position, tap, len))?
     }
 
+    /// Which element of the image, of length `len`, element `tap` of a window of `taps` has; `None` for a zero.
+    #[must_use]
+    pub fn source(
+        &self,
+        axis: usize,
+        position: usize,
+        tap: usize,
+        (taps, len): (usize, usize),
+        outside: Outside,
+    ) -> Option<usize> {
+        match outside {
+            Outside::Zero => self.inside(axis, position, tap, len),
+            Outside::Nearest => self.nearest(axis, position, tap, (taps, len)),
+        }
+    }
+
     /// Whether every window has an element of the image.
     #[must_use]
     pub fn all_on_image(&self, image: [usize; 2], window: [usize; 2]) -> bool {
@@ -137,13 +153,9 @@ pub fn unfold<T: Copy>(
     assert_eq!(values.len(), images * channels * height * width, "as many values as the shape has places");
     let [down, across] = sliding.positions([height, width], window).expect("windows that are on the image");
     let source = |axis: usize, position: usize, tap: usize| {
-        let (taps, len) = (window[axis], [height, width][axis]);
-        match outside {
-            Outside::Zero => sliding.inside(axis, position, tap, len),
-            Outside::Nearest => {
-                Some(sliding.nearest(axis, position, tap, (taps, len)).expect("a window on the image"))
-            }
-        }
+        let source = sliding.source(axis, position, tap, (window[axis], [height, width][axis]), outside);
+        assert!(source.is_some() || outside == Outside::Zero, "a window on the image");
+        source
     };
     let columns: Vec<Vec<Option<usize>>> =
         (0..window[1]).map(|v| (0..across).map(|j| source(1, j, v)).collect()).collect();

@@ -3,6 +3,7 @@
 use mpc_core::fixed::encode;
 use ndarray::Axis;
 
+use super::gradient::Whole;
 use super::{ProgramBuilder, Value};
 use crate::error::ProgramError;
 use crate::op::Op;
@@ -123,6 +124,7 @@ impl ProgramBuilder {
         let normal = self.mul(centred, deviation)?;
         // |x − mean| ≤ √(width·variance). What truncations take off a variance of a few units is less than three quarters of it.
         let normal = self.assume_range(normal, 3.0 * (width as f64).sqrt())?;
+        self.note_whole(normal, Whole::Normal { x, deviation });
         let scaled = self.mul(normal, scale)?;
         self.add(scaled, shift)
     }

@@ -2,6 +2,7 @@
 
 use ndarray::{ArrayD, Axis};
 
+use super::gradient::Whole;
 use super::{ProgramBuilder, Value};
 use crate::error::ProgramError;
 use crate::function::Function;
@@ -16,7 +17,9 @@ impl ProgramBuilder {
     pub fn softmax(&mut self, x: Value, axis: Axis) -> Result<Value, ProgramError> {
         let (_, powers, sum) = self.powers("softmax", x, axis)?;
         let part = self.reciprocal(sum, 1.0..)?;
-        self.mul(powers, part)
+        let softmax = self.mul(powers, part)?;
+        self.note_whole(softmax, Whole::Softmax { x, axis });
+        Ok(softmax)
     }
 
     /// ln of [`ProgramBuilder::softmax`], off by at most 2^−11: x less its largest element, less the logarithm of the sum of powers.
@@ -27,7 +30,9 @@ impl ProgramBuilder {
     pub fn log_softmax(&mut self, x: Value, axis: Axis) -> Result<Value, ProgramError> {
         let (below, _, sum) = self.powers("log_softmax", x, axis)?;
         let log = self.log(sum, 1.0..)?;
-        self.sub(below, log)
+        let whole = self.sub(below, log)?;
+        self.note_whole(whole, Whole::LogSoftmax { x, axis });
+        Ok(whole)
     }
 
     /// 1 (scale 0) at the place that each element of `index` names, 0 at the others, along a new last axis of `n`; for an index that

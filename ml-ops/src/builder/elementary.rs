@@ -116,6 +116,7 @@ impl ProgramBuilder {
         self.check("divide", &[a, b])?;
         let zero = self.number(0.0)?;
         let negative = self.less(b, zero)?;
+        self.note_constant(negative);
         let twice = self.scale(negative, -2.0)?;
         let sign = self.add_public(twice, 1.0)?;
         let size = self.mul(b, sign)?;

@@ -2,29 +2,33 @@
 //!
 //! The loss itself need not be computed. It is given by its derivatives with respect to some values, its *seeds*, which for the
 //! usual losses are simpler than the loss: probability − label for a cross-entropy ([`crate::training`]). Only what the parameters
-//! ask for is built. A sum over batch rows, a mean or a learning rate is a public factor, which is best left to the step that
-//! uses the gradient, so that nothing small is truncated on the way.
+//! ask for is built, and nothing twice. A sum over batch rows, a mean or a learning rate is a public factor, which is best left to the
+//! step that uses the gradient, so that nothing small is truncated on the way.
 
 use std::collections::BTreeMap;
 
-use mpc_core::ring::{Ring, Z64};
-use mpc_core::tensor::Tensor;
 use ndarray::Axis;
 
-use super::{ProgramBuilder, Value};
+use super::{ProgramBuilder, Value, bound_units};
 use crate::error::ProgramError;
-use crate::function::Function;
 use crate::op::{NodeId, Op, Winner};
-use crate::shape::Shape;
 
+mod functions;
 mod images;
+mod notes;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+pub(super) use notes::{Notes, Whole};
 
 impl ProgramBuilder {
     /// The derivatives of a loss with respect to `parameters`, given its derivatives with respect to some values, as pairs of a
     /// value and its seed. Parameters that the values do not depend on have no derivative: `None`.
     ///
     /// Costs per operation on the way: nothing where it is linear with public factors; a product for each factor of a product, and
-    /// of each truncation that it brings; a product for a ReLU, whose comparison is not made again.
+    /// of each truncation that it brings; a product for a ReLU, whose comparison is not made again. `docs/training.md` says what the
+    /// derivatives of functions are made of, and what they are where a function has a corner or a limit.
     ///
     /// # Errors
     /// [`ProgramError::NoGradient`] for an operation without one; everything that inference says about the nodes of the
@@ -50,25 +54,74 @@ impl ProgramBuilder {
         let (values, given): (Vec<Value>, Vec<Value>) = seeds.iter().copied().unzip();
         self.check("gradients", &[&values[..], &given[..], parameters].concat())?;
         let depends = self.dependent(parameters);
+        self.notes.same_from = Some(self.program.nodes.len() as NodeId);
+        let found = self.back(seeds, parameters, &depends);
+        self.notes.same_from = None;
+        found
+    }
+
+    /// Promises that no element of the derivative of a loss with respect to x is beyond `max_abs`, as [`ProgramBuilder::gradients`]
+    /// computes it afterwards: bounds of derivatives multiply from layer to layer, far beyond what they are. The promise stands in the
+    /// program's text as that of [`ProgramBuilder::assume_range`] and is no more checked.
+    ///
+    /// # Errors
+    /// A bound that is not a positive number; a foreign handle.
+    ///
+    /// ```
+    /// use ml_ops::{Owner, Program};
+    /// use mpc_core::fixed::FracBits;
+    /// let mut p = Program::builder("slope", FracBits::DEFAULT, &["a", "b"]);
+    /// let x = p.input("x", Owner(0), [5, 2], 4.0)?;
+    /// let y = p.square(x)?;
+    /// p.assume_gradient(y, 1.0)?;
+    /// let slope = p.gradients(&[(y, y)], &[x])?[0].expect("y depends on x");
+    /// assert!(p.fact(slope)?.max_abs() <= 8.0);
+    /// # Ok::<(), ml_ops::ProgramError>(())
+    /// ```
+    pub fn assume_gradient(&mut self, x: Value, max_abs: f64) -> Result<(), ProgramError> {
+        self.check("assume_gradient", &[x])?;
+        bound_units("assume_gradient", max_abs, self.program.frac.bits())?;
+        self.notes.promised.insert(x.node, max_abs);
+        Ok(())
+    }
+
+    fn back(
+        &mut self,
+        seeds: &[(Value, Value)],
+        parameters: &[Value],
+        depends: &[bool],
+    ) -> Result<Vec<Option<Value>>, ProgramError> {
         let mut derivatives: BTreeMap<NodeId, Value> = BTreeMap::new();
         for &(value, seed) in seeds {
-            self.add_derivative(&mut derivatives, &depends, value.node, seed)?;
+            self.add_derivative(&mut derivatives, depends, value.node, seed)?;
         }
         let mut found = BTreeMap::new();
         // Operands precede their users, so the last node is complete.
-        while let Some((node, derivative)) = derivatives.pop_last() {
+        while let Some((node, mut derivative)) = derivatives.pop_last() {
+            if let Some(&max_abs) = self.notes.promised.get(&node) {
+                derivative = self.assume_range(derivative, max_abs)?;
+            }
             if parameters.iter().any(|p| p.node == node) {
                 found.insert(node, derivative);
                 continue;
             }
+            if let Some(&whole) = self.notes.wholes.get(&node) {
+                let part = self.through_whole(node, whole, derivative)?;
+                self.add_derivative(&mut derivatives, depends, whole.of().node, part)?;
+                continue;
+            }
             let op = &self.program.nodes[node as usize].op;
             // Which of two values is chosen does not change with a small move of what decides it.
-            let constant = usize::from(matches!(op, Op::Select { .. }));
+            let constant = match op {
+                Op::Select { .. } => Some(0),
+                Op::Split { .. } => Some(1),
+                _ => None,
+            };
             let operands: Vec<NodeId> = op.operands();
-            let moving = operands.into_iter().enumerate().skip(constant);
+            let moving = operands.into_iter().enumerate().filter(|&(i, _)| Some(i) != constant);
             for (i, x) in moving.filter(|(_, x)| depends[*x as usize]) {
                 let part = self.derivative(node, i, derivative)?;
-                self.add_derivative(&mut derivatives, &depends, x, part)?;
+                self.add_derivative(&mut derivatives, depends, x, part)?;
             }
         }
         let of = |p: &Value| match found.get(&p.node) {
@@ -83,7 +136,9 @@ impl ProgramBuilder {
         let mut depends: Vec<bool> = vec![];
         for (node, n) in (0..).zip(&self.program.nodes) {
             let is_parameter = parameters.iter().any(|p| p.node == node);
-            depends.push(is_parameter || n.op.operands().iter().any(|&x| depends[x as usize]));
+            let constant = self.notes.constants.contains(&node);
+            let by_operand = || n.op.operands().iter().any(|&x| depends[x as usize]);
+            depends.push(is_parameter || (!constant && by_operand()));
         }
         depends
     }
@@ -174,7 +229,29 @@ impl ProgramBuilder {
             }
             Op::Slice { axis, start, end, .. } => {
                 let g = self.full(g, &own)?;
-                self.padded(g, axis, [start, shape.dims()[axis] - end])
+                self.shifted(g, axis, [start as isize, (shape.dims()[axis] - end) as isize])
+            }
+            Op::Pad { ref before, .. } => {
+                let mut g = self.full(g, &own)?;
+                for (axis, (&before, &len)) in before.iter().zip(shape.dims()).enumerate() {
+                    g = self.part(g, axis, before, len)?;
+                }
+                Ok(g)
+            }
+            Op::Gather { axis, ref indices, .. } => {
+                let g = self.full(g, &own)?;
+                let to: Vec<Option<usize>> = indices.iter().map(|&i| Some(i as usize)).collect();
+                self.scattered(g, axis, &to, shape.dims()[axis])
+            }
+            Op::Split { bit, .. } => {
+                let g = self.full(g, &own)?;
+                let last = own.rank() - 1;
+                let len = own.dims()[last] / 2;
+                let (yes, no) = (self.part(g, last, 0, len)?, self.part(g, last, len, len)?);
+                let difference = self.sub(yes, no)?;
+                let taken = self.mul(difference, value(bit))?;
+                let all = self.add(no, taken)?;
+                self.narrowed(all, &own.with_axis(last, len), &shape)
             }
             Op::Concat { axis, ref xs } => {
                 let g = self.full(g, &own)?;
@@ -211,114 +288,43 @@ impl ProgramBuilder {
                 self.mul(g, bit)
             }
             Op::Clamp { x, lo, hi } => {
-                let limit = |b: &mut Self, limit: i64| {
-                    let scale = b.program.frac.bits();
-                    let values = Tensor::from_vec(&[], vec![Z64::from_i64(limit)]);
-                    b.push("constant", &[], |_| Op::Constant { scale, values })
-                };
-                let (low, high) = (limit(self, lo)?, limit(self, hi)?);
-                let (above, beyond) = (self.greater_equal(value(x), low)?, self.greater(value(x), high)?);
-                let inside = self.sub(above, beyond)?;
-                self.mul(g, inside)
+                let inside = self.inside(value(x), [Some(lo), Some(hi)])?;
+                self.masked(g, inside)
             }
-            Op::Function { function, .. } => self.through_function(node, function, g),
+            Op::Function { x, function } => {
+                let slope = self.slope(value(node), value(x), function)?;
+                self.mul(g, slope)
+            }
+            Op::Divide { .. } => {
+                let part = self.through_quotient(node, i, g)?;
+                self.narrowed(part, &own, &shape)
+            }
             Op::Extreme { x, axis, which, with: Winner::Value } => {
                 let hot = self.extreme("argmax_one_hot", value(x), Axis(axis), which, Winner::OneHot)?;
                 let g = self.along_one(g, axis, &shape)?;
                 self.mul(g, hot)
             }
             Op::AssumeRange { .. } => Ok(g),
-            // Everything else is constant between jumps, has no operands, or is a border of a loop.
-            other => Err(ProgramError::NoGradient { node, op: other.name() }),
+            // Constant between jumps, without operands, or a border of a loop.
+            Op::Less(..)
+            | Op::Greater(..)
+            | Op::LessEqual(..)
+            | Op::GreaterEqual(..)
+            | Op::Equal(..)
+            | Op::NotEqual(..)
+            | Op::Sign(_)
+            | Op::ReluBit(_)
+            | Op::Extreme { .. }
+            | Op::Sort { .. }
+            | Op::Select { .. }
+            | Op::Input { .. }
+            | Op::Shared { .. }
+            | Op::Constant { .. }
+            | Op::Carry { .. }
+            | Op::Carried { .. }
+            | Op::Batch { .. }
+            | Op::History { .. }
+            | Op::Report { .. } => Err(ProgramError::NoGradient { node, op: op.name() }),
         }
-    }
-
-    /// The derivative of a function's operand.
-    fn through_function(
-        &mut self,
-        node: NodeId,
-        function: Function,
-        g: Value,
-    ) -> Result<Value, ProgramError> {
-        let value = Value { builder: self.id, node };
-        let slope = match function {
-            // s(1 − s) = s − s².
-            Function::Sigmoid | Function::SigmoidTraining => {
-                let squared = self.square(value)?;
-                self.sub(value, squared)?
-            }
-            // 1 − t².
-            Function::Tanh => {
-                let (one, squared) = (self.number(1.0)?, self.square(value)?);
-                self.sub(one, squared)?
-            }
-            other => return Err(ProgramError::NoGradient { node, op: other.name() }),
-        };
-        self.mul(g, slope)
-    }
-
-    /// The derivative of an operand that was repeated to the shape of the result: its sum over what was repeated.
-    fn narrowed(&mut self, g: Value, own: &Shape, shape: &Shape) -> Result<Value, ProgramError> {
-        if own == shape {
-            return Ok(g);
-        }
-        let mut g = self.full(g, own)?;
-        for _ in shape.rank()..own.rank() {
-            g = self.sum(g, Axis(0))?;
-        }
-        for axis in 0..shape.rank() {
-            if shape.dims()[axis] == 1 && self.fact_of(g).shape.dims()[axis] > 1 {
-                let narrow = self.fact_of(g).shape.with_axis(axis, 1);
-                g = self.sum(g, Axis(axis))?;
-                g = self.reshape(g, narrow)?;
-            }
-        }
-        Ok(g)
-    }
-
-    /// The derivative of a sum's operand: that of the sum, the same along the axis.
-    fn along(&mut self, g: Value, axis: usize, shape: &Shape) -> Result<Value, ProgramError> {
-        let one = self.along_one(g, axis, shape)?;
-        self.full(one, shape)
-    }
-
-    /// A value that lacks an axis of a shape, with that axis of length 1.
-    fn along_one(&mut self, g: Value, axis: usize, shape: &Shape) -> Result<Value, ProgramError> {
-        let g = self.full(g, &shape.without(axis))?;
-        self.reshape(g, shape.with_axis(axis, 1))
-    }
-
-    /// A value repeated to a shape.
-    fn full(&mut self, g: Value, shape: &Shape) -> Result<Value, ProgramError> {
-        if self.fact_of(g).shape == *shape {
-            return Ok(g);
-        }
-        // Zeros along the axes that repeat are enough.
-        let own = self.fact_of(g).shape.clone();
-        let missing = shape.rank() - own.rank();
-        let len = |(axis, &n): (usize, &usize)| {
-            let has = axis.checked_sub(missing).map_or(1, |at| own.dims()[at]);
-            if has == n { 1 } else { n }
-        };
-        let repeated: Vec<usize> = shape.dims().iter().enumerate().map(len).collect();
-        let zeros = self.zeros(&repeated.into())?;
-        self.add(g, zeros)
-    }
-
-    /// A value between zeros along an axis, so many before and after it.
-    fn padded(&mut self, g: Value, axis: usize, [before, after]: [usize; 2]) -> Result<Value, ProgramError> {
-        let shape = self.fact_of(g).shape.clone();
-        let mut parts = vec![g];
-        if before > 0 {
-            parts.insert(0, self.zeros(&shape.with_axis(axis, before))?);
-        }
-        if after > 0 {
-            parts.push(self.zeros(&shape.with_axis(axis, after))?);
-        }
-        if parts.len() == 1 { Ok(g) } else { self.concat(&parts, Axis(axis)) }
-    }
-
-    fn zeros(&mut self, shape: &Shape) -> Result<Value, ProgramError> {
-        self.constant(&ndarray::ArrayD::zeros(shape.dims()))
     }
 }

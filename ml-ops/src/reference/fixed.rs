@@ -13,6 +13,7 @@ use crate::factor::Factor;
 use crate::op::{NodeId, Op};
 use crate::program::Program;
 use crate::repeat::At;
+use crate::report::Series;
 use crate::walk::{beside, walk};
 
 /// Runs the program in fixed point, with truncation as floor, on everybody's inputs; the result has every output by
@@ -33,13 +34,17 @@ pub fn fixed_seen<E: From<InputError>>(
     inputs: &Values,
     mut seen: impl FnMut(NodeId, &Tensor<Z64>) -> Result<(), E>,
 ) -> Result<Values, E> {
+    let mut series = Series::default();
     let outputs = walk(program, beside(program), |at: At, operands: &[&Tensor<Z64>]| {
         let value = evaluate(program, inputs, at, operands)?;
         seen(at.node, &value)?;
+        if let Some(due) = program.due(at) {
+            series.push_ring(program, &due, &value);
+        }
         Ok::<_, E>(value)
     })?;
-    let scales = program.outputs().iter().map(|o| program.fact(o.node).scale);
-    Ok(named(program, outputs.iter().zip(scales).map(|(t, s)| decode(t, s)).collect()))
+    let scales = program.last_outputs().map(|o| program.fact(o.node).scale);
+    Ok(named(program, outputs.iter().zip(scales).map(|(t, s)| decode(t, s)).collect(), series))
 }
 
 fn product(a: &Tensor<Z64>, b: &Tensor<Z64>) -> Tensor<Z64> {
@@ -181,6 +186,7 @@ fn evaluate(
             let start = program.batches(node).map_or(0, |b| b.start(iteration));
             x[0].slice(0, start, start + rows)
         }
+        Op::Report { .. } => x[1..].iter().fold(x[0].clone(), |sum, v| sum.add(v)),
         Op::History { every, .. } => {
             let sum = |group: &[&Tensor<Z64>]| group[1..].iter().fold(group[0].clone(), |sum, v| sum.add(v));
             let rows: Vec<Z64> = x.chunks(*every).flat_map(|g| sum(g).as_slice().to_vec()).collect();

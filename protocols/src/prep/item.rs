@@ -112,9 +112,11 @@ const MAX_CORRECTION_BYTES: u64 = 1 << 31;
 /// The most multiplications of one item's convolution: those that a product of matrices can have.
 const MAX_PRODUCTS: u128 = 1 << 42;
 
-/// Whether the product is a number of elements that an item may have.
+/// Whether the product is a number of elements that an item may have. So is every factor, also beside one that is zero: each may
+/// be the length of another component, or of a loop.
 pub(super) fn within(factors: &[usize]) -> bool {
-    factors.iter().try_fold(1usize, |a, &b| a.checked_mul(b)).is_some_and(|p| p <= MAX_ELEMENTS)
+    let product = factors.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
+    product.is_some_and(|p| p <= MAX_ELEMENTS) && factors.iter().all(|&f| f <= MAX_ELEMENTS)
 }
 
 /// A size as it travels.

@@ -6,16 +6,28 @@ use std::path::Path;
 use ml_ops::{Axis, Direction, Link, Owner, Program, ProgramError, Rounding, Trees};
 use mpc_core::bits::BitTensor;
 use mpc_core::checkpoint::Checkpoint;
+use mpc_core::conv::ConvShape;
 use mpc_core::fixed::FracBits;
 use mpc_core::ring::Z64;
 use mpc_core::transcript::{Close, Entry, Outcome};
+use mpc_core::windows::Sliding;
 use ndarray::{Array2, arr1};
-use protocols::prep::{Comparison, Demand, Item, MaskPart, Question};
+use protocols::prep::{Bilinear, Comparison, Demand, Item, MaskPart, Part, Product, Question};
+use protocols::reuse::matrices;
 use protocols::tree::TreeChoice;
 use subrosa_fuzz::foundation::{log_key, signed_heads};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let programs = [scorecard()?, elementwise()?, comparisons()?, shapes()?, ranks()?, products()?, steps()?];
+    let programs = [
+        scorecard()?,
+        elementwise()?,
+        comparisons()?,
+        shapes()?,
+        ranks()?,
+        products()?,
+        steps()?,
+        reports()?,
+    ];
     let mut seeds = party_node::fuzzing::seeds(&programs[0].demand().encode());
     let names = [
         "valid-scorecard",
@@ -25,6 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "valid-ranks",
         "valid-products",
         "valid-steps",
+        "valid-reports",
     ];
     for (name, program) in names.into_iter().zip(&programs) {
         seeds.push(("program", name, program.encode()));
@@ -170,18 +183,39 @@ fn steps() -> Result<Program, ProgramError> {
     p.build()
 }
 
-/// A matrix that is opened once and used three times, and comparisons of every kind.
+/// A loop that reports two of its values to different parties while it runs.
+fn reports() -> Result<Program, ProgramError> {
+    let mut p = Program::builder("reports", FracBits::DEFAULT, &["a", "b"]);
+    let x = p.input("x", Owner(0), [2], 2.0)?;
+    let left = p.repeat(4, &[(x, 2.0)], |p, x| {
+        let square = p.square(x[0])?;
+        p.report("squares", square, 2, 0.5, &[1])?;
+        let next = p.scale(x[0], -0.5)?;
+        p.report("each", next, 1, 1.0, &[0, 1])?;
+        Ok(vec![next])
+    })?;
+    p.output("left", left[0], &[0])?;
+    p.build()
+}
+
+/// A tensor that is opened once and used in products of every kind, and comparisons of every kind.
 fn masks() -> Demand {
-    let whole = MaskPart { mask: 1, width: 3, rows: [0, 4], columns: [0, 3], transposed: false };
+    let whole = Part::whole(&[4, 3]).expect("few axes");
+    let given = |part, product| Item::Given { part: MaskPart { mask: 1, part }, product };
+    let column = whole.slice(1, 2, 3).broadcast(&[4, 5]).expect("a column that repeats");
+    let kernel =
+        ConvShape::new([2, 1, 6, 5], [1, 1, 4, 3], Sliding::by(1).padded(1), 1).expect("sizes that fit");
     let tree = TreeChoice::DEFAULT;
     let sign = Comparison::in_ring(Question::Sign, 5, tree);
     Demand {
         items: vec![
             Item::Square { len: 2 },
-            Item::Mask { rows: 4, columns: 3 },
-            Item::GivenMatmul { part: whole, n: 2 },
-            Item::GivenMatmul { part: MaskPart { rows: [1, 3], transposed: true, ..whole }, n: 1 },
-            Item::GivenMatmul { part: MaskPart { columns: [2, 3], ..whole }, n: 7 },
+            Item::Mask { len: 12 },
+            given(whole, matrices([4, 3, 2])),
+            given(whole.slice(0, 1, 3).transpose(), matrices([3, 2, 1])),
+            given(whole.slice(1, 2, 3), Product::of_right(Bilinear::Matmuls { count: 2, dims: [7, 2, 1] })),
+            given(column, Product::of_left(Bilinear::Elements { len: 20 })),
+            given(whole.every(0, 3, -1, 4), Product::of_right(Bilinear::Conv(kernel))),
             Item::Comparison(Comparison { truncation: 16, thresholds: 2, ..sign }),
             Item::Comparison(Comparison { product: true, payloads: 3, ..sign }),
             Item::Comparison(Comparison::new(Question::Bits, 5, tree)),

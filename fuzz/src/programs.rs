@@ -62,11 +62,10 @@ pub fn demand(bytes: &[u8]) -> bool {
     assert_eq!(demand.encode(), bytes, "a demand has one encoding");
     demand.check().expect("what was decoded is within the limits");
     for (at, item) in demand.items.iter().enumerate() {
-        if let Item::GivenMatmul { part, .. } = item {
+        if let Item::Given { part, product } = item {
             let mask = &demand.items[..at][part.mask as usize];
-            assert!(
-                matches!(mask, Item::Mask { rows, columns } if part.rows[1] <= *rows && part.width == *columns)
-            );
+            assert!(matches!(mask, Item::Mask { len } if part.part.places().end <= *len));
+            assert_eq!(part.part.elements(), product.shapes()[0].iter().product::<usize>());
         }
         assert!(item.correction_bytes::<Z64>() < 1 << 40, "an item's correction is bounded: {item:?}");
         assert!(!item.name().is_empty());

@@ -7,7 +7,7 @@ use std::error::Error;
 
 use ml_ops::models::regression::{LABELS, Regression, Target};
 use ml_ops::models::scorecard::{Member, features};
-use ml_ops::training::Training;
+use ml_ops::training::{History, LOSS, Training};
 use ml_ops::{Axis, Owner, Program, run_local, run_local_with};
 use mpc_core::fixed::FracBits;
 use ndarray::{Array2, ArrayD};
@@ -34,13 +34,14 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         rows,
         labels: 0,
         target: Target::Class { weights: [1.0, 1.0] },
-        training: Training { l2: 0.001, ..Training::sgd(20, 20, 1.0) },
+        training: Training { l2: 0.001, history: History::Live(&[0]), ..Training::sgd(20, 20, 1.0) },
         max_weight: 32.0,
         recipients: &[],
     };
     let [bank, bureau, labels] = people(rows);
     let inputs = [(features("bank"), bank), (features("bureau"), bureau), (LABELS.to_owned(), labels)];
     let fitted = run_local(&fit.program()?, &inputs.into(), [1; 32])?;
+    println!("the bank sees losses of {:.4}", fitted[0].outputs[LOSS].flatten());
 
     let mut p = Program::builder("score", FracBits::DEFAULT, &["bank", "bureau"]);
     let xs = [p.input("b", Owner(0), [applicants, 2], 4.0)?, p.input("u", Owner(1), [applicants, 1], 4.0)?];

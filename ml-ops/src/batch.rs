@@ -6,6 +6,7 @@
 
 use mpc_core::ring::Ring;
 use mpc_core::tensor::{Tensor, elements};
+use protocols::prep::Part;
 
 /// How two operands become lists of matrices, and a list of products the result.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -87,6 +88,16 @@ impl Batches {
         self.right.of(t)
     }
 
+    /// As [`Self::left`], of a part of a tensor: the same elements in that order.
+    pub(crate) fn left_part(&self, part: &Part) -> Option<Part> {
+        self.left.part(part)
+    }
+
+    /// As [`Self::right`], of a part of a tensor.
+    pub(crate) fn right_part(&self, part: &Part) -> Option<Part> {
+        self.right.part(part)
+    }
+
     /// The result, from the products.
     pub(crate) fn result<R: Ring>(&self, t: &Tensor<R>) -> Tensor<R> {
         self.product.of(t)
@@ -106,6 +117,10 @@ impl Batches {
 }
 
 impl Moved {
+    fn part(&self, part: &Part) -> Option<Part> {
+        Some(part.reshape(&self.seen)?.permute(&self.order))
+    }
+
     fn of<R: Ring>(&self, t: &Tensor<R>) -> Tensor<R> {
         // Axes of one element are nowhere.
         let kept = self.order.iter().filter(|&&axis| self.seen[axis] > 1);

@@ -36,7 +36,7 @@ static NEXT_BUILDER: AtomicU64 = AtomicU64::new(0);
 pub struct Owner(pub usize);
 
 /// A node of the program that is being built.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Value {
     builder: u64,
     node: NodeId,
@@ -270,7 +270,8 @@ impl ProgramBuilder {
     }
 
     /// The matrix product of \[…, m, k\] and \[…, k, n\], truncated once per result. Rounds and error as
-    /// [`ProgramBuilder::mul`]. Leading axes broadcast; what is repeated is opened once. A matrix that is a factor of several products is opened once for them where that is less.
+    /// [`ProgramBuilder::mul`]. Leading axes broadcast; what is repeated is opened once. A tensor that is a factor of several products
+    /// is opened once for them where that is less.
     ///
     /// # Errors
     /// As [`ProgramBuilder::mul`].

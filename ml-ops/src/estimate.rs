@@ -8,7 +8,7 @@ use mpc_core::party::PerParty;
 use mpc_core::ring::Z64;
 use protocols::cost::Cost;
 use protocols::prep::provider::OfflineCost;
-use protocols::prep::{CotExtension, Item, Provider};
+use protocols::prep::{Bilinear, CotExtension, Item, Provider};
 use protocols::tree::Link;
 use serde::Serialize;
 
@@ -66,17 +66,21 @@ pub(crate) fn estimate(
         .iter()
         .map(|item| match *item {
             Item::Matmul { m, k, n } => m as f64 * k as f64 * n as f64,
-            Item::GivenMatmul { part, n } => {
-                let [m, k] = part.shape();
-                m as f64 * k as f64 * n as f64
-            }
+            Item::Given { product, .. } => match product.map {
+                Bilinear::Elements { .. } => 0.0,
+                map => map.products() as f64,
+            },
             Item::BatchMatmul { count, m, k, n } => count as f64 * m as f64 * k as f64 * n as f64,
             Item::Conv(shape) => shape.products() as f64,
             _ => 0.0,
         })
         .sum();
     let expanded: f64 = total.items.iter().map(|i| item_bytes(i) as f64).sum();
-    let of_node = |(i, n): (u32, &Node)| n.fact.shape.elements() as f64 * f64::from(program.times(i));
+    let of_node = |(i, n): (u32, &Node)| {
+        // A report's value is what all its iterations say.
+        let times = program.report(i).map_or_else(|| program.times(i), |r| r.every);
+        n.fact.shape.elements() as f64 * f64::from(times)
+    };
     let elements: f64 = (0..).zip(program.nodes()).map(of_node).sum();
     let parties = program.parties().len() as f64;
     let busiest = |of: &PerParty<u64>| of.iter().map(|(_, &v)| v).max().unwrap_or(0) as f64;
@@ -117,10 +121,10 @@ fn item_bytes(item: &Item) -> u64 {
             let axes = [shape.input(), shape.kernel(), shape.output()];
             elements(axes.iter().map(|axes| axes.iter().product::<usize>()).sum())
         }
-        Item::Mask { rows, columns } => elements(rows * columns),
-        Item::GivenMatmul { part, n } => {
-            let [m, k] = part.shape();
-            elements(k * n + m * n)
+        Item::Mask { len } => elements(len),
+        Item::Given { product, .. } => {
+            let [_, other, result] = product.shapes();
+            elements(other.iter().product::<usize>() + result.iter().product::<usize>())
         }
         Item::DaBits { len } => elements(len) + len as u64 / 8,
         Item::Angles { len, multiples, .. } => elements(len * (2 * multiples + 1)),
@@ -132,7 +136,7 @@ fn item_bytes(item: &Item) -> u64 {
     }
 }
 
-/// Estimated peak of one party's tensors and messages: live values, matrices that are opened once with their masks, and for the
+/// Estimated peak of one party's tensors and messages: live values, tensors that are opened once with their masks, and for the
 /// step under way its correlated randomness twice (as received and in use) and its messages to and from every party.
 pub(crate) fn memory_bytes(program: &Program, lowered: &[Lowered]) -> u64 {
     let last = program.last_uses(|node| lowered[node as usize].opens());

@@ -2,7 +2,7 @@
 //!
 //! Every node is entered in the session under its own number, so its messages and its one-time pads are named after
 //! it; values are dropped (and with them wiped) after their last use. All outputs leave together at the end, after the
-//! parties have compared what was opened.
+//! parties have compared what was opened; but for what a loop reports while it runs, which leaves in the same way ([`crate::report`]).
 //!
 //! **What a party sees**: its own inputs, shares, what the protocols open (all one-time padded; see each protocol's
 //! module), and the outputs that name it as recipient. The program itself, with all shapes and public constants, is
@@ -12,6 +12,7 @@ mod function;
 mod inputs;
 mod layers;
 mod product;
+mod report;
 mod step;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ use crate::op::NodeId;
 use crate::program::{Output, Program};
 use crate::reference::RangeError;
 use crate::repeat::{At, Repeat};
+use crate::report::{Reported, Series};
 use crate::walk::walk;
 use product::Masked;
 use step::Value;
@@ -135,6 +137,8 @@ pub struct Progress<'a> {
     pub sent_bytes: u64,
     /// Where in a loop the step is.
     pub iteration: Option<Iteration>,
+    /// What the step reported.
+    pub report: Option<Reported<'a>>,
 }
 
 /// An iteration of a loop, counted from 0.
@@ -170,7 +174,7 @@ pub struct StepCost {
 /// A finished run. `Debug` shows names and shapes of the outputs, not what they say.
 #[derive(Clone)]
 pub struct Execution {
-    /// The outputs that this party receives, by name.
+    /// The outputs that this party receives, by name; of a report, all that it said along a first axis.
     pub outputs: BTreeMap<String, ArrayD<f64>>,
     /// This party's shares of what stays in shares, by name.
     pub kept: BTreeMap<String, KeptShare>,
@@ -245,7 +249,8 @@ pub fn run_windows<S: Shareable>(
     let mut measured: Vec<StepCost> = (0..nodes).map(|id| nothing(id as u32)).collect();
     let mut seen = Counters::of(cx);
     let name = |node: usize| program.nodes()[node].op.name();
-    let mut collected: Vec<Vec<S>> = program.outputs().iter().map(|_| vec![]).collect();
+    let mut collected: Vec<Vec<S>> = program.last_outputs().map(|_| vec![]).collect();
+    let mut series = Series::default();
     let (mut iteration, mut first_row) = (0, 0);
     for (window, count) in windows {
         let lowered = window.lowered();
@@ -269,11 +274,18 @@ pub fn run_windows<S: Shareable>(
             let values = walk(window, opens, |at, operands: &[&Value<S>]| {
                 let (node, i) = (at.node, at.node as usize);
                 // A program has windows or loops.
-                let value = cx
+                let (value, made) = cx
                     .enter(node, first + at.iteration)
                     .and_then(|()| {
                         let kept = step::Kept { inputs: &mut own, masked: &mut masked, bits: &mut bits };
                         step::evaluate(cx, window, at, &lowered[i], operands, kept)
+                    })
+                    .and_then(|value| {
+                        let made = match &value {
+                            Value::Secret(sum) => report::report(cx, window, at, sum, &mut series)?,
+                            Value::Public(_) => None,
+                        };
+                        Ok((value, made))
                     })
                     .map_err(|source| RunError::Protocol { node, op: name(i), source })?;
                 measured[i].add(&seen.advance(cx, node));
@@ -284,7 +296,8 @@ pub fn run_windows<S: Shareable>(
                 let next = if done == total - 2 { "confirm" } else { name(next % nodes) };
                 let iteration = body.map(|l| Iteration::of(window, l, at.iteration));
                 let (rounds, sent_bytes) = (cx.rounds(), cx.sent_bytes());
-                progress(Progress { done, total, op: name(i), next, rounds, sent_bytes, iteration });
+                let report = made.as_ref().map(report::Made::reported);
+                progress(Progress { done, total, op: name(i), next, rounds, sent_bytes, iteration, report });
                 Ok::<_, RunError>(value)
             })?;
             for (all, value) in collected.iter_mut().zip(&values) {
@@ -296,7 +309,7 @@ pub fn run_windows<S: Shareable>(
 
     let shares: Vec<S> = collected.into_iter().map(joined).collect();
     let (leave, stay): (Vec<_>, Vec<_>) =
-        program.outputs().iter().zip(&shares).partition(|(o, _)| !o.recipients.is_empty());
+        program.last_outputs().zip(&shares).partition(|(o, _)| !o.recipients.is_empty());
     let keep = |(o, share): (&Output, &S)| {
         let values = share.to_keep(cx);
         (o.name.clone(), KeptShare::new(program, cx.id(), cx.me(), (&o.name, o.node), values))
@@ -320,8 +333,9 @@ pub fn run_windows<S: Shareable>(
         ..both
     });
     let (rounds, sent_bytes) = (cx.rounds(), cx.sent_bytes());
-    let iteration = None;
-    progress(Progress { done: total, total, op: "output", next: "output", rounds, sent_bytes, iteration });
+    let last = "output";
+    let (op, next, iteration, report) = (last, last, None, None);
+    progress(Progress { done: total, total, op, next, rounds, sent_bytes, iteration, report });
 
     let outputs = leave
         .iter()
@@ -329,6 +343,7 @@ pub fn run_windows<S: Shareable>(
         .filter_map(|((o, _), r)| {
             Some((o.name.clone(), decode(r.as_ref()?.tensor(), program.fact(o.node).scale)))
         })
+        .chain(series.finish(program))
         .collect();
     Ok(Execution { outputs, kept, measured })
 }

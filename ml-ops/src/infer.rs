@@ -269,21 +269,14 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
             Fact { shape: x.shape.with_axis(0, *rows), ..(*x).clone() }
         }
         (Op::History { every, .. }, [x]) => {
-            let times = cx.times as usize;
-            if *every == 0 || !times.is_multiple_of(*every) {
-                return Err(
-                    at.parameter("a history adds up so many iterations as the loop has several times")
-                );
+            let fact = in_turns(at, x, (*every, cx.times as usize))?;
+            Fact { bit: x.bit && *every == 1, ..fact }
+        }
+        (Op::Report { every, factor, .. }, [x]) => {
+            if !factor.is_finite() || *factor == 0.0 {
+                return Err(at.parameter("a report is multiplied by a finite number that is not zero"));
             }
-            let shape: Shape = [&[times / every], x.shape.dims()].concat().into();
-            if times.saturating_mul(x.shape.elements()) > Shape::MAX_ELEMENTS {
-                return Err(at.parameter("the values of all iterations have at most 2^27 elements"));
-            }
-            let sum = u128::from(x.bound) * *every as u128;
-            Fact {
-                bit: x.bit && *every == 1,
-                ..Fact::secret(shape, x.scale, at.within("the sum", sum, x.scale)?)
-            }
+            in_turns(at, x, (*every, cx.times as usize))?
         }
         (Op::Input { .. } | Op::Shared { .. } | Op::Constant { .. }, _)
         | (Op::Neg(_) | Op::Square(_) | Op::Transpose(_) | Op::Relu(_) | Op::Function { .. }, _)
@@ -305,7 +298,7 @@ pub(crate) fn infer(op: &Op, operands: &[&Fact], cx: Context) -> Result<Fact, Pr
         | (Op::Equal(..) | Op::NotEqual(..) | Op::Minimum(..) | Op::Maximum(..), _)
         | (Op::Abs(_) | Op::Sign(_) | Op::Extreme { .. } | Op::Sort { .. }, _)
         | (Op::WeightedSum { .. } | Op::Carry { .. } | Op::Carried { .. }, _)
-        | (Op::ReluBit(_) | Op::Batch { .. } | Op::History { .. }, _) => {
+        | (Op::ReluBit(_) | Op::Batch { .. } | Op::History { .. } | Op::Report { .. }, _) => {
             return Err(at.parameter("the operation needs at least one operand"));
         }
     };
@@ -340,6 +333,19 @@ const fn compares(op: &Op) -> bool {
             | Op::Function { .. }
             | Op::Divide { .. }
     )
+}
+
+/// The values of so many iterations of all added up at a time, along a new first axis.
+fn in_turns(at: Site, x: &Fact, (every, times): (usize, usize)) -> Result<Fact, ProgramError> {
+    if every == 0 || !times.is_multiple_of(every) {
+        return Err(at.parameter("so many iterations are added up at a time as the loop has several times"));
+    }
+    let shape: Shape = [&[times / every], x.shape.dims()].concat().into();
+    if times.saturating_mul(x.shape.elements()) > Shape::MAX_ELEMENTS {
+        return Err(at.parameter("the values of all iterations have at most 2^27 elements"));
+    }
+    let sum = u128::from(x.bound) * every as u128;
+    Ok(Fact::secret(shape, x.scale, at.within("the sum", sum, x.scale)?))
 }
 
 fn concat(at: Site, first: &Fact, rest: &[&Fact], axis: usize) -> Result<Fact, ProgramError> {

@@ -16,6 +16,7 @@
 //! | `lower`, `plan`, `estimate` | protocol steps of every node, their exact cost, memory and time |
 //! | `kept` | values that stay in shares for a later session |
 //! | `repeat` | loops with mini-batches |
+//! | `report` | what leaves while a loop runs |
 //! | `window` | running a program a window of rows at a time |
 //! | `exec`, `local`, `walk` | running a program on shares |
 //! | [`reference`](mod@reference) | floating point and exact fixed point, as oracles |
@@ -44,6 +45,7 @@ mod plan;
 mod program;
 pub mod reference;
 mod repeat;
+mod report;
 mod settings;
 mod shape;
 mod text;
@@ -71,5 +73,6 @@ pub use plan::{Correlation, Plan, PlanMismatch, PlannedInput, PlannedOp};
 pub use program::{InputSpec, MAX_NAME_BYTES, MAX_NODES, Node, Output, Program};
 pub use protocols::tree::{Link, TreeChoice};
 pub use repeat::{Batches, Repeat};
+pub use report::{Report, Reported};
 pub use settings::{Rounding, Trees};
 pub use shape::Shape;

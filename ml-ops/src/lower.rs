@@ -2,7 +2,7 @@
 //! steps; a test holds the two together.
 //!
 //! A truncation at the end of a node is left to the only user of its result where that is a ReLU, an absolute value or a
-//! clamp, which does it on its own opening, or a weighted sum, which does it with its own (`fuse`). A matrix that is a factor of
+//! clamp, which does it on its own opening, or a weighted sum, which does it with its own (`fuse`). A tensor that is a factor of
 //! several products is opened once for all of them where that is less (`factor_reuse`), also for those of all iterations of a loop.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use mpc_core::conv::ConvShape;
 use protocols::cost::Cost;
 use protocols::elementary::Elementary;
 use protocols::order::Relation;
-use protocols::prep::Item;
+use protocols::prep::{Item, MaskPart};
 use protocols::tree::TreeChoice;
 
 use crate::batch::Batches;
@@ -27,6 +27,7 @@ mod fuse;
 mod step;
 
 pub(crate) use factor_reuse::Reuse;
+use fuse::Ending;
 use step::Step;
 
 /// How a node is computed.
@@ -42,12 +43,14 @@ pub(crate) struct Lowered {
     pub(crate) keeps_bit: bool,
     /// The factors of a weighted sum.
     pub(crate) weights: Option<Weights>,
-    /// Which matrix that is opened once is a factor.
+    /// Which tensor that is opened once is a factor.
     pub(crate) reuse: Option<Reuse>,
     /// What the steps cost. Items that name masks, and the parts of them, are those of [`Program::items`].
     cost: Cost,
     /// What they cost in later iterations, if that is less.
     later: Option<Cost>,
+    /// After how many iterations they are taken.
+    every: u32,
 }
 
 impl Lowered {
@@ -59,7 +62,7 @@ impl Lowered {
     /// What the steps cost in so many iterations.
     pub(crate) fn cost_of(&self, times: u32) -> Cost {
         match &self.later {
-            None => self.cost.times(times as usize),
+            None => self.cost.times((times / self.every) as usize),
             Some(later) => self.cost.clone().then(later.times(times as usize - 1)),
         }
     }
@@ -87,8 +90,8 @@ impl Lowered {
 
 /// What is found out about a program as a whole before its nodes are lowered, and while.
 struct Whole {
-    /// For every node, the bits that its value still has to lose.
-    pending: Vec<u32>,
+    /// How every node ends.
+    endings: Vec<Ending>,
     reuse: BTreeMap<NodeId, Reuse>,
     /// ReLUs whose bits are used.
     bits: BTreeSet<NodeId>,
@@ -99,7 +102,7 @@ impl Program {
     pub(crate) fn lowered(&self) -> Vec<Lowered> {
         let bit = |n: &Node| if let Op::ReluBit(x) = n.op { Some(x) } else { None };
         let bits = self.nodes.iter().filter_map(bit).collect();
-        let whole = Whole { pending: self.pending_truncations(), reuse: self.reused_factors(), bits };
+        let whole = Whole { endings: self.endings(), reuse: self.reused_factors(), bits };
         (0..self.nodes.len()).map(|node| self.lower(node as NodeId, &whole)).collect()
     }
 
@@ -116,9 +119,9 @@ impl Program {
                         masks.insert(reuse.root, next);
                         item
                     }
-                    (Item::GivenMatmul { n, part }, Some(reuse)) => {
-                        let part = reuse.part_at(at.iteration).of(masks[&reuse.root], part.width);
-                        Item::GivenMatmul { part, n }
+                    (Item::Given { product, .. }, Some(reuse)) => {
+                        let (mask, part) = (masks[&reuse.root], reuse.part_at(at.iteration));
+                        Item::Given { part: MaskPart { mask, part }, product }
                     }
                     _ => item,
                 });
@@ -136,7 +139,7 @@ impl Program {
         let holds = |relation| Some(Step::Holds { len, relation });
         let reuse = whole.reuse.get(&node).copied();
         let fused = match *op {
-            Op::Relu(x) | Op::Abs(x) | Op::Clamp { x, .. } => whole.pending[x as usize],
+            Op::Relu(x) | Op::Abs(x) | Op::Clamp { x, .. } => whole.endings[x as usize].pending,
             _ => 0,
         };
         let step = match *op {
@@ -145,7 +148,7 @@ impl Program {
             Op::Split { x, bit } => (secret(x) && secret(bit)).then_some(Step::Mul { len: len / 2 }),
             Op::Square(_) => Some(Step::Square { len }),
             Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. } => {
-                (secret(a) && secret(b)).then(|| self.matmul_step([a, b], reuse, 0))
+                (secret(a) && secret(b)).then(|| self.matmul_step([a, b]))
             }
             Op::Conv { x, w, .. } => (secret(x) && secret(w)).then(|| Step::Conv(self.conv_shape(node))),
             Op::Select { bit, a, b } => {
@@ -187,19 +190,19 @@ impl Program {
             }
             Op::Concat { .. } | Op::Transpose(_) | Op::AssumeRange { .. } | Op::WeightedSum { .. } => None,
             Op::ReluBit(_) | Op::Carry { .. } | Op::Carried { .. } => None,
-            Op::Batch { .. } | Op::History { .. } => None,
+            Op::Batch { .. } | Op::History { .. } | Op::Report { .. } => None,
             Op::Gather { .. } | Op::Unfold { .. } | Op::Permute { .. } | Op::Pad { .. } => None,
         };
+        let reused = |reuse: &Reuse, iteration| self.reused_step(reuse, iteration);
+        let step = reuse.as_ref().map(|reuse| reused(reuse, 0)).or(step);
         let truncate = |bits: u32| (bits > 0).then_some(Step::Truncate { len, bits });
         let product = match *op {
             Op::Divide { a, .. } => secret(a).then_some(Step::Mul { len }),
             _ => None,
         };
         // Before a product with a public factor, which is local, and at the end unless that is left to the user.
-        let weights = self.weights(node, &whole.pending);
-        let bits =
-            weights.as_ref().map_or_else(|| self.truncation(node), |w| w.scale - self.fact(node).scale);
-        let last = if whole.pending[node as usize] > 0 { 0 } else { bits };
+        let Ending { pending, bits, ref weights } = whole.endings[node as usize];
+        let (last, weights) = (if pending > 0 { 0 } else { bits }, weights.clone());
         let all = |step: Option<Step>| -> Vec<_> {
             let steps = truncate(self.factor(node).first)
                 .into_iter()
@@ -210,14 +213,13 @@ impl Program {
         };
         let steps = all(step);
         let cost = self.cost_of_steps(&steps);
-        let later = match (op, reuse.filter(|r| r.opens && !r.opens_at(1))) {
-            (&(Op::MatMul(a, b) | Op::Dense { x: a, w: b, .. }), Some(_)) => {
-                Some(self.cost_of_steps(&all(Some(self.matmul_step([a, b], reuse, 1)))))
-            }
-            _ => None,
-        };
+        let opens_first = reuse.filter(|r| r.opens && !r.opens_at(1));
+        let later = opens_first.map(|reuse| self.cost_of_steps(&all(Some(reused(&reuse, 1)))));
         let keeps_bit = whole.bits.contains(&node);
-        Lowered { steps, fused, last, keeps_bit, weights, reuse, cost, later }
+        // What leaves in a report is no step on shares.
+        let report = self.report(node).map(|r| (self.report_cost(node), r.every));
+        let (cost, every) = report.unwrap_or((cost, 1));
+        Lowered { steps, fused, last, keeps_bit, weights, reuse, cost, later, every }
     }
 
     fn cost_of_steps(&self, steps: &[(Step, Option<TreeChoice>)]) -> Cost {
@@ -261,26 +263,27 @@ impl Program {
         }
     }
 
-    fn matmul_step(&self, [a, b]: [NodeId; 2], reuse: Option<Reuse>, iteration: u32) -> Step {
+    fn matmul_step(&self, [a, b]: [NodeId; 2]) -> Step {
         let dims = |x: NodeId| self.fact(x).shape.dims();
-        let Batches { count, dims: [m, k, n], .. } = Batches::new(dims(a), dims(b));
-        let Some(reuse) = reuse else {
-            return match count {
-                1 => Step::Matmul { m, k, n },
-                _ => Step::Matmuls { count, dims: [m, k, n] },
-            };
-        };
-        let (part, n) = (reuse.part_at(iteration), if reuse.right { m } else { n });
-        let shape = self.fact(reuse.root).shape.as_matrix();
-        if reuse.opens_at(iteration) {
-            Step::MatmulMasking { shape, part, n }
-        } else {
-            Step::MatmulMasked { part: part.of(0, shape[1]), n }
+        match Batches::new(dims(a), dims(b)) {
+            Batches { count: 1, dims: [m, k, n], .. } => Step::Matmul { m, k, n },
+            Batches { count, dims, .. } => Step::Matmuls { count, dims },
         }
     }
 
-    /// By how many bits a node truncates at its end: the scale of its product less that of its result.
-    pub(crate) fn truncation(&self, node: NodeId) -> u32 {
+    /// The product of a node with what is opened once.
+    fn reused_step(&self, reuse: &Reuse, iteration: u32) -> Step {
+        let (part, product) = (reuse.part_at(iteration), reuse.product);
+        if reuse.opens_at(iteration) {
+            Step::Masking { len: self.fact(reuse.root).shape.elements(), part, product }
+        } else {
+            Step::Masked { part, product }
+        }
+    }
+
+    /// By how many bits a node truncates at its end: the scale of its product less that of its result. A weighted sum's is that of
+    /// its factors.
+    pub(crate) fn truncation(&self, node: NodeId, weights: Option<&Weights>) -> u32 {
         let scale = |x: NodeId| self.fact(x).scale;
         let product = match self.nodes[node as usize].op {
             Op::Mul(a, b) | Op::MatMul(a, b) => scale(a) + scale(b),
@@ -292,7 +295,7 @@ impl Program {
                 let factor = self.factor(node);
                 scale(x) + factor.bits - factor.first
             }
-            Op::WeightedSum { .. } => self.weights(node, &[]).map_or_else(|| scale(node), |w| w.scale),
+            Op::WeightedSum { .. } => weights.map_or_else(|| scale(node), |w| w.scale),
             _ => return 0,
         };
         product - scale(node)
@@ -322,11 +325,10 @@ impl Program {
             .expect("invariant: inference accepted this factor")
     }
 
-    /// The encoded factors of a weighted sum, given the bits that its operands still have to lose; none for any other node.
-    pub(crate) fn weights(&self, node: NodeId, pending: &[u32]) -> Option<Weights> {
+    /// The encoded factors of a weighted sum, given the bits that an operand still has to lose; none for any other node.
+    pub(crate) fn weights(&self, node: NodeId, pending: impl Fn(NodeId) -> u32) -> Option<Weights> {
         let Op::WeightedSum { xs, ks } = &self.nodes[node as usize].op else { return None };
-        let bits = |x: NodeId| pending.get(x as usize).copied().unwrap_or(0);
-        let term = |(&x, &k): (&NodeId, &f64)| Term::of(self.fact(x), k).not_truncated(bits(x));
+        let term = |(&x, &k): (&NodeId, &f64)| Term::of(self.fact(x), k).not_truncated(pending(x));
         Weights::encode(&xs.iter().zip(ks).map(term).collect::<Vec<_>>(), self.frac.bits())
     }
 
@@ -341,7 +343,7 @@ impl Program {
                 last[x as usize] = from_outside.map_or(user, |l| l.end as usize - 1);
             }
         }
-        for o in &self.outputs {
+        for o in self.last_outputs() {
             last[o.node as usize] = usize::MAX;
         }
         last

@@ -1,4 +1,5 @@
-//! Ready-made programs: a scorecard, and the reference networks, whose weights one party keeps secret.
+//! Ready-made programs: a scorecard, trainings with the scorings that go with them, and the reference networks, whose weights one
+//! party keeps secret.
 
 pub mod lenet;
 pub mod mlp;
@@ -7,6 +8,7 @@ pub mod regression;
 pub mod residual;
 mod roles;
 pub mod scorecard;
+pub mod scoring;
 pub mod transformer;
 pub mod trees;
 

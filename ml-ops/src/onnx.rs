@@ -18,6 +18,7 @@
 //! two, and nothing else.
 
 mod check;
+mod columns;
 mod constant;
 mod emit;
 mod error;
@@ -34,12 +35,13 @@ mod registry;
 mod scan;
 mod structure;
 mod tensor;
+mod types;
 mod value;
 mod walk;
 
 pub use error::{ImportError, Problem, Refusal};
 pub use load::{MAX_MODEL_BYTES, Model};
-pub use options::{Features, Options, Parameters};
+pub use options::{ColumnRange, Features, Options, Parameters};
 pub use outputs::{Imported, ImportedInput, ImportedOutput};
 pub use registry::supported;
 

@@ -313,6 +313,69 @@ pub enum Op {
         /// Iterations that are added up.
         every: usize,
     },
+    /// In a loop: a value of its body, added up over so many iterations at a time and then opened to the recipients of the
+    /// output that names this node, while the loop runs.
+    Report {
+        /// Operand.
+        x: NodeId,
+        /// Iterations that are added up.
+        every: usize,
+        /// By what the recipients multiply what is opened.
+        factor: f64,
+    },
+}
+
+/// References to the operands of an operation that is seen through a reference, both shared or both unique.
+macro_rules! operands_of {
+    ($op:expr) => {
+        match $op {
+            Op::Input { .. } | Op::Shared { .. } | Op::Constant { .. } => vec![],
+            Op::Neg(x)
+            | Op::Square(x)
+            | Op::Transpose(x)
+            | Op::Relu(x)
+            | Op::ReluBit(x)
+            | Op::Abs(x)
+            | Op::Sign(x)
+            | Op::Extreme { x, .. }
+            | Op::Unfold { x, .. }
+            | Op::Permute { x, .. }
+            | Op::Pad { x, .. }
+            | Op::Sum { x, .. }
+            | Op::Mean { x, .. }
+            | Op::Scale { x, .. }
+            | Op::Reshape { x, .. }
+            | Op::Slice { x, .. }
+            | Op::Gather { x, .. }
+            | Op::Clamp { x, .. }
+            | Op::Function { x, .. }
+            | Op::AssumeRange { x, .. }
+            | Op::Carry { initial: x, .. }
+            | Op::Batch { x, .. }
+            | Op::History { x, .. }
+            | Op::Report { x, .. } => vec![x],
+            Op::Carried { carry, next } => vec![carry, next],
+            Op::Add(a, b)
+            | Op::Sub(a, b)
+            | Op::Mul(a, b)
+            | Op::MatMul(a, b)
+            | Op::Less(a, b)
+            | Op::Greater(a, b)
+            | Op::LessEqual(a, b)
+            | Op::GreaterEqual(a, b)
+            | Op::Equal(a, b)
+            | Op::NotEqual(a, b)
+            | Op::Minimum(a, b)
+            | Op::Maximum(a, b)
+            | Op::Divide { a, b, .. } => vec![a, b],
+            Op::Split { x, bit } => vec![x, bit],
+            Op::Dense { x, w, b } => vec![x, w, b],
+            Op::Select { bit, a, b } => vec![bit, a, b],
+            Op::Conv { x, w, bias, .. } => [x, w].into_iter().chain(bias).collect(),
+            Op::Sort { keys, payload, .. } => [keys].into_iter().chain(payload).collect(),
+            Op::Concat { xs, .. } | Op::WeightedSum { xs, .. } => Vec::from_iter(xs),
+        }
+    };
 }
 
 impl Op {
@@ -376,91 +439,18 @@ impl Op {
             Self::Carried { .. } => "carried",
             Self::Batch { .. } => "batch",
             Self::History { .. } => "history",
+            Self::Report { .. } => "report",
         }
     }
 
     /// The nodes whose values the operation uses, in order.
     #[must_use]
     pub fn operands(&self) -> Vec<NodeId> {
-        match self {
-            Self::Input { .. } | Self::Shared { .. } | Self::Constant { .. } => vec![],
-            Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) => vec![*x],
-            Self::Abs(x) | Self::Sign(x) | Self::ReluBit(x) | Self::Extreme { x, .. } => vec![*x],
-            Self::Sort { keys, payload, .. } => [*keys].into_iter().chain(*payload).collect(),
-            Self::Sum { x, .. }
-            | Self::Mean { x, .. }
-            | Self::Scale { x, .. }
-            | Self::Reshape { x, .. }
-            | Self::Slice { x, .. }
-            | Self::Gather { x, .. }
-            | Self::Clamp { x, .. }
-            | Self::Function { x, .. }
-            | Self::AssumeRange { x, .. }
-            | Self::Carry { initial: x, .. }
-            | Self::Batch { x, .. }
-            | Self::History { x, .. } => vec![*x],
-            Self::Carried { carry, next } => vec![*carry, *next],
-            Self::Add(a, b)
-            | Self::Sub(a, b)
-            | Self::Mul(a, b)
-            | Self::MatMul(a, b)
-            | Self::Less(a, b)
-            | Self::Greater(a, b)
-            | Self::LessEqual(a, b)
-            | Self::GreaterEqual(a, b)
-            | Self::Equal(a, b)
-            | Self::NotEqual(a, b)
-            | Self::Minimum(a, b)
-            | Self::Maximum(a, b)
-            | Self::Divide { a, b, .. } => vec![*a, *b],
-            Self::Split { x, bit } => vec![*x, *bit],
-            Self::Dense { x, w, b } => vec![*x, *w, *b],
-            Self::Conv { x, w, bias, .. } => [*x, *w].into_iter().chain(*bias).collect(),
-            Self::Unfold { x, .. } | Self::Permute { x, .. } | Self::Pad { x, .. } => vec![*x],
-            Self::Select { bit, a, b } => vec![*bit, *a, *b],
-            Self::Concat { xs, .. } | Self::WeightedSum { xs, .. } => xs.clone(),
-        }
+        operands_of!(self).into_iter().copied().collect()
     }
 
     /// As [`Op::operands`], to be renumbered.
     pub(crate) fn operands_mut(&mut self) -> Vec<&mut NodeId> {
-        match self {
-            Self::Input { .. } | Self::Shared { .. } | Self::Constant { .. } => vec![],
-            Self::Neg(x) | Self::Square(x) | Self::Transpose(x) | Self::Relu(x) => vec![x],
-            Self::Abs(x) | Self::Sign(x) | Self::ReluBit(x) | Self::Extreme { x, .. } => vec![x],
-            Self::Sort { keys, payload, .. } => [keys].into_iter().chain(payload).collect(),
-            Self::Sum { x, .. }
-            | Self::Mean { x, .. }
-            | Self::Scale { x, .. }
-            | Self::Reshape { x, .. }
-            | Self::Slice { x, .. }
-            | Self::Gather { x, .. }
-            | Self::Clamp { x, .. }
-            | Self::Function { x, .. }
-            | Self::AssumeRange { x, .. }
-            | Self::Carry { initial: x, .. }
-            | Self::Batch { x, .. }
-            | Self::History { x, .. } => vec![x],
-            Self::Carried { carry, next } => vec![carry, next],
-            Self::Add(a, b)
-            | Self::Sub(a, b)
-            | Self::Mul(a, b)
-            | Self::MatMul(a, b)
-            | Self::Less(a, b)
-            | Self::Greater(a, b)
-            | Self::LessEqual(a, b)
-            | Self::GreaterEqual(a, b)
-            | Self::Equal(a, b)
-            | Self::NotEqual(a, b)
-            | Self::Minimum(a, b)
-            | Self::Maximum(a, b)
-            | Self::Divide { a, b, .. } => vec![a, b],
-            Self::Split { x, bit } => vec![x, bit],
-            Self::Dense { x, w, b } => vec![x, w, b],
-            Self::Conv { x, w, bias, .. } => [x, w].into_iter().chain(bias).collect(),
-            Self::Unfold { x, .. } | Self::Permute { x, .. } | Self::Pad { x, .. } => vec![x],
-            Self::Select { bit, a, b } => vec![bit, a, b],
-            Self::Concat { xs, .. } | Self::WeightedSum { xs, .. } => xs.iter_mut().collect(),
-        }
+        operands_of!(self)
     }
 }

@@ -60,7 +60,7 @@ pub struct PlannedOp {
     pub reused_factor: Option<u32>,
     /// Whether this operation opens it; in a loop, the first time.
     pub opens_reused_factor: bool,
-    /// How often the operation is computed: the iterations of the loop that it is in.
+    /// How often the operation is computed: the iterations of the loop that it is in; of a report, those in which something leaves.
     pub times: u32,
     /// Bytes that each party sends.
     #[serde(skip)]
@@ -178,7 +178,7 @@ impl Program {
                 fused_truncation_bits: first.fused,
                 reused_factor: first.reuse.map(|r| r.root),
                 opens_reused_factor: first.opens().is_some(),
-                times: self.times(id),
+                times: self.report(id).map_or_else(|| self.times(id), |r| r.times),
                 ..planned(id, node.op.name(), &cost, of_node)
             });
         }
@@ -278,8 +278,7 @@ impl Program {
     fn end_costs(&self) -> [(u32, &'static str, Cost); 2] {
         let n = self.parties.len();
         let outputs: Vec<_> = self
-            .outputs
-            .iter()
+            .last_outputs()
             .map(|o| (self.fact(o.node).shape.elements(), o.recipients.as_slice()))
             .collect();
         [

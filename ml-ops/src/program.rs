@@ -145,7 +145,7 @@ impl Program {
         &self.nodes
     }
 
-    /// The outputs, in the order in which they were declared.
+    /// The outputs, in the order in which they were declared; those that name a [`Program::report`] leave while a loop runs.
     #[must_use]
     pub fn outputs(&self) -> &[Output] {
         &self.outputs
@@ -281,6 +281,10 @@ impl Program {
     /// Appends a value that stays in shares.
     pub(crate) fn push_kept(&mut self, name: &str, node: NodeId) -> Result<(), ProgramError> {
         self.check_output(name, node)?;
+        if self.report(node).is_some() {
+            let (op, what) = (self.nodes[node as usize].op.name(), "a report has recipients");
+            return Err(ProgramError::Parameter { node, op, what });
+        }
         if self.fact(node).scale != self.frac.bits() {
             let (op, what) = (self.nodes[node as usize].op.name(), "what is kept in shares is no integer");
             return Err(ProgramError::Parameter { node, op, what });
@@ -300,8 +304,8 @@ impl Program {
         if !value.fact.is_secret() {
             return Err(ProgramError::PublicOutput { name: name.into() });
         }
-        if self.loop_of(node).is_some() {
-            let what = "an output is a value outside of loops: what the last iteration leaves, or a history";
+        if self.loop_of(node).is_some() && self.report(node).is_none() {
+            let what = "an output is a value outside of loops, what the last iteration leaves, or a history; or a report";
             return Err(ProgramError::Parameter { node, op: value.op.name(), what });
         }
         Ok(())
@@ -332,6 +336,7 @@ impl Program {
             });
         }
         self.check_loops()?;
+        self.check_reports()?;
         let cut = self.cut()?;
         let too_large = |l: &Lowered| l.cost_at(0).items.iter().any(|item| !item.is_sane());
         let refused = |node: usize, what| {

@@ -16,12 +16,13 @@ use std::collections::BTreeMap;
 
 use ndarray::ArrayD;
 
-pub use fixed::fixed;
-pub use float::float;
+pub use fixed::{fixed, fixed_seen};
+pub use float::{float, float_seen};
 pub use ranges::{RangeError, check_ranges};
 
 use crate::exec::InputError;
 use crate::program::Program;
+use crate::report::Series;
 
 /// Values by name.
 pub type Values = BTreeMap<String, ArrayD<f64>>;
@@ -47,7 +48,7 @@ fn one_side(both: &[usize]) -> (Vec<usize>, usize) {
     (shape, last)
 }
 
-/// Pairs the outputs of a walk with their names.
-fn named(program: &Program, values: Vec<ArrayD<f64>>) -> Values {
-    program.outputs().iter().map(|o| o.name.clone()).zip(values).collect()
+/// Pairs the outputs of a walk with their names, and adds what was reported.
+fn named(program: &Program, values: Vec<ArrayD<f64>>, series: Series) -> Values {
+    program.last_outputs().map(|o| o.name.clone()).zip(values).chain(series.finish(program)).collect()
 }

@@ -3,7 +3,7 @@
 //! A program has loops one after the other and none inside another: the epochs and batches of a training are one loop whose
 //! iterations go through the batches again and again. What an iteration takes over from the one before is declared
 //! ([`Op::Carry`]) and what the last one leaves is a node after the loop ([`Op::Carried`]); nothing else of a body is seen outside
-//! of it but by [`Op::History`]. Everything about a loop is static, so the plan covers every iteration.
+//! of it but by [`Op::History`] and [`Op::Report`]. Everything about a loop is static, so the plan covers every iteration.
 //!
 //! **Magnitudes**: the bound of a carried value is declared. Where the bound that inference finds for what an iteration leaves is
 //! within it, it is proven by induction; elsewhere it is a promise as that of [`Op::AssumeRange`], and the text form says which.
@@ -141,6 +141,9 @@ impl Program {
         let of = |x: NodeId| self.loop_of(x).map(|l| l.first);
         let (here, operands) = (of(node), op.operands());
         let outside = operands.iter().all(|&x| of(x).is_none());
+        if operands.iter().any(|&x| matches!(self.nodes[x as usize].op, Op::Report { .. })) {
+            return refused("what is reported leaves, and nothing is computed with it");
+        }
         match op {
             Op::Input { .. } | Op::Shared { .. } if here.is_some() => {
                 refused("an input is shared before a loop, not in it")
@@ -157,6 +160,9 @@ impl Program {
             }
             Op::History { x, .. } if of(*x).is_none() => refused("the operand is a value of a loop's body"),
             Op::History { .. } => Ok(()),
+            Op::Report { x, .. } if here.is_none() || of(*x) != here => {
+                refused("a report is of a value of its loop's body, in it")
+            }
             Op::Carried { carry, next } => {
                 if !matches!(self.nodes[*carry as usize].op, Op::Carry { .. }) || of(*next) != of(*carry) {
                     return refused("the operands are a carry and a value of the same loop's body");

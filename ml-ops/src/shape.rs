@@ -53,12 +53,6 @@ impl Shape {
             .map(Self)
     }
 
-    /// The rows and columns that a tensor of at least one axis has, seen as a matrix of its last axis.
-    pub(crate) fn as_matrix(&self) -> [usize; 2] {
-        let columns = self.0.last().copied().unwrap_or(1);
-        [self.elements() / columns, columns]
-    }
-
     /// The shape without one axis.
     pub(crate) fn without(&self, axis: usize) -> Self {
         Self(self.0.iter().enumerate().filter(|&(i, _)| i != axis).map(|(_, &d)| d).collect())

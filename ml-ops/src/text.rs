@@ -62,7 +62,11 @@ impl fmt::Display for Program {
                 writeln!(f, "keep \"{}\" = %{} in shares", o.name, o.node)?;
                 continue;
             }
-            writeln!(f, "output \"{}\" = %{} to {}", o.name, o.node, to.join(", "))?;
+            let when = self.report(o.node).map_or_else(String::new, |r| match r.every {
+                1 => ", in every iteration".to_owned(),
+                every => format!(", after every {every} iterations"),
+            });
+            writeln!(f, "output \"{}\" = %{} to {}{when}", o.name, o.node, to.join(", "))?;
         }
         Ok(())
     }
@@ -123,6 +127,10 @@ impl Program {
             }
             Op::Batch { rows, .. } => format!(" of {rows} rows"),
             Op::History { every, .. } => format!(", sums of {every} iterations"),
+            Op::Report { every: 1, factor: by, .. } => format!(", by {}", factor(*by)),
+            Op::Report { every, factor: by, .. } => {
+                format!(", sums of {every} iterations by {}", factor(*by))
+            }
             Op::WeightedSum { ks, .. } => {
                 let ks: Vec<_> = ks.iter().map(|&k| factor(k)).collect();
                 format!(" by {}", ks.join(" "))

@@ -98,9 +98,24 @@ pub enum Penalty {
     Where(Value),
 }
 
+/// The output that a [`History::Live`] is.
+pub const LOSS: &str = "loss";
+
+/// What becomes of the loss of every epoch: the mean over its batches' rows of the squares of the residuals, which is the squared
+/// error of predictions, and the Brier score of probabilities, also where the cross-entropy is what is lowered.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum History<'a> {
+    /// It is not computed.
+    None,
+    /// It is a value like others after the training: [`Trained::history`].
+    AtEnd,
+    /// These parties learn it after every epoch, while the training runs, as output [`LOSS`] ([`ProgramBuilder::report`]).
+    Live(&'a [usize]),
+}
+
 /// How parameters are fitted.
 #[derive(Copy, Clone, PartialEq, Debug)]
-pub struct Training {
+pub struct Training<'a> {
     /// How often all rows are gone through.
     pub epochs: u32,
     /// Rows of a batch; more than there are is all of them.
@@ -111,16 +126,16 @@ pub struct Training {
     pub l1: f64,
     /// λ of the penalty λ/2·Σw² per row.
     pub l2: f64,
-    /// Whether the squares of the residuals are added up in every epoch.
-    pub history: bool,
+    /// Who learns how the loss falls, and when.
+    pub history: History<'a>,
 }
 
-impl Training {
+impl Training<'_> {
     /// Plain stochastic gradient descent.
     #[must_use]
     pub const fn sgd(epochs: u32, batch: usize, learning_rate: f64) -> Self {
         let optimiser = Optimiser::Sgd { learning_rate, momentum: 0.0 };
-        Self { epochs, batch, optimiser, l1: 0.0, l2: 0.0, history: false }
+        Self { epochs, batch, optimiser, l1: 0.0, l2: 0.0, history: History::None }
     }
 }
 
@@ -129,7 +144,7 @@ impl Training {
 pub struct Trained {
     /// The parameters after the last step.
     pub parameters: Vec<Value>,
-    /// Per epoch, the mean over its batches' rows of the squares of the residuals, as \[epochs, 1\], where it was asked for.
+    /// Per epoch, the mean over its batches' rows of the squares of the residuals, as \[epochs, 1\], where it was asked for at the end.
     pub history: Option<Value>,
 }
 
@@ -164,7 +179,7 @@ pub fn train(
     p: &mut ProgramBuilder,
     rows: usize,
     parameters: &[Parameter],
-    how: &Training,
+    how: &Training<'_>,
     loss: impl FnOnce(&mut ProgramBuilder, &[Value], usize) -> Result<Loss, ProgramError>,
 ) -> Result<Trained, ProgramError> {
     how.check()?;
@@ -174,12 +189,18 @@ pub fn train(
     let mut carried: Vec<(Value, f64)> = parameters.iter().map(|w| (w.initial, w.max_abs)).collect();
     carried.extend(how.optimiser.initial_state(p, parameters)?);
     let prepared = how.prepare(p, times)?;
+    let seen = f64::from(per_epoch) * batch as f64;
     let mut measured = None;
     let left = p.repeat(times, &carried, |p, now| {
         let (weights, state) = now.split_at(parameters.len());
         let loss = loss(p, weights, batch)?;
-        if how.history {
-            measured = Some(p.squared_residuals(&loss)?);
+        match how.history {
+            History::None => (),
+            History::AtEnd => measured = Some(p.squared_residuals(&loss)?),
+            History::Live(recipients) => {
+                let each = p.squared_residuals(&loss)?;
+                p.report(LOSS, each, per_epoch, 1.0 / seen, recipients)?;
+            }
         }
         let gradients = p.gradients(&[(loss.of, loss.residual)], weights)?;
         let gradients: Option<Vec<Value>> = gradients.into_iter().collect();
@@ -187,7 +208,6 @@ pub fn train(
             gradients.ok_or(ProgramError::Training { what: "the loss depends on every parameter" })?;
         how.step(p, &Now { parameters, weights, state, prepared, batch }, &gradients)
     })?;
-    let seen = f64::from(per_epoch) * batch as f64;
     let history = match measured {
         Some(each) => {
             let sums = p.history(each, per_epoch)?;

@@ -8,11 +8,12 @@ use crate::repeat::{At, Repeat};
 
 const COMPUTED: &str = "invariant: operands precede their users and live until their last use";
 
-/// Evaluates every node by `step(place, operands)` and returns the values of the outputs, in order. What `also` says that a node
+/// Evaluates every node by `step(place, operands)` and returns the values of the outputs that leave at the end, in order. What `also` says that a node
 /// uses follows its operands.
 ///
 /// The operand of a carry is what the iteration before left; that of a node after the loop is what the last iteration left, and
-/// a history has the values of all iterations as operands.
+/// a history has the values of all iterations as operands. The value of a report is the sum since the one before: its operands are what
+/// this iteration adds, and the sum so far, where there is one.
 pub(crate) fn walk<V: Clone, E>(
     program: &Program,
     also: impl Fn(NodeId) -> Option<NodeId>,
@@ -28,10 +29,11 @@ pub(crate) fn walk<V: Clone, E>(
         let value = if let Some(operands) = kept.operands(op, at) {
             step(at, &operands)?
         } else {
-            let operands: Vec<&V> =
-                ids.iter().map(|&x| values[x as usize].as_ref().expect(COMPUTED)).collect();
+            let operands = ids.iter().map(|&x| values[x as usize].as_ref().expect(COMPUTED));
+            let operands: Vec<&V> = operands.chain(kept.sum(op, at)).collect();
             step(at, &operands)?
         };
+        kept.note_sum(op, at, &value);
         values[node] = (last[node] > node).then_some(value);
         let body = program.loop_of(at.node);
         for x in ids {
@@ -49,7 +51,7 @@ pub(crate) fn walk<V: Clone, E>(
             }
         }
     }
-    Ok(program.outputs().iter().map(|o| values[o.node as usize].clone().expect(COMPUTED)).collect())
+    Ok(program.last_outputs().map(|o| values[o.node as usize].clone().expect(COMPUTED)).collect())
 }
 
 /// What outlives an iteration.
@@ -58,6 +60,8 @@ struct Kept<V> {
     carried: BTreeMap<NodeId, V>,
     /// By node of a body whose history is asked for, its values so far.
     histories: BTreeMap<NodeId, Vec<V>>,
+    /// By report, the sum so far.
+    sums: BTreeMap<NodeId, V>,
 }
 
 impl<V: Clone> Kept<V> {
@@ -66,7 +70,7 @@ impl<V: Clone> Kept<V> {
             Op::History { x, .. } => Some((x, vec![])),
             _ => None,
         });
-        Self { carried: BTreeMap::new(), histories: wanted.collect() }
+        Self { carried: BTreeMap::new(), histories: wanted.collect(), sums: BTreeMap::new() }
     }
 
     /// The operands of a node that takes them from here.
@@ -76,6 +80,18 @@ impl<V: Clone> Kept<V> {
             Op::Carried { carry, .. } => Some(vec![self.carried.get(carry).expect(COMPUTED)]),
             Op::History { x, .. } => Some(self.histories[x].iter().collect()),
             _ => None,
+        }
+    }
+
+    /// What a report adds to.
+    fn sum(&self, op: &Op, at: At) -> Option<&V> {
+        let Op::Report { every, .. } = op else { return None };
+        if (at.iteration as usize).is_multiple_of(*every) { None } else { self.sums.get(&at.node) }
+    }
+
+    fn note_sum(&mut self, op: &Op, at: At, value: &V) {
+        if let Op::Report { .. } = op {
+            self.sums.insert(at.node, value.clone());
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ml_ops::models::lenet::{First, Fit, Pooling, lenet};
 use ml_ops::models::regression::{HISTORY, LABELS};
 use ml_ops::models::{DATA, RESULT, Roles};
-use ml_ops::training::{Adam, Optimiser, Training};
+use ml_ops::training::{Adam, History, Optimiser, Training};
 use ml_ops::{Axis, Execution, Owner, Program, reference, run_local, run_local_with};
 use mpc_core::fixed::FracBits;
 use mpc_core::party::PartyId;
@@ -64,7 +64,7 @@ fn digits(rows: usize) -> Values {
     [(DATA, images.into_dyn()), (LABELS, labels.into_dyn())].map(|(n, v)| (n.to_owned(), v)).into()
 }
 
-fn digits_fit(rows: usize, pooling: Pooling, training: Training) -> Fit<'static> {
+fn digits_fit(rows: usize, pooling: Pooling, training: Training<'static>) -> Fit<'static> {
     Fit {
         name: "digits",
         frac: FracBits::DEFAULT,
@@ -74,7 +74,7 @@ fn digits_fit(rows: usize, pooling: Pooling, training: Training) -> Fit<'static>
         rows,
         max_pixel: 1.0,
         pooling,
-        training: Training { history: true, ..training },
+        training: Training { history: History::AtEnd, ..training },
         max_weight: 2.0,
         max_hidden: 64.0,
         max_derivative: 16.0,
@@ -83,11 +83,11 @@ fn digits_fit(rows: usize, pooling: Pooling, training: Training) -> Fit<'static>
     }
 }
 
-fn fit(rows: usize, pooling: Pooling, training: Training) -> Program {
+fn fit(rows: usize, pooling: Pooling, training: Training<'static>) -> Program {
     digits_fit(rows, pooling, training).program().unwrap()
 }
 
-fn momentum(epochs: u32, batch: usize) -> Training {
+fn momentum(epochs: u32, batch: usize) -> Training<'static> {
     let optimiser = Optimiser::Sgd { learning_rate: 0.05, momentum: 0.9 };
     Training { optimiser, ..Training::sgd(epochs, batch, 0.05) }
 }

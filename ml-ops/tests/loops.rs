@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use ml_ops::{
-    Axis, Owner, Program, ProgramBuilder, ProgramError, Rounding, Value, encode_inputs, reference,
+    Axis, Owner, Program, ProgramBuilder, ProgramError, Rounding, Sliding, Value, encode_inputs, reference,
     run_encoded, run_local,
 };
 use mpc_core::channel::{Channel, ChannelError};
@@ -17,6 +17,7 @@ use mpc_core::ring::Z64;
 use mpc_core::tag::Tag;
 use ndarray::{Array2, ArrayD};
 use proptest::prelude::*;
+use protocols::prep::{CotExtension, Provider};
 use protocols::trial;
 
 type Inputs = BTreeMap<String, ArrayD<f64>>;
@@ -112,8 +113,7 @@ fn without_a_dealer_too() {
     let inputs = inputs(10);
     let sessions = trial::sessions_with_ot::<Z64>(2, [4; 32], Some(&program.demand()));
     let runs = trial::run_sessions(sessions, |cx| run_party(cx, &program, &inputs)).unwrap();
-    let extension = protocols::prep::Provider::Ot(protocols::prep::CotExtension::SoftSpoken4);
-    let plan = program.plan_for(extension);
+    let plan = program.plan_for(Provider::Ot(CotExtension::SoftSpoken4));
     let fixed = reference::fixed(&program, &inputs).unwrap();
     for (party, run) in PartyId::all(2).zip(&runs) {
         plan.check(party, &run.measured).unwrap();
@@ -204,7 +204,7 @@ fn data_is_opened_once_for_all_epochs_and_steps_take_four_rounds_beside_the_sigm
         [(80, true), (80, false)]
     );
     let kinds: Vec<&str> = of[0].correlations.iter().map(|c| c.kind).collect();
-    assert_eq!(kinds.iter().filter(|&&k| k == "matrix_mask").count(), 1);
+    assert_eq!(kinds.iter().filter(|&&k| k == "reusable_mask").count(), 1);
     assert_eq!(kinds.iter().filter(|&&k| k == "masked_matmul_pair").count(), 80);
     let text = ten.to_string();
     assert!(text.contains("in 80 iterations"), "{text}");
@@ -234,17 +234,88 @@ impl Channel for Noted {
     }
 }
 
+/// A kernel that is fitted to what images should become: images and their gradients are factors in every step.
+fn convolution(parties: usize, (rows, batch, epochs): (usize, usize, u32), rounding: Rounding) -> Program {
+    let mut p = Program::builder("convolution", FracBits::DEFAULT, &PARTIES[..parties]);
+    p.rounding(rounding);
+    let x = p.input("images", Owner(0), [rows, 2, 5, 4], 2.0).unwrap();
+    let y = p.input("wanted", Owner(1), [rows, 3, 3, 2], 4.0).unwrap();
+    let w = p.constant(&ArrayD::from_elem(vec![3, 2, 3, 3], 0.125)).unwrap();
+    let turned = |p: &mut ProgramBuilder, v: Value| p.permute(v, &[1, 0, 2, 3]);
+    let trained = p
+        .repeat(epochs * rows.div_ceil(batch) as u32, &[(w, 4.0)], |p, carried| {
+            let (x, y) = (p.batch(x, batch)?, p.batch(y, batch)?);
+            let seen = p.conv2d(x, carried[0], None, Sliding::by(1))?;
+            let error = p.sub(seen, y)?;
+            let (x, error) = (turned(p, x)?, turned(p, error)?);
+            let gradient = p.conv2d(x, error, None, Sliding::by(1))?;
+            let gradient = turned(p, gradient)?;
+            Ok(vec![p.weighted_sum(&[(carried[0], 1.0), (gradient, -0.25 / (batch * 36) as f64)])?])
+        })
+        .unwrap();
+    p.output("kernel", trained[0], &[0]).unwrap();
+    p.build().unwrap()
+}
+
+fn images(rows: usize) -> Inputs {
+    let value = |shape: [usize; 4], k: usize| {
+        ArrayD::from_shape_fn(shape.to_vec(), |i| {
+            ((i[0] * 7 + i[1] * 5 + i[2] * k + i[3] * 3) % 13) as f64 / 8.0 - 0.75
+        })
+    };
+    [("images".to_owned(), value([rows, 2, 5, 4], 4)), ("wanted".to_owned(), value([rows, 3, 3, 2], 9))]
+        .into()
+}
+
+#[test]
+fn images_are_opened_once_for_all_epochs_of_a_convolution_and_its_gradient() {
+    let plan = convolution(2, (100, 16, 10), Rounding::Dithered).plan();
+    let of: Vec<_> = plan.ops.iter().filter(|o| o.op == "conv2d").collect();
+    let opened: u64 = of.iter().map(|o| o.online_bytes_per_party / 8).sum();
+    // The images once; in each of 70 steps the kernel and the errors, and for the truncations what both convolutions make.
+    let (all, kernel, errors) = (100 * 40, 54, 16 * 18);
+    assert_eq!(opened, all + 70 * 2 * (kernel + errors));
+    let kinds = |i: usize, kind: &str| of[i].correlations.iter().filter(|c| c.kind == kind).count();
+    assert_eq!([kinds(0, "reusable_mask"), kinds(0, "masked_conv_pair")], [1, 70]);
+    assert_eq!([kinds(1, "reusable_mask"), kinds(1, "masked_conv_pair")], [0, 70]);
+    for (parties, shape) in [(2, (10, 4, 2)), (3, (6, 6, 3)), (5, (5, 2, 1))] {
+        let program = convolution(parties, shape, Rounding::Exact);
+        let inputs = images(shape.0);
+        let runs = run_local(&program, &inputs, [1; 32]).unwrap();
+        assert_eq!(outputs(&runs), reference::fixed(&program, &inputs).unwrap(), "{parties} parties");
+        program.demand().check().unwrap();
+        let plan = program.plan();
+        for (party, run) in PartyId::all(parties).zip(&runs) {
+            plan.check(party, &run.measured).unwrap();
+        }
+    }
+    let (program, inputs) = (convolution(2, (6, 3, 1), Rounding::Dithered), images(6));
+    let sessions = trial::sessions_with_ot::<Z64>(2, [4; 32], Some(&program.demand()));
+    let runs = trial::run_sessions(sessions, |cx| run_party(cx, &program, &inputs)).unwrap();
+    let plan = program.plan_for(Provider::Ot(CotExtension::SoftSpoken4));
+    let fixed = &reference::fixed(&program, &inputs).unwrap()["kernel"];
+    for (party, run) in PartyId::all(2).zip(&runs) {
+        plan.check(party, &run.measured).unwrap();
+    }
+    let far = runs[0].outputs["kernel"].iter().zip(fixed).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(far < 1e-3, "{far}");
+}
+
 #[test]
 fn all_tags_of_three_epochs_differ() {
-    let program = regression(2, (20, 8, 3), Rounding::Dithered, sigmoid);
-    let inputs = inputs(20);
+    all_tags_differ(&regression(2, (20, 8, 3), Rounding::Dithered, sigmoid), &inputs(20));
+    all_tags_differ(&convolution(2, (20, 8, 3), Rounding::Dithered), &images(20));
+}
+
+/// Runs three epochs of three batches.
+fn all_tags_differ(program: &Program, inputs: &Inputs) {
     let tags: Vec<Arc<Mutex<Vec<Tag>>>> = (0..2).map(|_| Arc::default()).collect();
     let channels = local::network(2).into_iter().zip(&tags).map(|(inner, tags)| {
         Box::new(Noted { inner: Box::new(inner), tags: tags.clone() }) as Box<dyn Channel>
     });
     let sessions = trial::sessions_over::<Z64>(channels.collect(), [8; 32], Some(&program.demand()));
     trial::run_sessions(sessions, |cx| {
-        let run = run_party(cx, &program, &inputs);
+        let run = run_party(cx, program, inputs);
         // Every (node, iteration) of the loop was entered, and is not entered again.
         let body = &program.loops()[0];
         assert!(cx.enter(body.first, 0).is_err() && cx.enter(body.end - 1, body.times - 1).is_err());

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use ml_ops::models::network::Network;
+use ml_ops::models::network::{self, Network};
 use ml_ops::models::regression::{HISTORY, LABELS, Regression, Target};
 use ml_ops::models::scorecard::{BIAS, Member, WEIGHTS, features};
-use ml_ops::training::{Adam, Optimiser, Parameter, Penalty, Training, train};
+use ml_ops::training::{Adam, History, LOSS, Optimiser, Parameter, Penalty, Training, train};
 use ml_ops::{Axis, Execution, Op, Owner, Program, ProgramBuilder, reference, run_local};
 use mpc_core::fixed::FracBits;
 use mpc_core::party::PartyId;
@@ -47,7 +47,7 @@ fn data() -> Inputs {
         .into()
 }
 
-fn regression(target: Target, training: Training) -> Regression<'static> {
+fn regression(target: Target, training: Training<'static>) -> Regression<'static> {
     Regression {
         name: "fit",
         frac: FracBits::DEFAULT,
@@ -62,7 +62,7 @@ fn regression(target: Target, training: Training) -> Regression<'static> {
 }
 
 /// The same steps in floating point, written as in a textbook.
-fn by_hand(inputs: &Inputs, target: Target, how: &Training) -> (Array1<f64>, Vec<f64>) {
+fn by_hand(inputs: &Inputs, target: Target, how: &Training<'_>) -> (Array1<f64>, Vec<f64>) {
     let x = Array2::from_shape_fn((ROWS, 4), |(i, j)| match j {
         0 | 1 => inputs[&features("a")][[i, j]],
         2 => inputs[&features("b")][[i, 0]],
@@ -118,7 +118,7 @@ fn by_hand(inputs: &Inputs, target: Target, how: &Training) -> (Array1<f64>, Vec
 fn regressions_are_fitted_as_by_hand() {
     let class = |weights| Target::Class { weights };
     let number = Target::Number { max_abs: 1.0 };
-    let plain = Training { history: true, ..Training::sgd(4, 8, 0.5) };
+    let plain = Training { history: History::AtEnd, ..Training::sgd(4, 8, 0.5) };
     let momentum = Optimiser::Sgd { learning_rate: 0.25, momentum: 0.5 };
     for (target, how) in [
         (class([1.0, 1.0]), plain),
@@ -153,8 +153,35 @@ fn regressions_are_fitted_as_by_hand() {
 }
 
 #[test]
+fn the_loss_can_leave_after_every_epoch() {
+    let class = Target::Class { weights: [1.0, 1.0] };
+    let how = |history| Training { history, ..Training::sgd(4, 8, 0.5) };
+    let fit = |history| {
+        let mut regression = regression(class, how(history));
+        regression.recipients = &[];
+        regression.program().unwrap()
+    };
+    let (live, silent) = (fit(History::Live(&[1])), fit(History::None));
+    // Four batches an epoch; squares and their truncations in every step.
+    assert_eq!(live.plan().rounds, silent.plan().rounds + 4 * (4 * 2 + 2));
+    assert!(live.to_string().contains("output \"loss\" = %"));
+    assert!(live.to_string().contains(" to \"b\", after every 4 iterations\n"));
+    let inputs = data();
+    let runs = run_local(&live, &inputs, [3; 32]).unwrap();
+    checked(&live, &runs);
+    let (_, expected) = by_hand(&inputs, class, &how(History::None));
+    assert_eq!(runs[1].outputs[LOSS].shape(), [4, 1]);
+    for (got, expected) in runs[1].outputs[LOSS].iter().zip(&expected) {
+        assert!((got - expected).abs() < 6e-3, "{got} is not {expected}");
+    }
+    assert!(runs[0].outputs.is_empty());
+    // Nobody receives the model.
+    assert_eq!(runs[1].kept.keys().collect::<Vec<_>>(), [BIAS, WEIGHTS]);
+}
+
+#[test]
 fn a_step_with_momentum_and_penalties_takes_no_round_more() {
-    let steps = |how: Training| {
+    let steps = |how: Training<'static>| {
         let class = Target::Class { weights: [1.0, 1.0] };
         regression(class, how).program().unwrap().plan().rounds - 2
     };
@@ -203,8 +230,9 @@ fn a_network_is_fitted() {
         members: &MEMBERS,
         rows: ROWS,
         labels: 1,
+        target: network::Target::Class { weights: &[] },
         layers: &[5, 1],
-        training: Training { history: true, ..Training::sgd(6, 10, 0.5) },
+        training: Training { history: History::AtEnd, ..Training::sgd(6, 10, 0.5) },
         max_weight: 8.0,
         max_hidden: 32.0,
         seed: 3,
@@ -237,6 +265,7 @@ fn deep_and_wide_networks_build() {
             ],
             rows: 1280,
             labels: 1,
+            target: network::Target::Class { weights: &[] },
             layers,
             training: Training::sgd(1, 128, 0.1),
             max_weight: 4.0,
@@ -275,7 +304,7 @@ fn classes_are_told_apart_by_a_convolutional_network() {
         parameter(&mut p, &[2], 0.1),
     ];
     let momentum = Optimiser::Sgd { learning_rate: 0.2, momentum: 0.8 };
-    let how = Training { optimiser: momentum, history: true, ..Training::sgd(8, 12, 0.2) };
+    let how = Training { optimiser: momentum, history: History::AtEnd, ..Training::sgd(8, 12, 0.2) };
     let trained = train(&mut p, rows, &parameters, &how, |p, w, batch| {
         let (x, y) = (p.batch(x, batch)?, p.batch(y, batch)?);
         let h = p.conv2d(x, w[0], Some(w[1]), Sliding::by(1))?;

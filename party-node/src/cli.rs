@@ -5,13 +5,17 @@
 mod bench;
 mod check;
 mod demo;
+mod feature_range;
 mod import;
 mod keygen;
 mod log;
+mod parties;
 mod plan;
 mod prepare;
 mod prove;
 mod run;
+mod sections;
+mod train;
 
 pub(crate) use keygen::{from_identity, make as make_key};
 
@@ -110,6 +114,9 @@ enum Command {
     },
     /// Make a program from a trained model in an ONNX file
     Import(import::ImportArgs),
+    /// Make the program of a joint training, and the one that scores rows with the model
+    #[command(after_help = train::EXAMPLE)]
+    Train(Box<train::TrainArgs>),
     /// Check and read nodes' logs offline
     Log {
         #[command(subcommand)]
@@ -262,6 +269,7 @@ fn run(args: &[OsString], format: Format) -> ExitCode {
             plan::run(program.as_deref(), config.as_deref(), text, (offline, net), format)
         }
         Command::Import(args) => import::run(&args, format),
+        Command::Train(args) => train::run(&args, format),
         // What is wrong with logs is the result, not an error: it is printed like one that holds.
         Command::Log { command: LogCommand::Verify(args) } => {
             return log::verify(&args, format).unwrap_or_else(|error| format.fail(&error));

@@ -72,8 +72,12 @@ pub struct Config {
     pub weights: Option<PathBuf>,
     /// This party's inputs, by the program's names.
     pub inputs: BTreeMap<String, InputSource>,
+    /// Files for the figures by which inputs are standardised, by the program's names.
+    pub figures: BTreeMap<String, PathBuf>,
     /// Files for the outputs that this party learns, by the program's names.
     pub outputs: BTreeMap<String, PathBuf>,
+    /// Files of figures in whose units outputs are written, by the program's names.
+    pub units: BTreeMap<String, PathBuf>,
     /// How this party turns a probability into points and decisions.
     pub scorecard: Option<ScorecardConfig>,
 }
@@ -146,11 +150,18 @@ impl Config {
         let store = file.job.store.map(|folder| source.resolve(folder.get_ref()));
         let weights = file.job.weights.map(|w| tensors_file(source, &w)).transpose()?;
         let offline = Offline { preprocessing: mode, ot: file.job.ot.map(Spanned::into_inner) };
+        let figures = file.inputs.iter().filter_map(|(name, input)| {
+            let written = sources::written_figures(source, name, input).transpose()?;
+            Some(written.map(|file| (name.clone(), file)))
+        });
+        let figures = figures.collect::<Result<_, _>>()?;
         let inputs = file
             .inputs
             .into_iter()
             .map(|(name, input)| sources::input(source, &name, input).map(|i| (name, i)))
             .collect::<Result<_, _>>()?;
+        let units = file.outputs.iter().filter_map(|(name, o)| Some((name.clone(), o.units.as_ref()?)));
+        let units = units.map(|(name, file)| (name, source.resolve(file.get_ref()))).collect();
         let outputs: BTreeMap<String, PathBuf> =
             file.outputs.into_iter().map(|(name, o)| (name, source.resolve(&o.file))).collect();
         let scorecard = file.scorecard.map(|s| sources::scorecard(source, s, &outputs)).transpose()?;
@@ -162,7 +173,9 @@ impl Config {
             dealer,
             weights,
             inputs,
+            figures,
             outputs,
+            units,
             scorecard,
             node: NodeConfig {
                 path: path.into(),

@@ -9,6 +9,7 @@
 
 mod cells;
 mod error;
+mod figures;
 mod fingerprints;
 mod names;
 mod one_hot;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 use zeroize::{Zeroize, Zeroizing};
 
 pub use error::DataError;
+pub use figures::read_figures;
 pub use names::{NamesReader, RowName, RowNames};
 pub use one_hot::{MAX_CODES, MISSING_CODE, OneHot, OneHotError, codes_in};
 pub use outcomes::{OutcomeCoding, read_outcomes};
@@ -32,7 +34,7 @@ pub use prepare::{Missing, Scaling, Standardise};
 pub(crate) use rows::is_missing;
 pub use rows::{check_column, count_rows, header};
 pub use spool::SpoolPlace;
-pub use tensors::{TensorFile, holds_tensors, tensor_names};
+pub use tensors::{TensorFile, holds_tensors, is_npy, tensor_names, write_npy};
 pub use weights::{read_weights, refuse_surplus_weights};
 
 use cells::Cells;
@@ -96,6 +98,13 @@ impl Features {
     /// # Errors
     /// [`DataError`] naming file, line and column.
     pub fn load(source: &TableSource, place: &SpoolPlace) -> Result<Self, DataError> {
+        if let Standardise::Figures(file) = &source.standardise {
+            let given = figures::figures_for(file, &source.features())?;
+            return Self::load(
+                &TableSource { standardise: Standardise::Given(given), ..source.clone() },
+                place,
+            );
+        }
         // In boxes: where there is none, nothing but that is written, and not what the stack held in its place.
         let encoders: Vec<_> =
             source.columns.iter().map(|c| source.one_hot.encoder(c).map(Box::new)).collect();
@@ -150,6 +159,12 @@ impl Features {
     #[must_use]
     pub fn columns(&self) -> &[String] {
         &self.columns
+    }
+
+    /// By which figures the columns are standardised, as text of the file that [`read_figures`] reads.
+    #[must_use]
+    pub fn figures(&self) -> Zeroizing<Vec<u8>> {
+        figures::text(&self.columns, &self.values.recipes)
     }
 
     /// Number of rows.

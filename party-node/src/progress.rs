@@ -1,11 +1,17 @@
-//! How far a run has come: on a terminal one line that is rewritten, elsewhere nothing.
+//! How far a run has come: on a terminal one line that is rewritten, elsewhere a line for what a loop reports, and nothing else.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use ml_ops::Iteration;
 
-use crate::output::bytes;
+use crate::output::{Format, bytes};
+
+mod report;
+
+use report::Lines;
+pub use report::Report;
 
 /// One step of a run that is under way.
 #[derive(Copy, Clone, Debug)]
@@ -14,6 +20,8 @@ pub struct Step<'a> {
     pub label: &'a str,
     /// Where in a loop that is.
     pub iteration: Option<Iteration>,
+    /// What the step before reported.
+    pub report: Option<&'a Report>,
     /// Rounds done so far.
     pub rounds: u64,
     /// Rounds in all.
@@ -34,10 +42,11 @@ pub trait Progress: Send {
     fn end(&mut self);
 }
 
-/// The progress display that fits stderr: a line on a terminal, nothing in a file or pipe.
+/// The progress display that fits stderr: one line on a terminal; in a file or pipe a line for every report, for people or
+/// scripts.
 #[must_use]
-pub fn for_stderr() -> Box<dyn Progress> {
-    if std::io::stderr().is_terminal() { Box::new(TerminalLine::new()) } else { Box::new(Silent) }
+pub fn for_stderr(format: Format) -> Box<dyn Progress> {
+    if std::io::stderr().is_terminal() { Box::new(TerminalLine::new()) } else { Box::new(Lines::new(format)) }
 }
 
 /// Shows nothing.
@@ -56,11 +65,13 @@ const REDRAW: Duration = Duration::from_millis(100);
 struct TerminalLine {
     phase_began: Instant,
     last_drawn: Option<Instant>,
+    /// What every report said last.
+    reported: BTreeMap<String, String>,
 }
 
 impl TerminalLine {
     fn new() -> Self {
-        Self { phase_began: Instant::now(), last_drawn: None }
+        Self { phase_began: Instant::now(), last_drawn: None, reported: BTreeMap::new() }
     }
 
     fn draw(text: &str) {
@@ -74,16 +85,20 @@ impl Progress for TerminalLine {
     fn phase(&mut self, name: &str) {
         self.phase_began = Instant::now();
         self.last_drawn = None;
+        self.reported.clear();
         Self::draw(name);
     }
 
     fn step(&mut self, step: Step<'_>) {
+        if let Some((report, text)) = step.report.and_then(|r| Some((r, r.text()?))) {
+            self.reported.insert(report.name.clone(), text);
+        }
         let now = Instant::now();
         if self.last_drawn.is_some_and(|last| now.duration_since(last) < REDRAW) {
             return;
         }
         self.last_drawn = Some(now);
-        Self::draw(&line(step, now.duration_since(self.phase_began)));
+        Self::draw(&line(step, &self.reported, now.duration_since(self.phase_began)));
     }
 
     fn end(&mut self) {
@@ -91,16 +106,28 @@ impl Progress for TerminalLine {
     }
 }
 
-/// Step, rounds, bytes and the time that is left if the rest goes as the part that is done.
-fn line(step: Step<'_>, elapsed: Duration) -> String {
-    let share = |done: u64, total: u64| if total == 0 { 1.0 } else { done as f64 / total as f64 };
-    // Rounds cost latency and bytes cost bandwidth; which dominates is not known here, so take the mean of both.
-    let done = (share(step.rounds, step.rounds_total) + share(step.bytes, step.bytes_total)) / 2.0;
-    let left = if done > 0.02 {
-        format!(", about {:.0} s left", elapsed.as_secs_f64() * (1.0 - done).max(0.0) / done)
-    } else {
-        String::new()
-    };
+impl Step<'_> {
+    /// What part is done.
+    fn done(&self) -> f64 {
+        let share = |done: u64, total: u64| if total == 0 { 1.0 } else { done as f64 / total as f64 };
+        // Rounds cost latency and bytes cost bandwidth; which dominates is not known here, so take the mean of both.
+        (share(self.rounds, self.rounds_total) + share(self.bytes, self.bytes_total)) / 2.0
+    }
+
+    /// The time that is left if the rest goes as the part that is done, once that says something.
+    fn seconds_left(&self, elapsed: Duration) -> Option<f64> {
+        let done = self.done();
+        (done > 0.02).then(|| elapsed.as_secs_f64() * (1.0 - done).max(0.0) / done)
+    }
+}
+
+fn left_text(seconds: Option<f64>) -> String {
+    seconds.map_or_else(String::new, |s| format!(", about {s:.0} s left"))
+}
+
+/// Step, rounds, bytes, what was reported last and the time that is left.
+fn line(step: Step<'_>, reported: &BTreeMap<String, String>, elapsed: Duration) -> String {
+    let (done, left) = (step.done(), left_text(step.seconds_left(elapsed)));
     // People count from 1.
     let place = match step.iteration {
         Some(i) if i.per_epoch < i.of => {
@@ -110,8 +137,9 @@ fn line(step: Step<'_>, elapsed: Duration) -> String {
         Some(i) => format!("iteration {} of {}, ", i.number + 1, i.of),
         None => String::new(),
     };
+    let reported: String = reported.iter().map(|(name, values)| format!("{name} {values}, ")).collect();
     format!(
-        "{:3.0}% {place}{}: round {} of {}, {} of {}{left}",
+        "{:3.0}% {place}{reported}{}: round {} of {}, {} of {}{left}",
         100.0 * done.min(1.0),
         step.label,
         step.rounds,
@@ -130,11 +158,13 @@ mod tests {
         let step = Step {
             label: "sigmoid",
             iteration: None,
+            report: None,
             rounds: 5,
             rounds_total: 10,
             bytes: 500,
             bytes_total: 1_000,
         };
+        let line = |step, elapsed| line(step, &BTreeMap::new(), elapsed);
         let text = line(step, Duration::from_secs(4));
         assert_eq!(text, " 50% sigmoid: round 5 of 10, 500 B of 1.0 kB, about 4 s left");
         let start = Step { rounds: 0, bytes: 0, ..step };
@@ -146,5 +176,29 @@ mod tests {
         assert!(line(batch(17, 80), Duration::ZERO).contains("50% iteration 18 of 80, sigmoid"));
         let empty = Step { rounds: 0, rounds_total: 0, bytes: 0, bytes_total: 0, ..step };
         assert!(line(empty, Duration::ZERO).starts_with("100%"));
+    }
+
+    #[test]
+    fn the_line_says_what_was_reported_last() {
+        let report = Report { name: "loss".into(), number: 2, of: 10, values: Some(vec![0.431_249]) };
+        let others = Report { name: "theirs".into(), values: None, ..report.clone() };
+        let step = Step {
+            label: "carry",
+            iteration: Some(Iteration { number: 23, of: 80, per_epoch: 8 }),
+            report: Some(&report),
+            rounds: 3,
+            rounds_total: 10,
+            bytes: 300,
+            bytes_total: 1_000,
+        };
+        let mut terminal = TerminalLine::new();
+        terminal.last_drawn = Some(Instant::now());
+        terminal.step(step);
+        // What comes within a moment is not drawn, but said in the next line that is.
+        terminal.step(Step { report: Some(&others), ..step });
+        let text = line(step, &terminal.reported, Duration::from_secs(3));
+        assert!(text.starts_with(" 30% epoch 3 of 10, batch 8 of 8, loss 0.4312, carry: round 3"), "{text}");
+        terminal.phase("closing");
+        assert!(terminal.reported.is_empty());
     }
 }

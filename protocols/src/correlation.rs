@@ -24,14 +24,13 @@ mod bundle;
 mod padded;
 mod reuse;
 
-pub(crate) use bulk::Bilinear;
 pub use bulk::{BulkTriple, SpentBulk};
 pub use bundle::ComparisonBundle;
 pub(crate) use bundle::{PayloadMask, QuotientParts, RingBits};
 pub use padded::{Padded, PaddedBits};
 pub(crate) use padded::{PaddedLow, low_bits};
-pub use reuse::{GivenTriple, MaskedOnce, MaskedPart, Part, ReusableMask, SpentGiven};
-pub(crate) use reuse::{UnopenedOnce, part_of};
+pub(crate) use reuse::UnopenedOnce;
+pub use reuse::{GivenTriple, MaskedOnce, MaskedPart, ReusableMask, SpentGiven};
 
 /// a, b uniform, c = a·b elementwise.
 #[must_use]

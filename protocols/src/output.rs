@@ -10,7 +10,8 @@
 //! cannot check those, and two recipients of one output can be told different results. `tests/equivocation.rs` shows each.
 //!
 //! **Security**: given the output, the shares that a recipient receives are uniform with the right sum, so they are
-//! simulated from the output. Streams are named by (K_ij, session, output node, place). **Cost**: 1 round of 32 bytes to
+//! simulated from the output. Streams are named by (K_ij, session, output node, place), where the place is the number of rounds so
+//! far: outputs that leave at several times of a session, before it goes on, have fresh zeros each. **Cost**: 1 round of 32 bytes to
 //! each party, then 1 round of 8 bytes per element to each recipient.
 
 use bytes::Bytes;

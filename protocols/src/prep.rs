@@ -11,15 +11,17 @@ pub mod demand;
 pub mod item;
 pub(crate) mod ledger;
 pub mod ot;
+pub(crate) mod part;
 pub mod provider;
 pub(crate) mod relation;
 pub mod stored;
 
 pub use comparison::{Comparison, Question};
 pub use demand::{Demand, DemandError, MAX_ITEMS};
-pub use item::{Item, MaskPart};
+pub use item::{Bilinear, Item, Product};
 use mpc_core::conv::ConvShape;
 use mpc_core::share::Sharing;
+pub use part::{MaskPart, Part};
 pub use provider::{CotExtension, Provider};
 pub use stored::StoredPrep;
 
@@ -47,10 +49,10 @@ pub trait Preprocessing<S: Sharing>: Send {
     fn conv(&mut self, shape: ConvShape) -> Result<BulkTriple<S>, PrepError>;
     /// `count` matrix triples C_i = A_i·B_i with A_i: m×k, B_i: k×n.
     fn matmuls(&mut self, count: usize, dims: [usize; 3]) -> Result<BulkTriple<S>, PrepError>;
-    /// A mask for one matrix.
-    fn reusable_mask(&mut self, rows: usize, columns: usize) -> Result<ReusableMask<S>, PrepError>;
-    /// B: k×n and C = A′·B for a part A′: m×k of an earlier mask.
-    fn given_matmul(&mut self, part: MaskPart, n: usize) -> Result<GivenTriple<S>, PrepError>;
+    /// A mask for one tensor of this shape.
+    fn reusable_mask(&mut self, shape: &[usize]) -> Result<ReusableMask<S>, PrepError>;
+    /// B and its product with a part of an earlier mask.
+    fn given(&mut self, part: MaskPart, product: Product) -> Result<GivenTriple<S>, PrepError>;
     /// `len` tuples to truncate by `bits` bits.
     fn truncation(&mut self, len: usize, bits: u32) -> Result<TruncationTuple<S>, PrepError>;
     /// A bundle to compare `len` elements.

@@ -213,12 +213,9 @@ impl<S: Sharing> Session<S> {
         if self.poisoned {
             return Err(ProtocolError::Poisoned);
         }
+        let length = sums::message_bytes(&ring, &packed);
+        let tag = self.begin_round(length as u64 * (self.n as u64 - 1));
         let mut sums = Sums::new(ring, packed.into(), me, self.n, &mut self.opened);
-        let length = sums.message_bytes();
-        self.rounds += 1;
-        self.sent_bytes += length as u64 * (self.n as u64 - 1);
-        let tag = self.here;
-        self.here.round += 1;
         let done = self.channel.broadcast(tag, length, &mut sums);
         self.poisoned |= done.is_err();
         done?;
@@ -269,7 +266,7 @@ impl<S: Sharing> Session<S> {
             };
             opened.add_assign(&theirs.to_ring());
         }
-        opened.as_mut_slice().iter_mut().for_each(|v| *v = low_bits(*v, bits));
+        let opened = low_bits(opened, bits);
         self.opened.update(&packed(&opened));
         Ok(opened)
     }

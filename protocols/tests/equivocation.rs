@@ -35,7 +35,7 @@ use protocols::order::{Relation, holds, min_max, sign};
 use protocols::output::output;
 use protocols::piecewise::{evaluate, tables};
 use protocols::relu::{clamp, relu, relu_truncated};
-use protocols::reuse::{Part, mask_and_multiply, mask_once, matmul_masked};
+use protocols::reuse::{Part, mask_and_multiply, mask_once, matmul_masked, matrices};
 use protocols::session::Session;
 use protocols::sort::{Direction, sort};
 use protocols::tournament::{Extreme, Winner, extreme};
@@ -69,7 +69,8 @@ const PROTOCOLS: [(&str, Protocol); 23] = [
     }),
     ("mask_and_multiply", |cx, x| {
         let (left, right) = (x.clone().reshape(&[2, LEN / 2]), x.clone().reshape(&[LEN / 2, 2]));
-        Ok(mask_and_multiply(cx, &left, Part::whole([2, LEN / 2]), &right)?.1)
+        let whole = Part::whole(&[2, LEN / 2]).expect("a matrix");
+        Ok(mask_and_multiply(cx, &left, whole, matrices([2, LEN / 2, 2]), &right)?.1)
     }),
     ("truncate", |cx, x| truncate(cx, x, 16)),
     ("floor", |cx, x| floor(cx, x, 16, TREE)),

@@ -35,6 +35,13 @@ def product(a, b, m, k, n):
     return [sum(a[i * k + t] * b[t * n + j] for t in range(k)) % RING for i in range(m) for j in range(n)]
 
 
+def matrices(item, a, b, c, what):
+    m, k, n = item["m"], item["k"], item["n"]
+    for i in range(item["count"]):
+        want = product(a[i * m * k:][:m * k], b[i * k * n:][:k * n], m, k, n)
+        same(c[i * m * n:][:m * n], want, what)
+
+
 def convolution(item, a, b):
     images, channels, height, width = item["input"]
     out_channels, per_group, kernel_h, kernel_w = item["kernel"]
@@ -58,6 +65,16 @@ def convolution(item, a, b):
                                     total += pixel * b[((o * per_group + c) * kernel_h + ky) * kernel_w + kx]
                     out.append(total % RING)
     return out
+
+
+def part(numbers, mask):
+    """Elements of a mask: the first one, then axes with a length and a step from index to index."""
+    start, rank = numbers[:2]
+    places = [start]
+    for axis in range(rank):
+        length, step = numbers[2 + 2 * axis:4 + 2 * axis]
+        places = [place + i * step for place in places for i in range(length)]
+    return [mask[place] for place in places]
 
 
 def all_of(lanes, wires):
@@ -137,22 +154,20 @@ def check(number, item, values, opened_items, parties):
         n = item["len"]
         same(c, [sum(a[t * n + i] * b[t * n + i] for t in range(item["terms"])) for i in range(n)], what)
     elif kind == "matmul_triple":
-        a, b, c = values
-        m, k, n = item["m"], item["k"], item["n"]
-        for i in range(item["count"]):
-            want = product(a[i * m * k:][:m * k], b[i * k * n:][:k * n], m, k, n)
-            same(c[i * m * n:][:m * n], want, what)
-    elif kind == "matrix_mask":
+        matrices(item, *values, what)
+    elif kind == "reusable_mask":
         pass
-    elif kind == "masked_matmul_pair":
+    elif kind in ("masked_pair", "masked_matmul_pair", "masked_conv_pair"):
         b, c = values
-        mask, width = opened_items[item["mask"]][0], item["width"]
-        (r0, r1), (c0, c1) = item["rows"], item["columns"]
-        rows = [mask[i * width + c0:i * width + c1] for i in range(r0, r1)]
-        if item["transposed"]:
-            rows = [list(column) for column in zip(*rows)]
-        flat = [v for row in rows for v in row]
-        same(c, product(flat, b, len(rows), len(rows[0]), item["n"]), what)
+        a = part(item["part"], opened_items[item["mask"]][0])
+        if item["right"]:
+            a, b = b, a
+        if kind == "masked_pair":
+            same(c, [x * y for x, y in zip(a, b)], what)
+        elif kind == "masked_conv_pair":
+            same(c, convolution(item, a, b), what)
+        else:
+            matrices(item, a, b, c, what)
     elif kind == "truncation_tuple":
         r, w, e = values
         want_w, want_e = quotient(r, item["bits"])

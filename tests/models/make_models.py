@@ -179,6 +179,35 @@ def mlp_regressor():
 
 
 @model
+def sgd_unscaled():
+    """Features far from each other's ranges: scores of hundreds and thousands, of which often all say no."""
+    from sklearn.linear_model import SGDClassifier
+
+    x, y = wine()
+    sklearn_export("sgd_unscaled", SGDClassifier(loss="log_loss", random_state=1).fit(x, y), x)
+
+
+@model
+def sgd_one_vs_rest():
+    from sklearn.linear_model import SGDClassifier
+
+    x, y = iris()
+    sklearn_export("sgd_one_vs_rest", SGDClassifier(loss="log_loss", random_state=1).fit(x, y), x)
+
+
+@model
+def qda():
+    """One column of wine reaches 1,700, others 1: without a range for each column, squares could be too large."""
+    from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    x, y = wine()
+    p = make_pipeline(StandardScaler(), QuadraticDiscriminantAnalysis()).fit(x, y)
+    sklearn_export("qda", p, x, options={id(p): {"zipmap": False}})
+
+
+@model
 def ridge():
     from sklearn.linear_model import Ridge
 
@@ -335,6 +364,19 @@ def lightgbm_multi():
     x, y = iris()
     m = lightgbm.LGBMClassifier(n_estimators=6, max_depth=3, verbose=-1).fit(x, y)
     boosted("lightgbm_multi", m, x, convert_lightgbm)
+
+
+@model
+def lightgbm_categories():
+    """Splits by sets of categories: branches of the converted trees lead to common nodes."""
+    import lightgbm
+    from onnxmltools import convert_lightgbm
+
+    rng = np.random.default_rng(1)
+    x = np.stack([rng.integers(0, 8, 300), rng.normal(size=300)], 1).astype(np.float32)
+    y = (np.isin(x[:, 0], [1, 4, 6]) ^ (x[:, 1] > 0.5)).astype(int)
+    m = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1, min_data_per_group=1, cat_smooth=1, max_cat_to_onehot=1)
+    boosted("lightgbm_categories", m.fit(x, y, categorical_feature=[0]), x, convert_lightgbm)
 
 
 @model

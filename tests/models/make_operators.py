@@ -144,6 +144,37 @@ case("one_hot", [("ai.onnx.ml:OneHotEncoder", "x", "y", dict(cats_int64s=[1, 3, 
 case("label_encoder", [("ai.onnx.ml:LabelEncoder", "x", "y", dict(keys_int64s=[1, 3, 40], values_floats=[0.5, -1.0, 2.0], default_float=9.0))], {"x": np.array([[1], [3], [2], [40]], np.int64)})
 case("vectorizer", [("ai.onnx.ml:FeatureVectorizer", "a b", "y", dict(inputdimensions=[2, 3]))], {"a": real(3, 2), "b": real(3, 3)})
 
+# ---- probabilities of which none is likely, as scikit-learn's converters write them
+SCORES = np.array([[1, -2, 0.5], [-12, -14, -15], [-40, -42, -39.5], [-200, -300, -150], [20, 30, -5], [-30, 3, -100]], np.float32)
+case("guarded_quotient", [("Mul", "x minus", "n", {}), ("Exp", "n", "e", {}), ("Add", "e one", "d", {}), ("Reciprocal", "d", "p", {}), ("ReduceSum", "p axis", "s", {}), ("Cast", "s", "b", dict(to=9)), ("Not", "b", "z", {}), ("Cast", "z", "g", dict(to=1)), ("Add", "p g", "above", {}), ("Mul", "g three", "m", {}), ("Add", "s m", "below", {}), ("Div", "above below", "y", {}), ("ArgMax", "y", "l", dict(axis=1))], {"x": SCORES}, {"minus": np.float32(-1), "one": np.float32(1), "axis": I64(1), "three": np.float32(3)}, outputs=("l", "y"))
+case("own_sum", [("ai.onnx.ml:LinearClassifier", "x", "l s", dict(coefficients=np.eye(3).ravel().tolist(), intercepts=[0.0] * 3, classlabels_ints=[0, 1, 2], post_transform="LOGISTIC")), ("ai.onnx.ml:Normalizer", "s", "p", dict(norm="L1"))], {"x": np.array([[1, -2, 0.5], [-5, -7, -6], [20, 30, -5], [-30, 3, -100]], np.float32)}, outputs=("l", "p"))
+case("power_sum", [("Exp", "x", "e", {}), ("ReduceSum", "e axis", "s", {}), ("Div", "e s", "y", {}), ("ArgMax", "e", "l", dict(axis=1))], {"x": SCORES[[0, 1, 2, 4, 5]]}, {"axis": I64(1)}, outputs=("l", "y"))
+case("power_sum_across", [("Exp", "x", "e", {}), ("ReduceSum", "e axis", "s", dict(keepdims=0)), ("Div", "e s", "y", {})], {"x": real(3, 3)}, {"axis": I64(1)})
+case("sigmoid_order", [("Sigmoid", "x", "s", {}), ("ArgMax", "s", "y", dict(axis=1))], {"x": SCORES})
+case("softmax_order", [("Softmax", "x", "s", dict(axis=0)), ("ArgMax", "s", "y", dict(axis=1))], {"x": real(4, 3)})
+# ---- what looks like a pattern and is none, or a part of one that is used elsewhere
+case("norm_limited", [("ReduceL2", "x", "n", dict(axes=[1])), ("Max", "n e", "m", {}), ("Div", "x m", "y", {})], X, {"e": np.float32(5)})
+case("norm_clipped", [("ReduceL2", "x", "n", dict(axes=[1])), ("Clip", "n e f", "m", {}), ("Div", "x m", "y", {})], X, {"e": np.float32(1e-6), "f": np.float32(1.5)})
+case("norm_across", [("ReduceL2", "x", "n", dict(axes=[1], keepdims=0)), ("Div", "x n", "y", {})], {"x": real(4, 4)})
+case("layer_norm_large_epsilon", [("ReduceMean", "x", "m", dict(axes=[-1])), ("Sub", "x m", "d", {}), ("Mul", "d d", "q", {}), ("ReduceMean", "q", "v", dict(axes=[-1])), ("Add", "eps v", "e", {}), ("Sqrt", "e", "r", {}), ("Div", "d r", "y", {})], X, {"eps": np.float32(0.5)}, opset=13, outputs=("y", "d", "r"))
+case("gelu_of_another", [("Div", "x k", "a", {}), ("Erf", "a", "b", {}), ("Add", "b one", "c", {}), ("Mul", "z c", "d", {}), ("Mul", "d half", "y", {})], {"x": real(3, 4), "z": real(3, 4)}, {"k": np.float32(2**0.5), "one": np.float32(1), "half": np.float32(0.5)}, opset=13)
+case("softmax_parts", [("ReduceMax", "x", "m", dict(axes=[1])), ("Sub", "x m", "d", {}), ("Exp", "d", "e", {}), ("ReduceSum", "e axes", "s", {}), ("Div", "e s", "y", {})], X, {"axes": I64(1)}, outputs=("y", "e", "s"))
+# ---- what converters write now and then
+case("column_broadcast", [("MatMul", "x w", "a", {}), ("Mul", "a m", "b", {}), ("Add", "b c", "y", {})], X, {"w": real(4, 1), "m": real(5), "c": real(5)})
+case("whole_categories", [("Cast", "x", "i", dict(to=7)), ("ai.onnx.ml:OneHotEncoder", "i", "a", dict(cats_int64s=[-2, 0, 1, 40], zeros=1)), ("Flatten", "a", "y", {})], {"x": np.array([[1.5, 40.0], [-0.5, -2.75], [0.99, 7.0], [-3.0, 1.0]], np.float32)})
+case("whole", [("Cast", "x", "i", dict(to=6)), ("Equal", "i zero", "b", {}), ("Cast", "b", "a", dict(to=1)), ("Cast", "i", "c", dict(to=1)), ("Add", "a c", "y", {})], {"x": np.array([[1.5, -1.5, 3, -3, 0.25, -0.25]], np.float32)}, {"zero": np.int32(0)})
+case("never", [("IsNaN", "x", "n", {}), ("Where", "n c x", "y", {})], X, {"c": np.float32(7)})
+case("normalizer_max", [("ai.onnx.ml:Normalizer", "x", "y", dict(norm="MAX"))], {"x": np.abs(real(3, 4)) + np.float32(0.25)})
+case("power_of_base", [("Pow", "two x", "y", {})], X, {"two": np.float32(2)})
+case("padded_modes", [("Pad", "x p", "a", dict(mode="reflect")), ("Pad", "a p", "b", dict(mode="edge")), ("Pad", "b p", "y", dict(mode="wrap"))], X, {"p": I64(1, 2, 1, 1)}, opset=19)
+case("cumulated", [("CumSum", "x a", "b", {}), ("CumSum", "b c", "y", dict(exclusive=1, reverse=1))], {"x": real(2, 3, 4)}, {"a": np.int64(1), "c": np.int64(-1)})
+case("group_norm_old", [("GroupNormalization", "x s b", "y", dict(num_groups=2))], {"x": real(2, 4, 3, 3)}, {"s": real(2), "b": real(2)}, opset=18)
+KERNEL = dict(kernel_params=[0.1, 0.5, 3.0], support_vectors=real(20).tolist(), vectors_per_class=[2, 1, 2], coefficients=real(10).tolist(), rho=[0.1, -0.2, 0.3], classlabels_ints=[4, 5, 6], post_transform="NONE")
+for _kind in ("RBF", "POLY", "SIGMOID"):
+    case(f"svm_{_kind.lower()}", [("ai.onnx.ml:SVMClassifier", "x", "l s", dict(kernel_type=_kind, **KERNEL))], X, outputs=("l", "s"))
+case("svm_regressor_rbf", [("ai.onnx.ml:SVMRegressor", "x", "y", dict(kernel_type="RBF", kernel_params=[0.1, 0.0, 3.0], support_vectors=real(12).tolist(), coefficients=[0.5, -1.0, 0.25], rho=[0.3], n_supports=3))], X)
+case("label_default", [("ai.onnx.ml:LabelEncoder", "x", "y", dict(keys_int64s=[0, 1, 2], values_floats=[10.0, 20.0, 30.0], default_float=-5.0))], {"x": np.array([[0], [2], [5], [-3]], np.int64)})
+
 if __name__ == "__main__":
     os.makedirs(FOLDER, exist_ok=True)
     failed = []

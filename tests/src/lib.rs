@@ -8,11 +8,13 @@ pub mod cluster;
 pub mod files;
 pub mod freed;
 pub mod logistic;
+pub mod page;
 pub mod people;
 pub mod process;
 pub mod random;
 pub mod refusal;
 pub mod secrets;
+pub mod site;
 
 pub use cluster::Cluster;
 pub use people::People;

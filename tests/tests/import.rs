@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use subrosa_tests::process::{DEADLINE, listing};
-use subrosa_tests::{Ended, Random, Running, files, finish_all};
+use subrosa_tests::{Ended, Random, Running, files, finish_all, page};
 
 const SUBROSA: &str = env!("CARGO_BIN_EXE_subrosa-under-test");
 const PAGE: &str = "docs/import.md";
@@ -41,28 +41,12 @@ fn run(dir: &Path, args: &[String]) -> Ended {
     start(dir, args).finish(Instant::now() + DEADLINE)
 }
 
-/// The commands of the page, `{a,b}` written out.
-fn commands() -> Vec<Vec<String>> {
-    let text = std::fs::read_to_string(files::workspace().join(PAGE)).unwrap();
-    let lines = text.lines().filter_map(|l| l.trim().strip_prefix("$ subrosa "));
-    let lines = lines.map(|l| l.split_once(" #").map_or(l, |(command, _comment)| command).to_owned());
-    lines.map(|line| line.split_whitespace().flat_map(braces).collect()).collect()
-}
-
-/// `a/{x,y}.key` as `a/x.key` and `a/y.key`.
-fn braces(word: &str) -> Vec<String> {
-    let parts = word.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)));
-    match parts {
-        Some((before, (middle, after))) => middle.split(',').map(|m| format!("{before}{m}{after}")).collect(),
-        None => vec![word.to_owned()],
-    }
-}
-
 #[test]
 fn an_imported_model_runs_as_the_page_describes() {
     let dir = checkout();
     let mut random = Random::seeded("import");
-    let (runs, before): (Vec<_>, Vec<_>) = commands().into_iter().partition(|c| c[0] == "run");
+    let (runs, before): (Vec<_>, Vec<_>) =
+        page::commands(&files::workspace().join(PAGE)).into_iter().partition(|c| c[0] == "run");
     assert!(before.iter().any(|c| c[0] == "import") && before.iter().any(|c| c[0] == "plan"), "{before:?}");
     let mut planned = None;
     for command in &before {
@@ -151,4 +135,19 @@ fn what_cannot_be_imported_is_said_in_one_line_with_what_could() {
         assert_eq!((refusal.exit, refusal.code.as_str()), (2, code), "{line}: {}", refusal.message);
         assert!(refusal.message.contains(expected), "{line}: {}", refusal.message);
     }
+}
+
+#[test]
+fn comparisons_are_suited_to_the_network_that_is_named() {
+    let dir = checkout();
+    let rounds = |more: &[&str]| {
+        let args = ["import", "tests/models/torch_lenet_script.onnx", "--range", "4", "--out", "model"];
+        let args: Vec<String> = args.iter().chain(more).map(|&a| a.to_owned()).collect();
+        let _imported = run(dir.path(), &args).succeeded();
+        let plan =
+            run(dir.path(), &["plan".into(), "model/torch_lenet_script.sbr".into()]).succeeded().json();
+        plan["rounds"].as_u64().unwrap()
+    };
+    let [usual, few] = [&[][..], &["--net", "wan"]].map(rounds);
+    assert!(few < usual, "{few} rounds for a slow network, {usual} otherwise");
 }

@@ -7,26 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use subrosa_tests::process::{DEADLINE, listing};
-use subrosa_tests::{Cluster, Ended, Random, Running, files, finish_all};
+use subrosa_tests::{Cluster, Ended, Random, Running, files, finish_all, page};
 
 const SUBROSA: &str = env!("CARGO_BIN_EXE_subrosa-under-test");
-
-/// The commands of a README: `$ subrosa …` without the program's name, `{a,b}` written out.
-fn commands(readme: &Path) -> Vec<Vec<String>> {
-    let text = std::fs::read_to_string(readme).unwrap();
-    let lines = text.lines().filter_map(|l| l.trim().strip_prefix("$ subrosa "));
-    let lines = lines.map(|l| l.split_once(" #").map_or(l, |(command, _comment)| command));
-    lines.map(|line| line.split_whitespace().flat_map(braces).collect()).collect()
-}
-
-/// `a/{x,y}.key` as `a/x.key` and `a/y.key`.
-fn braces(word: &str) -> Vec<String> {
-    let parts = word.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)));
-    match parts {
-        Some((before, (middle, after))) => middle.split(',').map(|m| format!("{before}{m}{after}")).collect(),
-        None => vec![word.to_owned()],
-    }
-}
 
 /// A checkout's `configs/` as git has it, in a folder of its own and on free ports.
 fn fresh_configs() -> tempfile::TempDir {
@@ -81,7 +64,7 @@ fn the_readme_of_the_configs_works_in_any_order() {
 fn works_as_described_in(readme: &str) {
     let mut random = Random::seeded(readme);
     let dir = fresh_configs();
-    let commands = commands(&files::workspace().join(readme));
+    let commands = page::commands(&files::workspace().join(readme));
     let of = |words: &[&str]| -> Vec<Vec<String>> {
         let found: Vec<_> =
             commands.iter().filter(|c| c.iter().zip(words).all(|(a, b)| a == b)).cloned().collect();

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use ml_ops::models::regression::{LABELS, Regression, Target};
 use ml_ops::models::scorecard::{BIAS, Member, PROBABILITY, WEIGHTS, features};
-use ml_ops::training::{Optimiser, Training};
+use ml_ops::training::{History, LOSS, Optimiser, Training};
 use ml_ops::{Axis, Owner, Program};
 use mpc_core::fixed::FracBits;
 use subrosa_tests::cluster::Cluster;
 use subrosa_tests::files::read_csv;
 use subrosa_tests::logistic::auc;
-use subrosa_tests::process::listing;
+use subrosa_tests::process::{finish_all, listing};
 
 const SUBROSA: &str = env!("CARGO_BIN_EXE_subrosa-under-test");
 const PARTIES: [&str; 2] = ["bank", "bureau"];
@@ -26,7 +26,7 @@ fn columns(cluster: &Cluster) -> [usize; 2] {
 }
 
 /// Fits on the demo's own columns; nobody receives the model.
-fn training(columns: [usize; 2]) -> Program {
+fn training(columns: [usize; 2], history: History<'_>) -> Program {
     let member = |i: usize| Member { name: PARTIES[i], columns: columns[i], max_abs: 32.0 };
     let regression = Regression {
         name: "fit",
@@ -38,6 +38,7 @@ fn training(columns: [usize; 2]) -> Program {
         training: Training {
             optimiser: Optimiser::Sgd { learning_rate: 0.5, momentum: 0.5 },
             l2: 0.01,
+            history,
             ..Training::sgd(6, 40, 0.5)
         },
         max_weight: 16.0,
@@ -78,6 +79,13 @@ const KEEP: &str = "[outputs.weights]\nfile = \"weights.share\"\n[outputs.bias]\
 const TAKE: &str = "[inputs.weights]\nkind = \"share\"\nfile = \"weights.share\"\n\
                     [inputs.bias]\nkind = \"share\"\nfile = \"bias.share\"\n";
 
+/// What the bank has beside its features.
+fn labels() -> String {
+    format!(
+        "[inputs.{LABELS}]\nfile = \"bank.csv\"\nkey_column = \"customer_id\"\ncolumns = [\"defaulted\"]\n{KEEP}"
+    )
+}
+
 fn copy_shares(cluster: &Cluster, party: &str, from: &str, to: &str) {
     for share in ["weights", "bias"] {
         let file = |ending| cluster.path(&format!("{party}/{share}.share{ending}"));
@@ -89,10 +97,7 @@ fn copy_shares(cluster: &Cluster, party: &str, from: &str, to: &str) {
 fn a_model_stays_in_shares_between_sessions() {
     let cluster = Cluster::new(SUBROSA, 2, ROWS);
     let columns = columns(&cluster);
-    let labels = format!(
-        "[inputs.{LABELS}]\nfile = \"bank.csv\"\nkey_column = \"customer_id\"\ncolumns = [\"defaulted\"]\n{KEEP}"
-    );
-    configure(&cluster, &training(columns), [&labels, KEEP]);
+    configure(&cluster, &training(columns, History::None), [&labels(), KEEP]);
     let check = cluster.subrosa(&["check", "--config", &cluster.config("bank"), "--json"]);
     assert_eq!(check.code, Some(0), "{check}");
     let ended = cluster.run_well(WITHIN);
@@ -145,6 +150,60 @@ fn a_model_stays_in_shares_between_sessions() {
     std::fs::write(cluster.path("bank/weights.share"), &other[..other.len() - 1]).unwrap();
     let refused = cluster.subrosa(&["check", "--config", &cluster.config("bank"), "--json"]);
     assert_eq!(refused.refusal().code, "bad_share");
+}
+
+#[test]
+fn the_loss_of_every_epoch_leaves_to_its_recipient_alone() {
+    let cluster = Cluster::new(SUBROSA, 2, ROWS);
+    let program = training(columns(&cluster), History::Live(&[1]));
+    configure(&cluster, &program, [&labels(), KEEP]);
+    let refused = cluster.subrosa(&["check", "--config", &cluster.config("bureau"), "--json"]).refusal();
+    assert_eq!(refused.code, "missing_output", "{}", refused.message);
+    cluster.edit("bureau/bureau.toml", |text| format!("{text}[outputs.{LOSS}]\nfile = \"loss.csv\"\n"));
+    let plan = cluster.subrosa(&["plan", "--config", &cluster.config("bank"), "--json"]).json();
+    let reports: Vec<_> = plan["ops"].as_array().unwrap().iter().filter(|op| op["op"] == "report").collect();
+    assert_eq!(
+        reports.iter().map(|op| (&op["rounds"], &op["times"])).collect::<Vec<_>>(),
+        [(&12.into(), &6.into())]
+    );
+
+    // The bank's terminal is a person's, the bureau's a script's; neither is one.
+    let nodes = cluster.nodes().into_iter().map(|n| cluster.start_with(n, n != "bank")).collect();
+    let ended = finish_all(nodes, WITHIN);
+    assert!(ended.iter().all(|e| e.code == Some(0)), "{}", listing(&ended));
+    let [bank, bureau] = [&ended[0], &ended[1]];
+    assert_eq!(bureau.json()["rounds"], plan["rounds"]);
+
+    let lines: Vec<serde_json::Value> =
+        bureau.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 6, "{bureau}");
+    let losses: Vec<f64> = lines.iter().map(|line| line["values"][0].as_f64().unwrap()).collect();
+    for (i, line) in lines.iter().enumerate() {
+        assert_eq!(
+            (&line["report"], &line["number"], &line["of"]),
+            (&LOSS.into(), &(i + 1).into(), &6.into())
+        );
+        assert_eq!(
+            (line["iteration"].as_u64(), line["values"].as_array().unwrap().len()),
+            (Some(3 * i as u64 + 3), 1)
+        );
+    }
+    // At first every probability is one half.
+    assert!(losses[0] > 0.1 && losses[0] < 0.3 && losses[5] < losses[0], "{losses:?}");
+    let (header, rows) = read_csv(&cluster.path("bureau/loss.csv"));
+    assert_eq!(header, [LOSS]);
+    let expected: Vec<Vec<String>> = losses.iter().map(|loss| vec![format!("{loss:.6}")]).collect();
+    assert_eq!(rows, expected);
+    is_private(&cluster.path("bureau/loss.csv"));
+
+    let said: Vec<&str> = bank.stderr.lines().collect();
+    assert_eq!(said.len(), 6, "{bank}");
+    for (i, line) in said.iter().enumerate() {
+        let place = format!("epoch {} of 6: {LOSS} reported to others", i + 1);
+        assert!(line.starts_with(&place), "{line}");
+    }
+    assert!(!cluster.path("bank/loss.csv").exists());
+    assert_eq!(cluster.verify(&PARTIES)["ok"], true);
 }
 
 #[cfg(unix)]

@@ -323,7 +323,8 @@ impl ProgramBuilder {
             | Op::Carry { .. }
             | Op::Carried { .. }
             | Op::Batch { .. }
-            | Op::History { .. } => Err(ProgramError::NoGradient { node, op: op.name() }),
+            | Op::History { .. }
+            | Op::Report { .. } => Err(ProgramError::NoGradient { node, op: op.name() }),
         }
     }
 }

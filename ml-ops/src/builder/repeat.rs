@@ -67,13 +67,48 @@ impl ProgramBuilder {
     }
 
     /// In a loop: `rows` rows of a value from before it, others in every iteration: all rows in every epoch, in order
-    /// ([`crate::Batches`]). A matrix whose batches are factors of products is opened once for all of them, in the first
+    /// ([`crate::Batches`]). A tensor whose batches are factors of products is opened once for all of them, in the first
     /// iteration, where that is less.
     ///
     /// # Errors
     /// Outside of a loop; a value of the loop; no rows, or more than there are.
     pub fn batch(&mut self, x: Value, rows: usize) -> Result<Value, ProgramError> {
         self.push("batch", &[x], |v| Op::Batch { x: v[0], rows })
+    }
+
+    /// In a loop: declares an output that leaves while the loop runs. After every `every` iterations, the recipients learn the sum of a
+    /// value over them, times a public number. Two rounds each time; what it reveals is said in `report`.
+    ///
+    /// ```
+    /// use ml_ops::{Owner, Program};
+    /// use mpc_core::fixed::FracBits;
+    /// let mut p = Program::builder("halved ten times", FracBits::DEFAULT, &["a", "b"]);
+    /// let x = p.input("x", Owner(0), [], 8.0)?;
+    /// let halved = p.repeat(10, &[(x, 8.0)], |p, carried| {
+    ///     // Party 1 sees the means of iterations 1 to 5 and 6 to 10.
+    ///     p.report("mean", carried[0], 5, 0.2, &[1])?;
+    ///     Ok(vec![p.scale(carried[0], 0.5)?])
+    /// })?;
+    /// p.output("y", halved[0], &[0])?;
+    /// let program = p.build()?;
+    /// assert!(program.to_string().ends_with("output \"mean\" = %2 to \"b\", after every 5 iterations\noutput \"y\" = %4 to \"a\"\n"));
+    /// assert_eq!(program.plan().rounds, 10 + 2 * 2 + 2);
+    /// # Ok::<(), ml_ops::ProgramError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Outside of a loop, or a value from before it; a number of iterations that the loop has not several times; a factor that is
+    /// not finite, or zero; recipients as for [`ProgramBuilder::output`].
+    pub fn report(
+        &mut self,
+        name: &str,
+        x: Value,
+        every: u32,
+        factor: f64,
+        recipients: &[usize],
+    ) -> Result<(), ProgramError> {
+        let node = self.push("report", &[x], |v| Op::Report { x: v[0], every: every as usize, factor })?;
+        self.output(name, node, recipients)
     }
 
     /// After a loop: the values of one of its nodes, added up over `every` iterations at a time, along a new first axis. Local.

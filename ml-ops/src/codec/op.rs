@@ -60,6 +60,7 @@ mod code {
     pub(super) const WEIGHTED_SUM: u8 = 74;
     pub(super) const RELU_BIT: u8 = 75;
     pub(super) const SHARED: u8 = 76;
+    pub(super) const REPORT: u8 = 77;
     pub(super) const GATHER: u8 = 85;
     pub(super) const SPLIT: u8 = 86;
     pub(super) const INTEGER_INPUT: u8 = 87;
@@ -271,6 +272,11 @@ pub(super) fn encode_op(e: &mut Encoder, op: &Op) {
             with(code::HISTORY, &[*x]);
             e.u32(*every as u32);
         }
+        Op::Report { x, every, factor } => {
+            with(code::REPORT, &[*x]);
+            e.u32(*every as u32);
+            e.u64(factor.to_bits());
+        }
         Op::WeightedSum { xs, ks } => {
             with(code::WEIGHTED_SUM, &[]);
             e.u32(xs.len() as u32);
@@ -421,6 +427,9 @@ pub(super) fn decode_op(d: &mut Decoder<'_>) -> Result<Op, WireError> {
         code::CARRIED => Op::Carried { carry: d.u32()?, next: d.u32()? },
         code::BATCH => Op::Batch { x: d.u32()?, rows: d.u32()? as usize },
         code::HISTORY => Op::History { x: d.u32()?, every: d.u32()? as usize },
+        code::REPORT => {
+            Op::Report { x: d.u32()?, every: d.u32()? as usize, factor: f64::from_bits(d.u64()?) }
+        }
         code::WEIGHTED_SUM => {
             let n = d.u32()? as usize;
             if d.remaining() / 12 < n {

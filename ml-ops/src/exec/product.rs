@@ -1,4 +1,4 @@
-//! Matrix products, and the matrices that are opened once for several of them.
+//! Products, and the tensors that are opened once for several of them.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use mpc_core::tensor::Tensor;
 use protocols::correlation::MaskedOnce;
 use protocols::error::ProtocolError;
 use protocols::matmul;
-use protocols::reuse::{mask_and_multiply, matmul_masked};
+use protocols::reuse::{mask_and_multiply, multiply_masked};
 use protocols::session::Session;
 
 use super::Shareable;
@@ -15,59 +15,96 @@ use super::step::Value;
 use crate::batch::Batches;
 use crate::lower::Reuse;
 use crate::op::NodeId;
-use crate::shape::Shape;
 
 /// What was opened once and still has products to come, by node. It is dropped, and with it the mask wiped, after the last.
 pub(super) struct Masked<S: Shareable>(BTreeMap<NodeId, MaskedOnce<S>>);
 
-mpc_core::secret_types!(serde::Serialize; Masked<mpc_core::share::Additive<Z64>>);
+mpc_core::secret_types!(serde::Serialize; Masked<mpc_core::share::Additive<Z64>>, Reused<'static, mpc_core::share::Additive<Z64>>);
+
+/// How a product uses a tensor that is opened once.
+pub(super) struct Reused<'a, S> {
+    pub(super) how: Reuse,
+    pub(super) iteration: u32,
+    /// All of the tensor, where it may have to be opened.
+    pub(super) root: Option<&'a S>,
+}
+
+impl<S> Reused<'_, S> {
+    /// Which of the two factors is not a part of it.
+    pub(super) const fn other(&self) -> usize {
+        if self.how.product.right { 0 } else { 1 }
+    }
+}
 
 impl<S: Shareable> Masked<S> {
     pub(super) const fn none() -> Self {
         Self(BTreeMap::new())
     }
 
-    /// The product of the first two of `x`; where it opens a matrix, that follows. With what is reused comes the iteration.
-    pub(super) fn product(
+    /// The product of a part of what is opened once with its other factor, which may have another shape of as many elements.
+    pub(super) fn multiply(
         &mut self,
         cx: &mut Session<S>,
-        x: &[&Value<S>],
-        reuse: Option<(Reuse, u32)>,
+        reused: &Reused<'_, S>,
+        other: &S,
+    ) -> Result<S, ProtocolError> {
+        let &Reused { how, iteration, root } = reused;
+        let (part, product) = (how.part_at(iteration), how.product);
+        let [_, shape, _] = product.shapes();
+        let other = other.clone().reshape(&shape);
+        let z = if how.opens_at(iteration) {
+            let root = root.expect("invariant: the first product has the tensor that it opens");
+            let (once, z) = mask_and_multiply(cx, root, part, product, &other)?;
+            self.0.insert(how.root, once);
+            z
+        } else {
+            let once = self.0.get(&how.root).expect("invariant: the first product opens the tensor");
+            multiply_masked(cx, &once.select(part), product, &other)?
+        };
+        if how.is_last_at(iteration) {
+            self.0.remove(&how.root);
+        }
+        Ok(z)
+    }
+
+    /// Products of the elements of two values of one shape; only the one that is needed is asked for.
+    pub(super) fn elements(
+        &mut self,
+        cx: &mut Session<S>,
+        a: impl FnOnce() -> Value<S>,
+        b: impl FnOnce() -> Value<S>,
+        reused: Option<Reused<'_, S>>,
     ) -> Result<Value<S>, ProtocolError> {
-        let (a, b) = match (x[0], x[1]) {
+        let Some(reused) = reused else { return a().mul(b(), cx) };
+        let other = if reused.other() == 0 { a() } else { b() };
+        let product = self.multiply(cx, &reused, other.secret())?;
+        Ok(Value::Secret(product.reshape(other.dims())))
+    }
+
+    /// Products over the last two axes.
+    pub(super) fn matmul(
+        &mut self,
+        cx: &mut Session<S>,
+        [a, b]: [&Value<S>; 2],
+        reused: Option<Reused<'_, S>>,
+    ) -> Result<Value<S>, ProtocolError> {
+        let (a, b) = match (a, b) {
             (Value::Public(a), Value::Public(b)) => return Ok(Value::Public(local(a, b))),
             (Value::Public(k), Value::Secret(s)) => return Ok(Value::Secret(s.map_linear(|t| local(k, t)))),
             (Value::Secret(s), Value::Public(k)) => return Ok(Value::Secret(s.map_linear(|t| local(t, k)))),
             (Value::Secret(a), Value::Secret(b)) => (a, b),
         };
         let batches = Batches::new(a.shape(), b.shape());
-        let Some((reuse, iteration)) = reuse else {
-            let (a, b) = (a.map_linear(|t| batches.left(t)), b.map_linear(|t| batches.right(t)));
-            let product =
-                if batches.count > 1 { matmul::batch(cx, &a, &b)? } else { matmul::matmul(cx, &a, &b)? };
-            return Ok(Value::Secret(product.map_linear(|t| batches.result(t))));
+        let left = || a.map_linear(|t| batches.left(t));
+        let right = || b.map_linear(|t| batches.right(t));
+        let product = match reused {
+            Some(reused) => {
+                let other = if reused.other() == 0 { left() } else { right() };
+                self.multiply(cx, &reused, &other)?
+            }
+            None if batches.count > 1 => matmul::batch(cx, &left(), &right())?,
+            None => matmul::matmul(cx, &left(), &right())?,
         };
-        // Rows along any number of axes.
-        let matrix = |x: &S| match x.shape() {
-            [_, _] => x.clone(),
-            axes => x.clone().reshape(&Shape::from(axes).as_matrix()),
-        };
-        let (a, b) = (&matrix(a), &matrix(b));
-        let transposed = |s: &S| s.map_linear(|t: &Tensor<Z64>| t.permute(&[1, 0]));
-        // X·Y′ = (Y′ᵀ·Xᵀ)ᵀ for a part Y′ of what is opened once.
-        let (part, other) = (reuse.part_at(iteration), if reuse.right { &transposed(a) } else { b });
-        let product = if reuse.opens_at(iteration) {
-            let (once, product) = mask_and_multiply(cx, &matrix(x[2].secret()), part, other)?;
-            self.0.insert(reuse.root, once);
-            product
-        } else {
-            let once = self.0.get(&reuse.root).expect("invariant: the first product opens the matrix");
-            matmul_masked(cx, &once.select(part), other)?
-        };
-        if reuse.is_last_at(iteration) {
-            self.0.remove(&reuse.root);
-        }
-        let product = if reuse.right { transposed(&product) } else { product };
         Ok(Value::Secret(product.map_linear(|t| batches.result(t))))
     }
 }

@@ -9,10 +9,10 @@ use protocols::error::ProtocolError;
 use protocols::order::{Relation, holds, min_max};
 use protocols::session::Session;
 use protocols::tree::TreeChoice;
-use protocols::{convert, mul, order, quartic, relu, sort, tournament, truncate};
+use protocols::{mul, order, quartic, relu, sort, tournament, truncate};
 
 use super::function::function;
-use super::product::Masked;
+use super::product::{Masked, Reused};
 use super::{Shareable, layers};
 use crate::lower::Lowered;
 use crate::op::{Extreme, NodeId, Op};
@@ -41,7 +41,7 @@ impl<S: Shareable> Value<S> {
     }
 
     /// Lengths of the axes.
-    fn dims(&self) -> &[usize] {
+    pub(super) fn dims(&self) -> &[usize] {
         match self {
             Self::Public(t) => t.shape(),
             Self::Secret(s) => s.shape(),
@@ -79,7 +79,7 @@ impl<S: Shareable> Value<S> {
     }
 
     /// Elementwise product of values of one shape: interactive only if both are secret.
-    fn mul(self, other: Self, cx: &mut Session<S>) -> Result<Self, ProtocolError> {
+    pub(super) fn mul(self, other: Self, cx: &mut Session<S>) -> Result<Self, ProtocolError> {
         Ok(match (self, other) {
             (Self::Public(a), Self::Public(b)) => Self::Public(a.hadamard(&b)),
             (Self::Public(k), Self::Secret(s)) | (Self::Secret(s), Self::Public(k)) => {
@@ -131,7 +131,7 @@ fn moved_back(rank: usize, axis: usize) -> Vec<usize> {
 pub(super) struct Kept<'a, S: Shareable> {
     /// Own inputs that are still to come.
     pub(super) inputs: &'a mut BTreeMap<NodeId, Tensor<Z64>>,
-    /// Matrices that are opened once.
+    /// Tensors that are opened once.
     pub(super) masked: &'a mut Masked<S>,
     /// Bits of ReLUs, where they are used.
     pub(super) bits: &'a mut BTreeMap<NodeId, S>,
@@ -149,10 +149,12 @@ pub(super) fn evaluate<S: Shareable>(
     kept: Kept<'_, S>,
 ) -> Result<Value<S>, ProtocolError> {
     let At { node, iteration } = at;
-    let reuse = lowered.reuse.map(|reuse| (reuse, iteration));
     let (op, fact, frac) = (&program.nodes()[node as usize].op, program.fact(node), program.frac_bits());
     let (shape, holder) = (fact.shape.dims(), cx.holder());
     let ids = op.operands();
+    // What a product opens follows the operands.
+    let root = || x.get(ids.len()).map(|value| value.secret());
+    let reused = lowered.reuse.map(|how| Reused { how, iteration, root: root() });
     let scale_of = |i: usize| program.fact(ids[i]).scale;
     let stretch =
         |v: &Value<S>| v.map(|t| t.broadcast(shape).expect("invariant: inference compared the shapes"));
@@ -196,15 +198,13 @@ pub(super) fn evaluate<S: Shareable>(
         Op::Add(..) => aligned(0, fact.scale).add(aligned(1, fact.scale), holder),
         Op::Sub(..) => difference(0, 1),
         Op::Neg(_) => x[0].neg(),
-        Op::Mul(..) => stretch(x[0]).mul(stretch(x[1]), cx)?,
+        Op::Mul(..) => kept.masked.elements(cx, || stretch(x[0]), || stretch(x[1]), reused)?,
         Op::Square(_) => Value::Secret(mul::square(cx, x[0].secret())?),
-        Op::MatMul(..) => kept.masked.product(cx, x, reuse)?,
+        Op::MatMul(..) => kept.masked.matmul(cx, [x[0], x[1]], reused)?,
         Op::Dense { .. } => {
             let product = scale_of(0) + scale_of(1);
             let scale = product.max(scale_of(2));
-            // The bias is not among what a product takes.
-            let factors: Vec<&Value<S>> = x[..2].iter().chain(x.get(3)).copied().collect();
-            let xw = kept.masked.product(cx, &factors, reuse)?;
+            let xw = kept.masked.matmul(cx, [x[0], x[1]], reused)?;
             let xw =
                 if scale > product { xw.map(|t| t.scale(Z64::power_of_two(scale - product))) } else { xw };
             xw.add(aligned(2, scale), holder)
@@ -212,7 +212,12 @@ pub(super) fn evaluate<S: Shareable>(
         Op::Conv { bias, .. } => {
             let product = scale_of(0) + scale_of(1);
             let scale = product.max(bias.map_or(0, |_| scale_of(2)));
-            let xw = layers::conv(cx, x[0], x[1], &program.conv_shape(node))?;
+            let xw = match reused {
+                None => layers::conv(cx, x[0], x[1], &program.conv_shape(node))?,
+                Some(reused) => {
+                    Value::Secret(kept.masked.multiply(cx, &reused, x[reused.other()].secret())?)
+                }
+            };
             let xw =
                 if scale > product { xw.map(|t| t.scale(Z64::power_of_two(scale - product))) } else { xw };
             match bias {
@@ -254,8 +259,8 @@ pub(super) fn evaluate<S: Shareable>(
             let stretch = |v: &Value<S>| {
                 v.map(|t| t.broadcast(&one).expect("invariant: inference compared the shapes"))
             };
-            let (all, bit) = (stretch(x[0]), stretch(x[1]));
-            let (yes, all) = (all.clone().mul(bit, cx)?.share(holder), all.share(holder));
+            let yes = kept.masked.elements(cx, || stretch(x[0]), || stretch(x[1]), reused)?.share(holder);
+            let all = stretch(x[0]).share(holder);
             Value::Secret(S::combine(&[&all, &yes], |p| Tensor::concat(last, &[p[1], &p[0].sub(p[1])])))
         }
         Op::Transpose(_) => x[0].map(|t| t.permute(&[1, 0])),
@@ -285,13 +290,9 @@ pub(super) fn evaluate<S: Shareable>(
             Value::Secret(all.reshape(shape))
         }
         Op::Select { .. } => {
-            let (bit, a, b) = (stretch(x[0]), aligned(1, fact.scale), aligned(2, fact.scale));
-            match (bit, a, b) {
-                (Value::Secret(bit), Value::Secret(a), Value::Secret(b)) => {
-                    Value::Secret(convert::select(cx, &bit, &a, &b)?)
-                }
-                (bit, a, b) => bit.mul(a.add(b.neg(), holder), cx)?.add(b, holder),
-            }
+            let (a, b) = (aligned(1, fact.scale), aligned(2, fact.scale));
+            let difference = a.add(b.neg(), holder);
+            kept.masked.elements(cx, || stretch(x[0]), || difference, reused)?.add(b, holder)
         }
         Op::Relu(_) if lowered.keeps_bit => {
             let (value, bit) = relu::relu_and_bit(cx, x[0].secret(), lowered.fused, tree)?;
@@ -332,6 +333,7 @@ pub(super) fn evaluate<S: Shareable>(
             let rows: Vec<S> = x.chunks(*every).map(row).collect();
             Value::Secret(S::combine(&rows.iter().collect::<Vec<_>>(), |p| Tensor::concat(0, p)))
         }
+        Op::Report { .. } => x[1..].iter().fold(x[0].clone(), |sum, &v| sum.add(v.clone(), holder)),
         Op::Divide { .. } => {
             let table = program.reciprocal(node).table().expect("invariant: inference found a table");
             let divisor = lift(1, frac.bits());

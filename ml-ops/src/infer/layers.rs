@@ -45,7 +45,9 @@ pub(super) fn conv(
     {
         return Err(at.shapes(b, &shape, "the bias must have one number per filter"));
     }
-    sum_of_products(at, [x, w], conv.terms(), bias, shape, frac)
+    // Windows at the rims have zeros among their elements.
+    let seen = if is_padded(sliding) { with_zero(x) } else { x.clone() };
+    sum_of_products(at, [&seen, w], conv.terms(), bias, shape, frac)
 }
 
 /// The convolution of images by a kernel of these shapes, if there is one.
@@ -97,7 +99,17 @@ pub(super) fn unfold(
     if outside == Outside::Nearest && !sliding.all_on_image([height, width], window) {
         return Err(at.parameter("every window has an element of the image: padding is less than a window"));
     }
-    Ok(Fact { shape, ..x.clone() })
+    let zeros = outside == Outside::Zero && is_padded(sliding);
+    Ok(Fact { shape, ..if zeros { with_zero(x) } else { x.clone() } })
+}
+
+fn is_padded(sliding: Sliding) -> bool {
+    sliding.padding != [[0; 2]; 2]
+}
+
+/// A value some elements of which may be zero instead.
+fn with_zero(x: &Fact) -> Fact {
+    Fact { lo: x.lo.min(0), hi: x.hi.max(0), ..x.clone() }
 }
 
 /// Steps and padding have their places in a program.

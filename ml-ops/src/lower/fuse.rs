@@ -9,57 +9,65 @@
 use mpc_core::fixed::HEADROOM_BITS;
 use protocols::truncate::Rounding;
 
+use crate::factor::Weights;
 use crate::op::{NodeId, Op, Winner};
 use crate::program::Program;
 
+/// How a node ends.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    /// Bits that its value still has to lose when a later node uses it.
+    pub(super) pending: u32,
+    /// Bits that it truncates at its end, unless they are pending.
+    pub(super) bits: u32,
+    /// The factors of a weighted sum.
+    pub(super) weights: Option<Weights>,
+}
+
 impl Program {
-    /// For every node, the bits that its value still has to lose when a later node uses it.
-    pub(super) fn pending_truncations(&self) -> Vec<u32> {
-        let mut pending = vec![0; self.nodes.len()];
-        if self.rounding() == Rounding::Exact {
-            return pending;
-        }
+    /// How every node ends.
+    pub(super) fn endings(&self) -> Vec<Ending> {
+        let mut endings: Vec<Ending> = self.nodes.iter().map(|_| Ending::default()).collect();
         let users = self.only_users();
         for node in 0..self.nodes.len() {
-            let weights = self.weights(node as NodeId, &pending);
-            let bits = weights
-                .map_or_else(|| self.truncation(node as NodeId), |w| w.scale - self.nodes[node].fact.scale);
-            if bits == 0 {
+            // What its operands leave to it was decided when their turn came.
+            let weights = self.weights(node as NodeId, |x| endings[x as usize].pending);
+            let bits = self.truncation(node as NodeId, weights.as_ref());
+            (endings[node].bits, endings[node].weights) = (bits, weights);
+            if bits == 0 || self.rounding() == Rounding::Exact {
                 continue;
             }
             let mut path = vec![node];
             while let Some(user) = users[path[path.len() - 1]] {
-                match self.nodes[user].op {
-                    Op::Reshape { .. } | Op::Transpose(_) | Op::AssumeRange { .. } => path.push(user),
-                    Op::Permute { .. } | Op::Unfold { .. } | Op::Pad { value: 0, .. } => path.push(user),
+                let taken = match self.nodes[user].op {
+                    Op::Reshape { .. } | Op::Transpose(_) | Op::AssumeRange { .. } => None,
+                    Op::Permute { .. } | Op::Unfold { .. } | Op::Pad { value: 0, .. } => None,
                     // Values at the scale of the product are below 2^62 as well, so their differences have room.
-                    Op::Extreme { with: Winner::Value, .. } => path.push(user),
-                    Op::Relu(_) | Op::Abs(_) => {
-                        path.iter().for_each(|&on| pending[on] = bits);
-                        break;
-                    }
+                    Op::Extreme { with: Winner::Value, .. } => None,
+                    Op::Relu(_) | Op::Abs(_) => Some(true),
                     Op::Clamp { lo, hi, .. } => {
                         // The limits are compared at the scale of the product.
                         let limit = u128::from(lo.unsigned_abs().max(hi.unsigned_abs())) << bits;
-                        if limit < 1 << HEADROOM_BITS {
-                            path.iter().for_each(|&on| pending[on] = bits);
-                        }
-                        break;
+                        Some(limit < 1 << HEADROOM_BITS)
                     }
                     Op::WeightedSum { .. } => {
                         // Where this leaves too few bits to a factor, the operand is truncated before.
-                        let mut with = pending.clone();
-                        path.iter().for_each(|&on| with[on] = bits);
-                        if self.weights(user as NodeId, &with).is_some() {
-                            pending = with;
-                        }
+                        let on_path = |x: NodeId| path.contains(&(x as usize));
+                        let pending = |x: NodeId| if on_path(x) { bits } else { endings[x as usize].pending };
+                        Some(self.weights(user as NodeId, pending).is_some())
+                    }
+                    _ => Some(false),
+                };
+                match taken {
+                    None => path.push(user),
+                    Some(taken) => {
+                        path.iter().filter(|_| taken).for_each(|&on| endings[on].pending = bits);
                         break;
                     }
-                    _ => break,
                 }
             }
         }
-        pending
+        endings
     }
 
     /// For every node, the node that uses it, if there is one only, once, and it is no output.

@@ -7,8 +7,7 @@ use protocols::cost::Cost;
 use protocols::elementary::Elementary;
 use protocols::order::Relation;
 use protocols::piecewise::Layout;
-use protocols::prep::MaskPart;
-use protocols::reuse::Part;
+use protocols::prep::{MaskPart, Part, Product};
 use protocols::tournament::Winner;
 use protocols::tree::TreeChoice;
 use protocols::truncate::Rounding;
@@ -36,15 +35,16 @@ pub(super) enum Step {
         dims: [usize; 3],
     },
     Conv(ConvShape),
-    /// Opens a matrix of the given shape and multiplies a part of it.
-    MatmulMasking {
-        shape: [usize; 2],
+    /// Opens a tensor of so many elements and multiplies a part of it.
+    Masking {
+        len: usize,
         part: Part,
-        n: usize,
+        product: Product,
     },
-    MatmulMasked {
-        part: MaskPart,
-        n: usize,
+    /// Multiplies a part of a tensor that was opened before.
+    Masked {
+        part: Part,
+        product: Product,
     },
     Truncate {
         len: usize,
@@ -107,10 +107,12 @@ impl Step {
             Self::Matmuls { count, dims } => matmul::batch_cost::<S>(parties, count, dims),
             Self::Conv(shape) => conv::cost::<S>(parties, shape),
             // Which item the mask is, the demand says.
-            Self::MatmulMasking { shape, part, n } => {
-                reuse::mask_and_multiply_cost::<S>(parties, 0, shape, part, n)
+            Self::Masking { len, part, product } => {
+                reuse::mask_and_multiply_cost::<S>(parties, 0, len, part, product)
             }
-            Self::MatmulMasked { part, n } => reuse::matmul_masked_cost::<S>(parties, part, n),
+            Self::Masked { part, product } => {
+                reuse::multiply_masked_cost::<S>(parties, MaskPart { mask: 0, part }, product)
+            }
             Self::Truncate { len, bits } => truncate::divide_cost::<S>(parties, len, bits, rounding, tree),
             Self::Holds { len, relation } => order::holds_cost::<S>(parties, len, relation, tree),
             Self::Sign { len } => order::sign_cost::<S>(parties, len, tree),
@@ -135,7 +137,7 @@ impl Step {
     pub(super) const fn has_trees(self, rounding: Rounding) -> bool {
         match self {
             Self::Mul { .. } | Self::Square { .. } | Self::Matmul { .. } | Self::Fourier { .. } => false,
-            Self::MatmulMasking { .. } | Self::MatmulMasked { .. } => false,
+            Self::Masking { .. } | Self::Masked { .. } => false,
             Self::Matmuls { .. } | Self::Conv(_) => false,
             Self::Truncate { .. } => matches!(rounding, Rounding::Exact),
             _ => true,

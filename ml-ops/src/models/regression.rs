@@ -9,10 +9,12 @@
 use mpc_core::fixed::FracBits;
 use ndarray::{ArrayD, Axis};
 
-use super::scorecard::{BIAS, Member, WEIGHTS, features};
+use super::scorecard::{BIAS, Member, PROBABILITY, WEIGHTS, features};
+use super::scoring::{PREDICTION, Scoring};
 use crate::builder::{Owner, ProgramBuilder, Value};
 use crate::error::ProgramError;
 use crate::program::Program;
+use crate::settings::Rounding;
 use crate::training::{Parameter, Penalty, Training, train};
 
 /// Input of the labels' owner, as \[rows, 1\].
@@ -51,11 +53,11 @@ pub struct Regression<'a> {
     /// What they are.
     pub target: Target,
     /// How it is fitted. Penalties are about weights and not about the bias.
-    pub training: Training,
+    pub training: Training<'a>,
     /// Largest magnitude of a weight or the bias in any step: a promise, which nothing checks.
     pub max_weight: f64,
     /// Who receives the fitted parameters, [`WEIGHTS`] and [`BIAS`] as [`scorecard`](super::scorecard::scorecard()) takes them, and
-    /// [`HISTORY`] if the training keeps one. Without recipients, the parties keep shares of all of them.
+    /// [`HISTORY`] if the training leaves one. Without recipients, the parties keep shares of all of them.
     pub recipients: &'a [usize],
 }
 
@@ -65,8 +67,17 @@ impl Regression<'_> {
     /// # Errors
     /// [`ProgramError`] for names, sizes or ranges that make no valid program.
     pub fn program(&self) -> Result<Program, ProgramError> {
+        self.program_with(Rounding::Dithered)
+    }
+
+    /// The same, with truncations that round as is said.
+    ///
+    /// # Errors
+    /// As [`Regression::program`].
+    pub fn program_with(&self, rounding: Rounding) -> Result<Program, ProgramError> {
         let names: Vec<&str> = self.members.iter().map(|m| m.name).collect();
         let mut p = Program::builder(self.name, self.frac, &names);
+        p.rounding(rounding);
         let fitted = self.fit(&mut p)?;
         for (name, value) in [(WEIGHTS, fitted.weights), (BIAS, fitted.bias)] {
             to(&mut p, name, value, self.recipients)?;
@@ -75,6 +86,25 @@ impl Regression<'_> {
             to(&mut p, HISTORY, history, self.recipients)?;
         }
         p.build()
+    }
+
+    /// The program that applies the fitted model to rows with the same columns: [`PROBABILITY`], or [`PREDICTION`] of numbers.
+    ///
+    /// # Errors
+    /// As [`Regression::program`].
+    pub fn scoring(&self, how: &Scoring<'_>) -> Result<Program, ProgramError> {
+        let (mut p, x) = how.begin(self.frac, self.members)?;
+        let columns = self.members.iter().map(|m| m.columns).sum::<usize>();
+        let w = how.parameter(&mut p, WEIGHTS, [columns, 1], self.max_weight)?;
+        let b = how.parameter(&mut p, BIAS, [1], self.max_weight)?;
+        let z = p.dense(x, w, b)?;
+        match self.target {
+            Target::Number { .. } => how.end(p, PREDICTION, z),
+            Target::Class { .. } => {
+                let probability = p.sigmoid(z)?;
+                how.end(p, PROBABILITY, probability)
+            }
+        }
     }
 
     /// Adds inputs and training to a program, and declares no output.

@@ -13,7 +13,7 @@ pub(super) fn all(nodes: &[Node]) -> Vec<Refusal> {
 fn one(node: &Node) -> Result<(), Problem> {
     let Some(operator) = registry::find(node) else { return Err(Problem::Operator) };
     let unknown: Vec<&str> =
-        node.attributes.keys().map(String::as_str).filter(|a| !operator.attributes.contains(a)).collect();
+        node.attributes.keys().map(String::as_str).filter(|a| !operator.knows(a)).collect();
     if !unknown.is_empty() {
         return Err(format!("attribute `{}` is not supported", unknown.join("`, `")).into());
     }

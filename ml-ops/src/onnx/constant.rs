@@ -87,14 +87,27 @@ pub(super) fn shaped(shape: &[usize], values: Vec<f64>) -> ArrayD<f64> {
     ArrayD::from_shape_vec(IxDyn(shape), values).expect("invariant: as many values as the shape says")
 }
 
-/// Elements of a shape, if so many are allowed.
+/// Most axes of a constant.
+pub(super) const MAX_AXES: usize = 16;
+
+/// Elements of a shape, if so many are allowed. An axis of length 0 does not make the others any longer.
 pub(super) fn elements(shape: &[usize], limit: usize) -> Option<usize> {
-    let n = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
-    (n <= limit).then_some(n)
+    if shape.len() > MAX_AXES {
+        return None;
+    }
+    let n = shape.iter().filter(|&&d| d > 0).try_fold(1usize, |n, &d| n.checked_mul(d))?;
+    let allowed = (n <= limit).then_some(n)?;
+    Some(if shape.contains(&0) { 0 } else { allowed })
 }
 
 /// The common shape of elementwise operands.
 pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
+    if a.len().max(b.len()) > MAX_AXES {
+        return Err(format!(
+            "a value would have {} axes, at most {MAX_AXES} are supported",
+            a.len().max(b.len())
+        ));
+    }
     let (x, y) = (crate::shape::Shape::from(a), crate::shape::Shape::from(b));
     let shape = x.broadcast(&y).ok_or_else(|| format!("shapes {a:?} and {b:?} do not fit"))?;
     Ok(shape.dims().to_vec())

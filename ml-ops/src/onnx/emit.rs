@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use ndarray::{ArrayD, IxDyn};
 
+use super::columns::{Columns, largest};
 use super::constant::{Kind, Known, Numbers, shaped};
 use super::error::Problem;
 use super::fold::{finite, max_abs};
@@ -19,10 +20,14 @@ const MAX_SHIFT: i32 = 28;
 const MIN_SHIFT: i32 = 8;
 /// log2 of what a product may reach, with room for rounding up.
 const ROOM: f64 = 61.9;
+/// Less room than this is none, however large the numbers are.
+const LEAST_ROOM: f64 = -1000.0;
 /// log2 of the error that rounded private parameters may bring into one product, roughly.
 const PRIVATE_ERROR_BITS: f64 = 9.0;
 /// The error that parameters of 2^−f may bring into a product with integers.
 const INTEGER_ERROR: f64 = 1.0 / 8192.0;
+/// How far rounded operands may move a product before users are told.
+const MOVED: f64 = 1.0 / 64.0;
 /// Most notes to users.
 const MAX_NOTES: usize = 100;
 /// A mask of attention that is this far below zero means minus infinity.
@@ -45,8 +50,16 @@ pub(super) struct Importer<'a> {
     pub(super) node: usize,
     /// The node that an error is really about.
     pub(super) blamed: Option<usize>,
+    /// Values that depend on the inputs and have an integer type.
+    pub(super) integers: HashSet<String>,
+    /// What is known about values by column, where that is more than about all of them.
+    pub(super) columns: HashMap<Value, Columns>,
+    /// Values whose columns were made alike.
+    pub(super) even: HashMap<Value, Value>,
     /// What users should know about nodes, by their numbers.
     pub(super) notes: Vec<(usize, String)>,
+    /// Elements that constants may still take together, copies among them.
+    pub(super) held: usize,
     /// Nodes that come next, in place of one that was just translated.
     pub(super) queued: Vec<super::graph::Node>,
 }
@@ -60,12 +73,15 @@ impl Importer<'_> {
             Lazy::Affine(affine) => (affine.from, self.affine(&affine)),
             Lazy::Relu { of, from } => {
                 let x = self.force(&of)?;
-                (from, self.p.relu(x).map_err(Problem::from))
+                let y = self.p.relu(x)?;
+                self.same_columns(x, y)?;
+                (from, Ok(y))
             }
             Lazy::Not { of, from } => {
                 let one = self.p.number(1.0)?;
                 (from, self.p.sub(one, of).map_err(Problem::from))
             }
+            Lazy::Whole { of, from } => (from, self.whole(of)),
         };
         let value = emitted.inspect_err(|_| self.blamed = self.blamed.or(Some(from)))?;
         *s.lazy.borrow_mut() = Lazy::Ready(value);
@@ -160,12 +176,14 @@ impl Importer<'_> {
     fn linear(&mut self, l: &Linear) -> Result<Value, Problem> {
         finite(&l.w)?;
         l.b.as_ref().map_or(Ok(()), finite)?;
+        let even = self.evened_linear(l)?;
+        let l = even.as_ref().unwrap_or(l);
         let fact = self.fact(l.x)?;
         let terms = terms(&l.form, &l.w) as f64;
         let (w_max, b_max) = (max_abs(&l.w), l.b.as_ref().map_or(0.0, max_abs));
         // log2 of the product and the bias in units, with parameters as they are.
         let at_zero = (fact.bound as f64 * terms * w_max + b_max / self.unit()).max(1.0).log2();
-        let room = (ROOM - at_zero).floor().min(f64::from(MAX_SHIFT)) as i32;
+        let room = (ROOM - at_zero).floor().clamp(LEAST_ROOM, f64::from(MAX_SHIFT)) as i32;
         let private = self.owner().is_some();
         let (y, factor) = if private {
             let frac = self.options.frac.bits() as i32;
@@ -198,10 +216,36 @@ impl Importer<'_> {
             (if shift > 0 { self.p.scale(y, 1.0 / factor)? } else { y }, factor)
         };
         let norm = largest_sum(&l.form, &l.w);
+        let moved = 0.5 * self.unit() * norm;
+        if fact.scale > 0 && moved > MOVED {
+            let (at, node) = (l.from, self.node);
+            self.node = at;
+            self.note(format!(
+                "its weights are so large that operands, which are rounded to {:.1e}, may move a result by {moved:.1e}; scale \
+                 features or weights",
+                self.unit()
+            ));
+            self.node = node;
+        }
         let (norm, bias) = if private { (power_of_two(norm), power_of_two(b_max)) } else { (norm, b_max) };
         let loss = 0.5 / factor * terms * fact.max_abs() + 4.0 * self.unit();
-        let y = self.promised(y, norm * fact.max_abs() + bias + loss)?;
-        Ok(self.p.reshape(y, &l.shape[..])?)
+        let mut bound = norm * fact.max_abs() + bias + loss;
+        let reach = self.reach_of_linear(l, factor)?;
+        let columns = reach.as_deref().map(largest);
+        match columns {
+            // What is known of private parameters already is all that follows without columns.
+            Some(by_column) if private && self.columns.contains_key(&l.x) => {
+                bound = bound.min(power_of_two(by_column));
+            }
+            Some(by_column) if !private => bound = bound.min(by_column),
+            _ => {}
+        }
+        let y = self.promised(y, bound)?;
+        let y = self.p.reshape(y, &l.shape[..])?;
+        if let Some(reach) = reach.filter(|_| !private) {
+            self.know_columns(y, reach, false)?;
+        }
+        Ok(y)
     }
 
     fn product(&mut self, form: &Form, x: Value, w: Value, b: Option<Value>) -> Result<Value, Problem> {
@@ -224,22 +268,28 @@ impl Importer<'_> {
     }
 
     fn affine(&mut self, a: &Affine) -> Result<Value, Problem> {
+        let even = self.evened_affine(a)?;
+        let a = even.as_ref().unwrap_or(a);
         let fact = self.fact(a.x)?;
         let owned = a.parameters && self.owner().is_some();
         let mut y = a.x;
+        // How much larger than the factors are the numbers that they become.
+        let mut precision = f64::INFINITY;
         if let Some(m) = &a.m {
             finite(m)?;
+            precision = 1.0 / self.unit();
             let first = m.first().copied().unwrap_or(1.0);
             let uniform = m.iter().all(|&v| v == first);
             let m_max = max_abs(m);
             let room = (ROOM - (fact.bound as f64 * m_max).max(1.0).log2()).floor();
-            let room = room.min(f64::from(MAX_SHIFT)) as i32;
+            let room = room.clamp(LEAST_ROOM, f64::from(MAX_SHIFT)) as i32;
             if owned {
                 let frac = self.options.frac.bits() as i32;
                 let wanted = fact.max_abs().log2() + PRIVATE_ERROR_BITS + 3.0;
                 let extra = (wanted.ceil() as i32 - frac - 1).max(0);
                 let extra = extra.min(self.enough(room - frac - 2, MIN_SHIFT - frac, &fact)?.max(0));
                 let factor = 2f64.powi(extra);
+                precision *= factor;
                 let w = self.weights(&a.name, &m.map(|v| v * factor), m_max * factor)?;
                 y = self.p.mul(y, w)?;
                 if extra > 0 {
@@ -259,6 +309,7 @@ impl Importer<'_> {
             } else {
                 let shift = self.enough(room, MIN_SHIFT, &fact)?;
                 let factor = 2f64.powi(shift);
+                precision = factor;
                 let m = self.p.constant(&m.map(|v| (v * factor).round_ties_even()))?;
                 y = self.p.mul(y, m)?;
                 y = self.p.scale(y, 1.0 / factor)?;
@@ -277,6 +328,7 @@ impl Importer<'_> {
             let zeros = self.p.constant(&ArrayD::zeros(IxDyn(&a.shape)))?;
             y = self.p.add(y, zeros)?;
         }
+        let y = self.bounded_affine(a, y, precision)?;
         self.assumed(y)
     }
 

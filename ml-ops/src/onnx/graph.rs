@@ -7,6 +7,7 @@ use super::error::{ImportError, Problem, Refusal};
 use super::load::Model;
 use super::proto::attribute_proto::AttributeType;
 use super::proto::{AttributeProto, NodeProto};
+use super::registry::INTERNAL;
 use super::{function, pattern, tensor};
 
 /// Most nodes, with those of functions written out.
@@ -34,6 +35,7 @@ impl Node {
     pub(super) fn new(proto: NodeProto, opsets: &Opsets) -> Self {
         let domain = match proto.domain.unwrap_or_default() {
             d if d == "ai.onnx" => String::new(),
+            d if d == INTERNAL => format!("{d} of the file"),
             d => d,
         };
         let output = proto.output.first().cloned().unwrap_or_default();

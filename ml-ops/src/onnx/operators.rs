@@ -11,12 +11,14 @@ mod gather;
 mod images;
 mod label;
 mod linear;
+mod quotient;
 mod reduce;
 mod resize;
 mod scaling;
 mod shape;
 mod support_vectors;
 mod trees;
+mod whole;
 
 use super::registry::Operator;
 
@@ -33,10 +35,12 @@ pub(super) const TABLES: &[&[Operator]] = &[
     images::TABLE,
     label::TABLE,
     linear::TABLE,
+    quotient::TABLE,
     reduce::TABLE,
     resize::TABLE,
     scaling::TABLE,
     shape::TABLE,
     support_vectors::TABLE,
     trees::TABLE,
+    whole::TABLE,
 ];

@@ -31,6 +31,18 @@ pub struct Features {
     pub max_abs: Option<f64>,
 }
 
+/// The largest magnitude of some columns of an input. They become inputs of the program of their own, so that each party's data is
+/// checked against it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ColumnRange {
+    /// The input of the model; `None` for every input.
+    pub input: Option<String>,
+    /// Which columns (indices along axis 1); `None` for all of the input.
+    pub columns: Option<Range<usize>>,
+    /// Largest magnitude.
+    pub max_abs: f64,
+}
+
 /// How a model is imported.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -54,6 +66,8 @@ pub struct Options {
     pub dims: BTreeMap<String, usize>,
     /// Largest magnitude of a feature.
     pub max_abs: f64,
+    /// Largest magnitudes of columns, which go before those of owners; of several for a column the last counts.
+    pub ranges: Vec<ColumnRange>,
     /// A promise that no intermediate result exceeds this, for graphs whose proven bounds are too wide.
     pub assume: Option<f64>,
     /// Rows that are computed at a time.
@@ -75,6 +89,7 @@ impl Options {
             batch: None,
             dims: BTreeMap::new(),
             max_abs: 256.0,
+            ranges: vec![],
             assume: None,
             window_rows: None,
         }

@@ -86,6 +86,13 @@ impl Importer<'_> {
                 return Err(ImportError::Options(format!("the model has no input `{f}`; it has `{known}`")));
             }
         }
+        for r in self.options.ranges.iter().filter_map(|r| r.input.as_deref()) {
+            if !names.contains(&r) {
+                let known = names.join("`, `");
+                let text = format!("a range is given for input `{r}`; the model has `{known}`");
+                return Err(ImportError::Options(text));
+            }
+        }
         let mut lengths =
             Lengths { options: self.options, named: self.options.dims.clone(), batch_used: false };
         for info in &model.graph.input {
@@ -96,6 +103,9 @@ impl Importer<'_> {
             let (shape, integral) = lengths.shape_of(info, &name)?;
             let secret = self.input(&name, (&shape, integral), &mut all)?;
             let secret = Secret { integral, ..Secret::new(Lazy::Ready(secret), shape) };
+            if integral {
+                self.integers.insert(name.clone());
+            }
             self.values.insert(name, secret.into());
         }
         lengths.check_batch(&all)?;
@@ -118,9 +128,12 @@ impl Importer<'_> {
         if own.is_empty() {
             return Err(ImportError::Options(format!("nobody brings the model's input `{name}`")));
         }
-        if let [Features { owner, columns: None, max_abs, .. }] = own[..] {
+        let ranges = self.ranges_of(name, shape)?;
+        if let [Features { owner, columns: None, max_abs, .. }] = own[..]
+            && ranges.iter().all(|r| *r == ranges[0])
+        {
             let free = self.free_name(name);
-            let max_abs = max_abs.unwrap_or(self.options.max_abs);
+            let max_abs = ranges.first().copied().flatten().or(max_abs).unwrap_or(self.options.max_abs);
             all.push(ImportedInput {
                 name: free.clone(),
                 of: name.to_owned(),
@@ -134,36 +147,52 @@ impl Importer<'_> {
             let text = format!("input `{name}` of shape {shape:?} has no columns that could be divided");
             return Err(ImportError::Options(text));
         };
-        let mut parts = vec![];
-        let mut next = 0;
-        let mut own = own;
-        own.sort_by_key(|f| f.columns.as_ref().map_or(0, |c| c.start));
-        for f in own {
-            let columns = f.columns.clone().filter(|c| c.start == next && c.start < c.end && c.end <= width);
-            let Some(columns) = columns else {
-                let seen =
-                    f.columns.map_or_else(|| "all columns".into(), |c| format!("{}..{}", c.start, c.end));
-                let text = format!(
-                    "the columns of input `{name}` are divided among their owners without gaps: expected a part from {next}, at \
-                     most to {width}, got {seen}"
-                );
-                return Err(ImportError::Options(text));
+        let (mut parts, mut bounds) = (vec![], vec![]);
+        for f in divided(name, own, width)? {
+            let columns = f.columns.clone().unwrap_or(0..width);
+            for columns in alike(&ranges, columns.clone()) {
+                let party = self.options.parties.get(f.owner).map_or("", String::as_str);
+                // Columns of one party are told apart by where they are.
+                let free = if f.columns.as_ref().is_some_and(|c| *c == columns) {
+                    format!("{party}.{name}")
+                } else {
+                    format!("{name}.{}..{}", columns.start, columns.end)
+                };
+                let free = self.free_name(&free);
+                let mut shape = shape.to_vec();
+                shape[1] = columns.len();
+                let max_abs = ranges[columns.start].or(f.max_abs).unwrap_or(self.options.max_abs);
+                bounds.extend(vec![max_abs; columns.len()]);
+                parts.push(self.declared(&free, Owner(f.owner), (&shape, integral), max_abs)?);
+                let of = name.to_owned();
+                all.push(ImportedInput { name: free, of, owner: f.owner, columns: Some(columns), shape });
+            }
+        }
+        let value = if let [one] = parts[..] { one } else { self.p.concat(&parts, Axis(1))? };
+        if shape.len() == 2 {
+            self.know_columns(value, bounds, true)
+                .map_err(|e| ImportError::Options(format!("input `{name}`: {e:?}")))?;
+        }
+        Ok(value)
+    }
+
+    /// The magnitude that was given for each column of an input.
+    fn ranges_of(&self, name: &str, shape: &[usize]) -> Result<Vec<Option<f64>>, ImportError> {
+        let width = if let &[_, width, ..] = shape { width } else { 1 };
+        let mut ranges = vec![None; width];
+        let own = self.options.ranges.iter().filter(|r| r.input.as_deref().is_none_or(|i| i == name));
+        for r in own {
+            let columns = r.columns.clone().unwrap_or(0..width);
+            let part = ranges.get_mut(columns.clone()).filter(|_| !columns.is_empty());
+            let Some(part) = part else {
+                return Err(ImportError::Options(format!(
+                    "a range is given for columns {}..{} of input `{name}`, which has {width}",
+                    columns.start, columns.end
+                )));
             };
-            next = columns.end;
-            let party = self.options.parties.get(f.owner).map_or("", String::as_str);
-            let free = self.free_name(&format!("{party}.{name}"));
-            let mut shape = shape.to_vec();
-            shape[1] = columns.len();
-            let max_abs = f.max_abs.unwrap_or(self.options.max_abs);
-            parts.push(self.declared(&free, Owner(f.owner), (&shape, integral), max_abs)?);
-            let of = name.to_owned();
-            all.push(ImportedInput { name: free, of, owner: f.owner, columns: Some(columns), shape });
+            part.fill(Some(r.max_abs));
         }
-        if next != width {
-            let text = format!("nobody brings the columns {next}..{width} of input `{name}`");
-            return Err(ImportError::Options(text));
-        }
-        Ok(if let [one] = parts[..] { one } else { self.p.concat(&parts, Axis(1))? })
+        Ok(ranges)
     }
 
     fn declared(
@@ -202,6 +231,7 @@ impl Importer<'_> {
                 let operator = "output".to_owned();
                 ImportError::Refused(vec![super::error::Refusal { node: name.clone(), operator, problem }])
             })?;
+            self.names.remove(name);
             let free = self.free_name(name);
             self.p.output(&free, value, &self.options.recipients.clone())?;
             let labels = secret.labels.as_deref().cloned().unwrap_or_default();
@@ -209,6 +239,48 @@ impl Importer<'_> {
         }
         Ok(Imported { program: self.p.build()?, parameters: self.parameters, inputs, outputs, notes })
     }
+}
+
+/// The parts of an input's columns by their owners, in order.
+fn divided(name: &str, own: Vec<Features>, width: usize) -> Result<Vec<Features>, ImportError> {
+    if let [Features { columns: None, .. }] = own[..] {
+        return Ok(own);
+    }
+    let mut next = 0;
+    let mut own = own;
+    own.sort_by_key(|f| f.columns.as_ref().map_or(0, |c| c.start));
+    for f in &own {
+        let columns = f.columns.clone().filter(|c| c.start == next && c.start < c.end && c.end <= width);
+        let Some(columns) = columns else {
+            let seen = f
+                .columns
+                .as_ref()
+                .map_or_else(|| "all columns".into(), |c| format!("{}..{}", c.start, c.end));
+            let text = format!(
+                "the columns of input `{name}` are divided among their owners without gaps: expected a part from {next}, at \
+                 most to {width}, got {seen}"
+            );
+            return Err(ImportError::Options(text));
+        };
+        next = columns.end;
+    }
+    if next != width {
+        let text = format!("nobody brings the columns {next}..{width} of input `{name}`");
+        return Err(ImportError::Options(text));
+    }
+    Ok(own)
+}
+
+/// Neighbouring columns with the same range.
+fn alike(ranges: &[Option<f64>], columns: Range<usize>) -> Vec<Range<usize>> {
+    let mut all: Vec<Range<usize>> = vec![];
+    for i in columns {
+        match all.last_mut() {
+            Some(last) if ranges[last.start] == ranges[i] => last.end = i + 1,
+            _ => all.push(i..i + 1),
+        }
+    }
+    all
 }
 
 /// Lengths of axes that the model leaves open.

@@ -9,6 +9,17 @@ use super::graph::Node;
 use super::load::Model;
 use super::proto::AttributeProto;
 use super::proto::attribute_proto::AttributeType;
+use super::proto::tensor_proto::DataType;
+use super::registry::INTERNAL;
+
+/// A quotient with a guard against a sum of 0.
+pub(super) const GUARDED: &str = "GuardedQuotient";
+
+/// 1 / (1 + e^−x), which underflows later than the operator `Sigmoid`.
+pub(super) const WRITTEN_SIGMOID: &str = "WrittenSigmoid";
+
+/// Norms below this count as it anyway.
+const SMALL: f64 = 1.0 / 128.0;
 
 /// What is known about a graph while patterns are looked for.
 struct Graph<'a> {
@@ -51,6 +62,7 @@ impl Graph<'_> {
                 .layer_normalization(i)
                 .or_else(|| self.unit_norm(i))
                 .or_else(|| self.softmax(i))
+                .or_else(|| self.guarded(i))
                 .or_else(|| self.sigmoid(i, node.input(1)?)),
             "Reciprocal" => self.sigmoid(i, node.input(0)?),
             "Erf" => self.gelu(i),
@@ -81,11 +93,11 @@ impl Graph<'_> {
         node.tensor("value", &mut 16).ok().flatten()
     }
 
-    /// A constant of one number.
+    /// A constant of one number, with at most one axis: more could give what it is combined with more axes.
     fn number(&self, value: &str) -> Option<f64> {
         match self.constant(value)? {
-            Known::Numbers(n) => n.single(),
-            Known::Texts(_) => None,
+            Known::Numbers(n) if n.values.ndim() <= 1 => n.single(),
+            Known::Numbers(_) | Known::Texts(_) => None,
         }
     }
 
@@ -125,13 +137,19 @@ impl Graph<'_> {
         same.then(|| (i, replacing(division, "LayerNormalization", vec![x.to_owned()], attributes)))
     }
 
-    /// x / max(√Σx², ε) along an axis, which is repeated before the division.
+    /// x / max(√Σx², ε) along an axis; the divisor may be repeated before.
     fn unit_norm(&self, i: usize) -> Option<(usize, Node)> {
         let division = &self.nodes[i];
         let x = division.input(0)?;
+        let mut inputs = vec![x.to_owned()];
         let mut size = division.input(1)?;
-        for op in ["Expand", "Clip", "Max"] {
-            size = self.made_by(size, op).map_or(Some(size), |n| n.input(0))?;
+        if let Some(repeated) = self.made_by(size, "Expand") {
+            // That this is the shape of x is checked when shapes are known.
+            inputs.push(repeated.input(1)?.to_owned());
+            size = repeated.input(0)?;
+        }
+        if let Some(limited) = self.made_by(size, "Clip").or_else(|| self.made_by(size, "Max")) {
+            size = self.barely_limited(limited)?;
         }
         let norm = self.made_by(size, "ReduceL2").filter(|n| n.input(0) == Some(x))?;
         let &[axis] = &self.axes_of(norm)?[..] else { return None };
@@ -140,7 +158,22 @@ impl Graph<'_> {
         }
         let attributes =
             BTreeMap::from([("axis".to_owned(), integer("axis", axis)), ("p".to_owned(), integer("p", 2))]);
-        Some((i, replacing(division, "LpNormalization", vec![x.to_owned()], attributes)))
+        Some((i, replacing(division, "LpNormalization", inputs, attributes)))
+    }
+
+    /// What a limit that only keeps a divisor from being 0 is put on.
+    fn barely_limited<'n>(&self, node: &'n Node) -> Option<&'n str> {
+        let small = |limit: f64| (0.0..=SMALL).contains(&limit);
+        if node.op == "Max" {
+            let [a, b] = &node.inputs[..] else { return None };
+            let is = |v: &String| self.number(v).is_some_and(small);
+            return if is(b) { Some(a) } else { is(a).then_some(b) };
+        }
+        if node.has("max") || node.input(2).is_some() {
+            return None;
+        }
+        let limit = if node.has("min") { node.float("min", 0.0).ok()? } else { self.number(node.input(1)?)? };
+        small(limit).then_some(node.input(0)?)
     }
 
     /// e^(x − max x) / Σ e^(x − max x) along an axis.
@@ -161,6 +194,27 @@ impl Graph<'_> {
         Some((i, Node { opset: softmax.opset.max(13), ..softmax }))
     }
 
+    /// (p + g) / (Σp + g · n) with g = \[Σp = 0\], as probabilities of n classes are written.
+    fn guarded(&self, i: usize) -> Option<(usize, Node)> {
+        let division = &self.nodes[i];
+        let (above, below) =
+            (self.made_by(division.input(0)?, "Add")?, self.made_by(division.input(1)?, "Add")?);
+        let (sum, guards) = either(below, |v| self.made_by(v, "Mul"))?;
+        let (guard, classes) = either(guards, |v| self.number(v))?;
+        let (p, _) = either(above, |v| (v == guard).then_some(()))?;
+        let not = self.made_by(self.made_by(guard, "Cast")?.input(0)?, "Not")?;
+        let bit = self.made_by(not.input(0)?, "Cast")?;
+        let of = self.made_by(sum, "ReduceSum")?;
+        let is_bit = bit.int("to", 0) == Ok(DataType::Bool as i64) && bit.input(0) == Some(sum);
+        if !is_bit || of.input(0) != Some(p) || classes.fract() != 0.0 {
+            return None;
+        }
+        let inputs = [division.input(0)?, division.input(1)?, p, sum].map(str::to_owned).to_vec();
+        let attributes = BTreeMap::from([("classes".to_owned(), integer("classes", classes as i64))]);
+        let node = replacing(division, GUARDED, inputs, attributes);
+        Some((i, Node { domain: INTERNAL.to_owned(), ..node }))
+    }
+
     /// 1 / (1 + e^−x)
     fn sigmoid(&self, i: usize, divisor: &str) -> Option<(usize, Node)> {
         let division = &self.nodes[i];
@@ -174,7 +228,8 @@ impl Graph<'_> {
             (None, Some(mul)) => self.beside(mul, -1.0)?,
             (None, None) => return None,
         };
-        Some((i, replacing(division, "Sigmoid", vec![x.to_owned()], BTreeMap::new())))
+        let node = replacing(division, WRITTEN_SIGMOID, vec![x.to_owned()], BTreeMap::new());
+        Some((i, Node { domain: INTERNAL.to_owned(), ..node }))
     }
 
     /// The axes that a node names.
@@ -207,15 +262,16 @@ impl Graph<'_> {
             (None, Some(mul)) => self.beside(mul, 0.5f64.sqrt())?,
             _ => return None,
         };
-        let plus = self.only_user(&erf.outputs[0])?;
-        if self.nodes[plus].op != "Add" || self.beside(&self.nodes[plus], 1.0)? != erf.outputs[0] {
+        let made = erf.outputs.first()?;
+        let plus = self.only_user(made)?;
+        if self.nodes[plus].op != "Add" || self.beside(&self.nodes[plus], 1.0)? != made {
             return None;
         }
         // What is left is x and ½ in up to two products.
         let mut at = plus;
         let (mut has_x, mut has_half) = (false, false);
         while !(has_x && has_half) {
-            let value = &self.nodes[at].outputs[0];
+            let value = self.nodes[at].outputs.first()?;
             let next = self.only_user(value)?;
             let node = &self.nodes[next];
             if node.op != "Mul" {
@@ -255,6 +311,12 @@ impl Graph<'_> {
         };
         Some((i, replacing(product, "Swish", vec![x.to_owned()], BTreeMap::new())))
     }
+}
+
+/// The two operands of a node, where f knows one: the other, and what f says.
+fn either<'n, T>(node: &'n Node, f: impl Fn(&'n str) -> Option<T>) -> Option<(&'n str, T)> {
+    let (a, b) = (node.input(0)?, node.input(1)?);
+    f(b).map(|found| (a, found)).or_else(|| f(a).map(|found| (b, found)))
 }
 
 /// Another operator in the place of a node.

@@ -15,7 +15,9 @@ pub(super) struct Operator {
     pub(super) domain: &'static str,
     pub(super) name: &'static str,
     /// The attributes that it may have.
-    pub(super) attributes: &'static [&'static str],
+    attributes: &'static [&'static str],
+    /// More of them, where operators share a list.
+    own_attributes: &'static [&'static str],
     /// Whether their values are supported.
     pub(super) check: fn(&Node) -> Result<(), String>,
     pub(super) import: Import,
@@ -24,7 +26,7 @@ pub(super) struct Operator {
 impl Operator {
     /// An operator of the default domain.
     pub(super) const fn new(name: &'static str, attributes: &'static [&'static str], import: Import) -> Self {
-        Self { domain: "", name, attributes, check: |_| Ok(()), import }
+        Self { domain: "", name, attributes, own_attributes: &[], check: |_| Ok(()), import }
     }
 
     /// An operator of the domain of classical models.
@@ -32,10 +34,32 @@ impl Operator {
         Self { domain: ML, ..Self::new(name, attributes, import) }
     }
 
+    /// An operator that patterns become.
+    pub(super) const fn internal(
+        name: &'static str,
+        attributes: &'static [&'static str],
+        import: Import,
+    ) -> Self {
+        Self { domain: INTERNAL, ..Self::new(name, attributes, import) }
+    }
+
+    /// With more attributes than the operators that it shares a list with.
+    pub(super) const fn and(self, own_attributes: &'static [&'static str]) -> Self {
+        Self { own_attributes, ..self }
+    }
+
+    /// Whether it may have an attribute.
+    pub(super) fn knows(&self, attribute: &str) -> bool {
+        self.attributes.contains(&attribute) || self.own_attributes.contains(&attribute)
+    }
+
     pub(super) const fn checked(self, check: fn(&Node) -> Result<(), String>) -> Self {
         Self { check, ..self }
     }
 }
+
+/// The domain of what patterns become that no file names.
+pub(super) const INTERNAL: &str = "import";
 
 /// The domain of classical models.
 pub(super) const ML: &str = "ai.onnx.ml";
@@ -56,7 +80,7 @@ pub fn supported() -> Vec<String> {
     let named = |o: &Operator| {
         if o.domain.is_empty() { o.name.to_owned() } else { format!("{}.{}", o.domain, o.name) }
     };
-    let mut names: Vec<String> = all().map(named).collect();
+    let mut names: Vec<String> = all().filter(|o| o.domain != INTERNAL).map(named).collect();
     names.sort();
     names
 }

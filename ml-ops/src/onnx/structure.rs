@@ -2,17 +2,23 @@
 
 use ndarray::{ArrayD, Axis, IxDyn};
 
-use super::constant::{Known, Numbers, Texts, broadcast};
+use super::constant::{Known, MAX_AXES, Numbers, Texts, broadcast};
 use super::emit::Importer;
 use super::error::Problem;
 use super::fold::spend;
 use super::value::{Lazy, Secret, Val};
+use crate::builder::Value;
 
 impl Importer<'_> {
     /// The same elements under another shape.
     pub(super) fn reshaped(&mut self, x: &Val, shape: &[usize]) -> Result<Val, Problem> {
         if x.shape() == shape {
             return Ok(x.clone());
+        }
+        if shape.len() > MAX_AXES {
+            return Err(
+                format!("it would have {} axes, at most {MAX_AXES} are supported", shape.len()).into()
+            );
         }
         let product = |s: &[usize]| s.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         if product(x.shape()) != product(shape) {
@@ -29,10 +35,15 @@ impl Importer<'_> {
             }
             Val::Secret(s) => {
                 let value = self.force(s)?;
+                let whole = value;
                 let value = self.p.reshape(value, shape)?;
                 let keeps_last = s.shape.last() == shape.last();
+                if keeps_last {
+                    self.same_columns(whole, value)?;
+                }
+                let origin = self.moved_origin(s, |im, x| Ok(im.p.reshape(x, shape)?))?;
                 let new = Secret::new(Lazy::Ready(value), shape.to_vec()).like(s);
-                Secret { simplex: s.simplex && keeps_last, ..new }.into()
+                Secret { simplex: s.simplex && keeps_last, origin, ..new }.into()
             }
         })
     }
@@ -55,7 +66,8 @@ impl Importer<'_> {
         }
         let value = self.force(s)?;
         let value = self.transposed(value, order)?;
-        Ok(Secret::new(Lazy::Ready(value), shape).like(s).into())
+        let origin = self.moved_origin(s, |im, x| im.transposed(x, order))?;
+        Ok(Secret { origin, ..Secret::new(Lazy::Ready(value), shape).like(s) }.into())
     }
 
     /// The elements at `indices` of one axis, in their order.
@@ -89,13 +101,23 @@ impl Importer<'_> {
                 spend(&[indices.len()], &mut self.left)?;
                 let value = self.force(s)?;
                 let (first, n) = (indices[0], indices.len());
-                let value = if indices.iter().copied().eq(first..first + n) {
-                    self.p.slice(value, Axis(axis), first..first + n)?
-                } else {
-                    self.p.gather(value, Axis(axis), indices)?
+                let part = |im: &mut Self, x| -> Result<Value, Problem> {
+                    Ok(if indices.iter().copied().eq(first..first + n) {
+                        im.p.slice(x, Axis(axis), first..first + n)?
+                    } else {
+                        im.p.gather(x, Axis(axis), indices)?
+                    })
                 };
+                let whole = value;
+                let mut value = part(self, value)?;
+                if axis + 1 == s.shape.len() {
+                    value = self.part_of_columns(whole, value, indices)?;
+                } else {
+                    self.same_columns(whole, value)?;
+                }
+                let origin = self.moved_origin(s, part)?;
                 let new = Secret::new(Lazy::Ready(value), shape).like(s);
-                Ok(Secret { simplex: s.simplex && axis + 1 < s.shape.len(), ..new }.into())
+                Ok(Secret { simplex: s.simplex && axis + 1 < s.shape.len(), origin, ..new }.into())
             }
         }
     }
@@ -113,7 +135,7 @@ impl Importer<'_> {
                     format!("{first:?} and {:?} cannot be joined along axis {axis}", part.shape()).into()
                 );
             }
-            shape[axis] += part.shape()[axis];
+            shape[axis] = shape[axis].saturating_add(part.shape()[axis]);
         }
         if parts.iter().all(|p| matches!(p, Val::Known(_))) {
             return self.joined_constants(parts, axis, &shape);
@@ -127,13 +149,17 @@ impl Importer<'_> {
         });
         let values = parts.iter().map(|p| self.operand(p)).collect::<Result<Vec<_>, _>>()?;
         let value = if let [one] = values[..] { one } else { self.p.concat(&values, Axis(axis))? };
+        if axis + 1 == shape.len() {
+            self.joined_columns(&parts, &values, value)?;
+        }
+        let origin = self.joined_origin(&parts, axis)?;
         let low = parts.iter().map(|p| match p {
             Val::Secret(s) => s.low,
             Val::Known(Known::Numbers(n)) => n.values.iter().copied().fold(f64::INFINITY, f64::min),
             Val::Known(Known::Texts(_)) => f64::NEG_INFINITY,
         });
         let low = low.fold(f64::INFINITY, f64::min);
-        Ok(Secret { integral, low, ..Secret::new(Lazy::Ready(value), shape) }.into())
+        Ok(Secret { integral, low, origin, ..Secret::new(Lazy::Ready(value), shape) }.into())
     }
 
     fn joined_constants(&mut self, parts: &[Val], axis: usize, shape: &[usize]) -> Result<Val, Problem> {

@@ -1,6 +1,6 @@
 //! Tensors of a model's file as numbers or texts. Sizes are compared with what is there before anything is allocated.
 
-use super::constant::{Kind, Known, Numbers, Texts, elements, shaped};
+use super::constant::{Kind, Known, MAX_AXES, Numbers, Texts, elements, shaped};
 use super::proto::TensorProto;
 use super::proto::tensor_proto::DataType;
 
@@ -11,7 +11,7 @@ pub(super) fn known(t: &TensorProto, left: &mut usize) -> Result<Known, String> 
         .iter()
         .map(|&d| usize::try_from(d).map_err(|_| format!("an axis has the length {d}")))
         .collect::<Result<Vec<_>, _>>()?;
-    if shape.len() > 16 {
+    if shape.len() > MAX_AXES {
         return Err(format!("it has {} axes", shape.len()));
     }
     let n = elements(&shape, *left).ok_or_else(|| {
@@ -137,5 +137,8 @@ mod tests {
         assert!(known(&t(&[2], vec![0; 7]), &mut left).unwrap_err().contains("2 elements"));
         assert!(known(&t(&[i64::MAX, i64::MAX], vec![0; 8]), &mut left).is_err());
         assert!(known(&t(&[-1], vec![0; 8]), &mut left).is_err());
+        // No elements, and yet more than can be counted.
+        assert!(known(&t(&[0, i64::MAX, 8], vec![]), &mut left).is_err());
+        assert!(known(&t(&[0, 7], vec![]), &mut left).is_ok());
     }
 }

@@ -32,6 +32,21 @@ pub(super) struct Secret {
     pub(super) low: f64,
     /// Texts that its values are indices of.
     pub(super) labels: Option<Rc<Vec<String>>>,
+    /// What it was made of, where that says more than it does itself.
+    pub(super) origin: Option<Origin>,
+    /// What it is the sum of, and along which axis, which stayed.
+    pub(super) sum: Option<Rc<(Rc<RefCell<Lazy>>, usize)>>,
+}
+
+/// What a value is a function of. A probability of 2^−20 is 0 in fixed point; the score it was made of is not.
+#[derive(Copy, Clone)]
+pub(super) enum Origin {
+    /// The logistic function of `of`, which onnxruntime computes as if no score were below `least`.
+    Sigmoid { of: Value, least: f64 },
+    /// e to the power of this.
+    Power(Value),
+    /// Something that is ordered as this is, along an axis.
+    Order { by: Value, axis: usize },
 }
 
 /// How far the value is.
@@ -47,6 +62,8 @@ pub(super) enum Lazy {
     Relu { of: Box<Secret>, from: usize },
     /// 1 − x of a bit.
     Not { of: Value, from: usize },
+    /// x without its fraction, towards zero.
+    Whole { of: Value, from: usize },
 }
 
 /// x · w + b.
@@ -113,6 +130,8 @@ impl Secret {
             simplex: false,
             low: f64::NEG_INFINITY,
             labels: None,
+            origin: None,
+            sum: None,
         }
     }
 

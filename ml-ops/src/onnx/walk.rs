@@ -2,16 +2,20 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::check;
+use super::constant::{Kind, Known};
 use super::emit::Importer;
 use super::error::{ImportError, Problem, Refusal};
 use super::graph::{MAX_NODES, Node, nodes};
-use super::load::Model;
+use super::load::{MAX_ELEMENTS, Model};
 use super::options::Options;
 use super::outputs::{self, Imported};
 use super::registry;
 use super::value::Val;
+use super::{check, types};
 use crate::program::Program;
+
+/// Most elements that constants take together while a model is walked, copies among them.
+const MAX_HELD: usize = 8 * MAX_ELEMENTS;
 
 /// Translates a model.
 pub(super) fn import(model: &Model, options: &Options) -> Result<Imported, ImportError> {
@@ -29,12 +33,17 @@ pub(super) fn import(model: &Model, options: &Options) -> Result<Imported, Impor
         values: HashMap::new(),
         uses: uses(&nodes, &wanted),
         parameters: std::collections::BTreeMap::new(),
-        names: HashSet::new(),
+        // What users see of the model keeps its names.
+        names: wanted.iter().cloned().collect(),
         left: model.elements_left,
+        held: MAX_HELD,
         node: 0,
         blamed: None,
         queued: vec![],
         notes: vec![],
+        integers: HashSet::new(),
+        columns: HashMap::new(),
+        even: HashMap::new(),
     };
     for (name, value) in &model.initializers {
         importer.values.insert(name.clone(), Val::Known(value.clone()));
@@ -79,8 +88,13 @@ impl Importer<'_> {
             } else {
                 self.translated(&node, &made)
             };
-            match result {
+            match result.and_then(|values| self.hold(values)) {
                 Ok(values) => {
+                    for (i, name) in node.outputs.iter().enumerate() {
+                        if types::is_integer(&node, i, |i| self.has_integer_type(&node, i)) {
+                            self.integers.insert(name.clone());
+                        }
+                    }
                     self.values
                         .extend(node.outputs.iter().cloned().zip(values).filter(|(n, _)| !n.is_empty()));
                 }
@@ -104,6 +118,18 @@ impl Importer<'_> {
         done
     }
 
+    /// Counts what constants take; there may be many copies of a large one.
+    fn hold(&mut self, values: Vec<Val>) -> Result<Vec<Val>, Problem> {
+        for value in &values {
+            if let Val::Known(Known::Numbers(n)) = value {
+                let left = self.held.checked_sub(n.values.len());
+                self.held =
+                    left.ok_or("the constants of the model and what follows from them take too much memory")?;
+            }
+        }
+        Ok(values)
+    }
+
     fn translated(&mut self, node: &Node, made: &HashSet<String>) -> Result<Vec<Val>, Problem> {
         // What is missing would have been made by what was refused, or by nothing.
         if let Some(missing) = node.inputs.iter().find(|i| !i.is_empty() && !self.values.contains_key(*i)) {
@@ -125,6 +151,15 @@ impl Importer<'_> {
     /// Operand i of a node, if it is there.
     pub(super) fn optional(&self, node: &Node, i: usize) -> Option<Val> {
         node.input(i).and_then(|name| self.values.get(name)).cloned()
+    }
+
+    /// Whether operand i has an integer type.
+    pub(super) fn has_integer_type(&self, node: &Node, i: usize) -> bool {
+        match self.optional(node, i) {
+            Some(Val::Known(Known::Numbers(n))) => n.kind == Kind::Integer,
+            Some(Val::Secret(_)) => node.input(i).is_some_and(|name| self.integers.contains(name)),
+            Some(Val::Known(Known::Texts(_))) | None => false,
+        }
     }
 
     /// Whether nothing but this node uses operand i.

@@ -10,9 +10,10 @@ use super::{Values, input, named, one_side};
 use crate::batch::Batches;
 use crate::exec::{InputError, convolved, pad, padding, unfold};
 use crate::factor::Factor;
-use crate::op::Op;
+use crate::op::{NodeId, Op};
 use crate::program::Program;
 use crate::repeat::At;
+use crate::report::Series;
 use crate::walk::{beside, walk};
 
 /// Runs the program in fixed point, with truncation as floor, on everybody's inputs; the result has every output by
@@ -21,9 +22,29 @@ use crate::walk::{beside, walk};
 /// # Errors
 /// [`InputError`] if an input is missing, has another shape or does not fit its declared range.
 pub fn fixed(program: &Program, inputs: &Values) -> Result<Values, InputError> {
-    let outputs = walk(program, beside(program), |at, operands| evaluate(program, inputs, at, operands))?;
-    let scales = program.outputs().iter().map(|o| program.fact(o.node).scale);
-    Ok(named(program, outputs.iter().zip(scales).map(|(t, s)| decode(t, s)).collect()))
+    fixed_seen(program, inputs, |_, _| Ok(()))
+}
+
+/// As [`fixed`], showing the value of every node, in every iteration, as it is encoded.
+///
+/// # Errors
+/// As [`fixed`], and what `seen` says.
+pub fn fixed_seen<E: From<InputError>>(
+    program: &Program,
+    inputs: &Values,
+    mut seen: impl FnMut(NodeId, &Tensor<Z64>) -> Result<(), E>,
+) -> Result<Values, E> {
+    let mut series = Series::default();
+    let outputs = walk(program, beside(program), |at: At, operands: &[&Tensor<Z64>]| {
+        let value = evaluate(program, inputs, at, operands)?;
+        seen(at.node, &value)?;
+        if let Some(due) = program.due(at) {
+            series.push_ring(program, &due, &value);
+        }
+        Ok::<_, E>(value)
+    })?;
+    let scales = program.last_outputs().map(|o| program.fact(o.node).scale);
+    Ok(named(program, outputs.iter().zip(scales).map(|(t, s)| decode(t, s)).collect(), series))
 }
 
 fn product(a: &Tensor<Z64>, b: &Tensor<Z64>) -> Tensor<Z64> {
@@ -40,6 +61,7 @@ fn evaluate(
         (&program.nodes()[node as usize].op, program.fact(node), program.frac_bits().bits());
     let shape = fact.shape.dims();
     let ids = op.operands();
+    let weights = program.weights(node, |_| 0);
     let scale_of = |i: usize| program.fact(ids[i]).scale;
     let stretch = |t: &Tensor<Z64>| t.broadcast(shape).expect("invariant: inference compared the shapes");
     // Operand i at a common scale, repeated to the shape of the result.
@@ -154,7 +176,7 @@ fn evaluate(
         }
         Op::AssumeRange { .. } | Op::Carried { .. } => x[0].clone(),
         Op::WeightedSum { .. } => {
-            let weights = program.weights(node, &[]).expect("invariant: a weighted sum has factors");
+            let weights = weights.as_ref().expect("invariant: a weighted sum has factors");
             let term = |i: usize| stretch(x[i]).scale(Z64::from_i64(weights.values[i]));
             (1..x.len()).fold(term(0), |sum, i| sum.add(&term(i)))
         }
@@ -164,6 +186,7 @@ fn evaluate(
             let start = program.batches(node).map_or(0, |b| b.start(iteration));
             x[0].slice(0, start, start + rows)
         }
+        Op::Report { .. } => x[1..].iter().fold(x[0].clone(), |sum, v| sum.add(v)),
         Op::History { every, .. } => {
             let sum = |group: &[&Tensor<Z64>]| group[1..].iter().fold(group[0].clone(), |sum, v| sum.add(v));
             let rows: Vec<Z64> = x.chunks(*every).flat_map(|g| sum(g).as_slice().to_vec()).collect();
@@ -175,7 +198,7 @@ fn evaluate(
             stretch(x[0]).hadamard(&stretch(&divisor.map(|v| Z64::from_i64(table.plain(v.to_i64())))))
         }
     };
-    Ok(floored(&value, program.truncation(node)))
+    Ok(floored(&value, program.truncation(node, weights.as_ref())))
 }
 
 /// Truncation by `bits` as floor.

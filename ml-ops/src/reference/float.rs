@@ -10,6 +10,7 @@ use crate::exec::InputError;
 use crate::op::{NodeId, Op};
 use crate::program::Program;
 use crate::repeat::At;
+use crate::report::Series;
 use crate::walk::{beside, walk};
 
 /// Runs the program in floating point on everybody's inputs; the result has every output by name.
@@ -20,18 +21,25 @@ pub fn float(program: &Program, inputs: &Values) -> Result<Values, InputError> {
     float_seen(program, inputs, |_, _| Ok(()))
 }
 
-/// As [`float`], showing the value of every node.
-pub(super) fn float_seen<E: From<InputError>>(
+/// As [`float`], showing the value of every node, in every iteration.
+///
+/// # Errors
+/// As [`float`], and what `seen` says.
+pub fn float_seen<E: From<InputError>>(
     program: &Program,
     inputs: &Values,
     mut seen: impl FnMut(NodeId, &ArrayD<f64>) -> Result<(), E>,
 ) -> Result<Values, E> {
+    let mut series = Series::default();
     let outputs = walk(program, beside(program), |at: At, x: &[&ArrayD<f64>]| {
         let value = evaluate(program, inputs, at, x)?;
         seen(at.node, &value)?;
+        if let Some(due) = program.due(at) {
+            series.push(&due, &value);
+        }
         Ok::<_, E>(value)
     })?;
-    Ok(named(program, outputs))
+    Ok(named(program, outputs, series))
 }
 
 fn evaluate(
@@ -143,6 +151,7 @@ fn evaluate(
             let start = program.batches(node).map_or(0, |b| b.start(iteration));
             x[0].slice_axis(Axis(0), Slice::from(start..start + rows)).to_owned()
         }
+        Op::Report { .. } => x[1..].iter().fold(x[0].clone(), |sum, &v| sum + v),
         Op::History { every, .. } => {
             let sum = |group: &[&ArrayD<f64>]| group[1..].iter().fold(group[0].clone(), |sum, &v| sum + v);
             array(x.chunks(*every).flat_map(|group| plain(&sum(group))).collect())

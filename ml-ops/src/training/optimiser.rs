@@ -107,7 +107,7 @@ impl Optimiser {
     }
 }
 
-impl Training {
+impl Training<'_> {
     pub(super) fn check(&self) -> Result<(), ProgramError> {
         let refused = |what| Err(ProgramError::Training { what });
         let (learning_rate, momentum) = match self.optimiser {

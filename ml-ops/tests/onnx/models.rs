@@ -1,6 +1,8 @@
 //! Models of scikit-learn, boosting libraries and PyTorch.
 
-use crate::files::Trial;
+use ml_ops::onnx::{ColumnRange, Options, Parameters, import};
+
+use crate::files::{Case, Trial};
 
 #[test]
 fn linear_models() {
@@ -12,6 +14,41 @@ fn linear_models() {
     Trial::of("linear_svc_binary", 1e-3).run();
     Trial::of("svc_linear", 1e-3).run();
     Trial::of("ridge", 1e-3).run();
+}
+
+#[test]
+fn probabilities_of_classes_of_which_none_is_likely() {
+    Trial::of("sgd_one_vs_rest", 1e-3).run();
+    // Scores of thousands: where all are below −88, onnxruntime has equal probabilities and the first class.
+    Trial::of("sgd_unscaled", 1e-3).run();
+}
+
+/// The range of every column of wine.
+fn of_wine(options: &mut Options) {
+    let ranges = [16.0, 8.0, 4.0, 32.0, 256.0, 4.0, 8.0, 1.0, 4.0, 16.0, 2.0, 4.0, 2048.0];
+    let range = |(i, &max_abs): (usize, &f64)| ColumnRange { input: None, columns: Some(i..i + 1), max_abs };
+    options.ranges = ranges.iter().enumerate().map(range).collect();
+}
+
+#[test]
+fn columns_have_ranges_of_their_own() {
+    Trial::of("scaler_pipeline", 1e-3).with(of_wine).run();
+    Trial::of("sgd_unscaled", 1e-3).with(of_wine).run();
+    // Squares of scaled columns, which are too large if the smallest column could be as large as the largest.
+    let case = Case::load("qda");
+    let private = Parameters::Private { owner: 1 };
+    let text = import(&case.model, &Trial::of("qda", 1e-3).options(&case, private)).unwrap_err().to_string();
+    assert!(text.contains("Pow") && text.contains("a smaller range of the inputs"), "{text}");
+    let trial = Trial::of("qda", 1e-3).with(of_wine);
+    trial.run();
+    // Neighbours of one range are one input; every input is checked against its own.
+    let imported = import(&case.model, &trial.options(&case, private)).unwrap();
+    let inputs: Vec<_> =
+        imported.inputs.iter().map(|i| (i.name.as_str(), i.columns.clone(), i.owner)).collect();
+    assert_eq!(inputs.len(), 13);
+    assert_eq!(inputs[12], ("X.12..13", Some(12..13), 0));
+    let declared = |name: &str| imported.program.inputs().find(|i| i.name == name).map(|i| i.max_abs);
+    assert_eq!((declared("X.12..13"), declared("X.7..8")), (Some(2048.0), Some(1.0)));
 }
 
 #[test]
@@ -41,6 +78,7 @@ fn trees_and_their_ensembles() {
     Trial::of("lightgbm_binary", 1e-3).run();
     Trial::of("lightgbm_multi", 1e-3).run();
     Trial::of("lightgbm_regressor", 1e-3).run();
+    Trial::of("lightgbm_categories", 1e-3).run();
 }
 
 #[test]

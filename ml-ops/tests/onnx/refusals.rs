@@ -1,6 +1,6 @@
 //! What is not imported, and how that is said.
 
-use ml_ops::onnx::{Features, ImportError, Model, Options, import, supported};
+use ml_ops::onnx::{ColumnRange, Features, ImportError, Model, Options, import, supported};
 use ndarray::ArrayD;
 
 use crate::files::{Case, Trial, folder};
@@ -127,6 +127,53 @@ fn what_could_overflow_names_the_node_of_the_model() {
     assert!(import(&model(&squares), &options).is_ok());
 }
 
+fn range(input: Option<&str>, columns: std::ops::Range<usize>) -> ColumnRange {
+    ColumnRange { input: input.map(str::to_owned), columns: Some(columns), max_abs: 1.0 }
+}
+
+#[test]
+fn integers_are_not_divided_as_if_they_had_fractions() {
+    let quotient = |of: &str| {
+        let operands = [field(1, of.as_bytes()), field(1, of.as_bytes()), field(2, b"y")].concat();
+        field(1, &[operands, field(3, b"quotient"), field(4, b"Div")].concat())
+    };
+    let text = refused(&[node("Cast", "whole", ["x", "a"], &[integer("to", 7)]), quotient("a")]).to_string();
+    assert!(text.contains("Div (node \"quotient\"): a quotient of integers loses its fraction"), "{text}");
+    let nodes = [
+        node("Cast", "whole", ["x", "a"], &[integer("to", 7)]),
+        node("Cast", "real", ["a", "b"], &[integer("to", 1)]),
+        quotient("b"),
+    ];
+    let mut options = Options::new("model", &["a", "b"]);
+    options.max_abs = 8.0;
+    assert!(import(&model(&nodes), &options).is_ok());
+    // What would be compared with hundreds of integers is not cut off.
+    let text = refused(&nodes).to_string();
+    assert!(text.contains("Cast (node \"whole\")") && text.contains("only up to 64"), "{text}");
+}
+
+#[test]
+fn patterns_are_not_misled_by_nodes_without_outputs() {
+    let two = |op: &str, a: &str, b: &str, output: &[u8]| {
+        let operands = [field(1, a.as_bytes()), field(1, b.as_bytes()), output.to_vec()].concat();
+        field(1, &[operands, field(4, op.as_bytes())].concat())
+    };
+    // √2 and 1, in the order of a GELU that breaks off.
+    let constant = |name: &str, value: f32| {
+        let of = [field(1, b"value_float"), vec![0x15], value.to_le_bytes().to_vec(), vec![0xa0, 0x01, 1]]
+            .concat();
+        field(1, &[field(2, name.as_bytes()), field(4, b"Constant"), field(5, &of)].concat())
+    };
+    let start = [constant("k", 2f32.sqrt()), two("Div", "x", "k", &field(2, b"a"))];
+    let bare = field(1, &[field(1, b"a"), field(4, b"Erf")].concat());
+    let end = node("Relu", "r", ["x", "y"], &[]);
+    let nodes = [start.concat(), bare, end.clone()];
+    assert!(import(&model(&nodes), &Options::new("model", &["a", "b"])).is_ok());
+    let erf = node("Erf", "e", ["a", "b"], &[]);
+    let nodes = [start.concat(), constant("one", 1.0), erf, two("Add", "b", "one", &[]), end];
+    assert!(import(&model(&nodes), &Options::new("model", &["a", "b"])).is_ok());
+}
+
 #[test]
 fn options_that_do_not_fit_the_model_are_refused() {
     let case = Case::load("logistic_binary");
@@ -146,6 +193,8 @@ fn options_that_do_not_fit_the_model_are_refused() {
         (|o| o.features[0].columns = Some(3..30), "expected a part from 0"),
         (|o| o.features[0].columns = Some(0..31), "at most to 30"),
         (|o| o.features.clear(), "nobody brings the model's input `X`"),
+        (|o| o.ranges = vec![range(Some("z"), 0..1)], "a range is given for input `z`; the model has `X`"),
+        (|o| o.ranges = vec![range(None, 29..31)], "columns 29..31 of input `X`, which has 30"),
     ] {
         let error = options(change).unwrap_err();
         assert!(error.contains(expected), "{error}");

@@ -87,6 +87,59 @@ fn what_is_no_tree_is_refused_and_named() {
     assert_eq!(seen, "tree 1: leaf 4 has no weight for every target, which MIN and MAX need");
 }
 
+#[test]
+fn branches_that_lead_to_a_common_node_are_written_out() {
+    // x = 1 or x = 3, as a converter writes a set of categories.
+    let mut a = Attributes::of(Operator::Regressor { n_targets: 1 });
+    a.nodes_treeids = vec![0; 4];
+    a.nodes_nodeids = vec![0, 1, 2, 3];
+    a.nodes_featureids = vec![0; 4];
+    a.nodes_values = vec![1.0, 3.0, 0.0, 0.0];
+    a.nodes_modes = ["BRANCH_EQ", "BRANCH_EQ", "LEAF", "LEAF"].map(String::from).to_vec();
+    a.nodes_truenodeids = vec![2, 2, 0, 0];
+    a.nodes_falsenodeids = vec![1, 3, 0, 0];
+    a.weights_treeids = vec![0; 2];
+    a.weights_nodeids = vec![2, 3];
+    a.weights_ids = vec![0; 2];
+    a.weights = vec![5.0, -5.0];
+    let model = TreeEnsemble::from_onnx(&a, 1).unwrap();
+    assert_eq!(model.trees()[0].nodes.len(), 5);
+    for (x, expected) in [(1.0, 5.0), (2.0, -5.0), (3.0, 5.0)] {
+        assert_eq!(model.scores(&[x]), [expected], "{x}");
+    }
+    // Sixty branches of which both sides are the next would be 2^60 nodes.
+    let n = 60;
+    let mut a = Attributes::of(Operator::Regressor { n_targets: 1 });
+    for at in 0..=n {
+        a.nodes_treeids.push(0);
+        a.nodes_nodeids.push(at);
+        a.nodes_featureids.push(0);
+        a.nodes_values.push(0.0);
+        a.nodes_modes.push(if at < n { "BRANCH_LT" } else { "LEAF" }.into());
+        a.nodes_truenodeids.push(at + 1);
+        a.nodes_falsenodeids.push(at + 1);
+    }
+    let seen = TreeEnsemble::from_onnx(&a, 1).unwrap_err().to_string();
+    assert!(seen.contains("shared ones written out"), "{seen}");
+}
+
+#[test]
+fn targets_that_onnxruntime_forgets_are_refused() {
+    // The second leaf of tree 1 alone has a weight for target 1.
+    let with = |operator, base_values| {
+        let a = Attributes { operator, base_values, weights_ids: vec![0, 0, 0, 0, 1], ..valid() };
+        TreeEnsemble::from_onnx(&a, 2).map_err(|e| e.to_string())
+    };
+    let regressor = Operator::Regressor { n_targets: 2 };
+    let unnamed = |target| format!("target {target}: no tree has a weight for it in every leaf");
+    assert!(with(regressor, vec![]).is_ok());
+    assert!(with(regressor, vec![1.0, 0.0]).is_ok());
+    assert!(with(regressor, vec![1.0, 2.0]).unwrap_err().starts_with(&unnamed(1)));
+    let classifier = Operator::Classifier { n_classes: 3 };
+    assert!(with(classifier, vec![]).unwrap_err().starts_with(&unnamed(1)));
+    assert!(with(classifier, vec![0.0; 3]).is_ok());
+}
+
 /// A hundred leaves for so many targets that their weights would take gigabytes.
 fn grow(a: &mut Attributes, n_targets: i64) {
     a.operator = Operator::Regressor { n_targets };

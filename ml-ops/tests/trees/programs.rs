@@ -207,10 +207,51 @@ fn zeros_have_no_part_in_a_softmax_without_them() {
 }
 
 #[test]
+fn a_feature_equals_its_threshold_after_both_were_rounded() {
+    let leaf = |v: f64| TreeNode::Leaf(vec![v]);
+    // No multiples of 2^−16.
+    for number in [0.1f32, 0.7, -1.3, 1.999_99] {
+        let threshold = f64::from(number);
+        let x = Array2::from_elem((1, FEATURES), threshold);
+        for test in ALL {
+            let branch = TreeNode::Branch { feature: 2, test, threshold, yes: 1, no: 2 };
+            let tree = Tree { nodes: vec![branch, leaf(1.0), leaf(-1.0)] };
+            let model = TreeEnsemble::new(vec![tree], FEATURES, 1).unwrap();
+            for hidden in KEPT {
+                let (program, inputs) = scoring(&model, 2, hidden, &x, |_| ());
+                let got = run_local(&program, &inputs, [5; 32]).unwrap()[0].outputs["scores"][[0, 0]];
+                assert_eq!(got, model.scores(&[threshold; FEATURES])[0], "{number} {test:?} {hidden:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn thresholds_of_integers_are_not_rounded() {
+    let leaf = |v: f64| TreeNode::Leaf(vec![v]);
+    for threshold in [2.5, 2.7, 3.0, 3.5, -0.5] {
+        for test in ALL {
+            let branch = TreeNode::Branch { feature: 0, test, threshold, yes: 1, no: 2 };
+            let tree = Tree { nodes: vec![branch, leaf(1.0), leaf(-1.0)] };
+            let model = TreeEnsemble::new(vec![tree], 1, 1).unwrap();
+            let mut p = Program::builder("whole", FracBits::DEFAULT, &["bank", "bureau"]);
+            let x = p.integers("x", Owner(0), [6, 1], 16.0).unwrap();
+            let tree = model.add_to(&mut p, x, Weights::Public).unwrap();
+            p.output("scores", tree.scores, &[0]).unwrap();
+            let values = Array2::from_shape_fn((6, 1), |(i, _)| i as f64 - 1.0).into_dyn();
+            let inputs = BTreeMap::from([("x".to_owned(), values)]);
+            let got = &run_local(&p.build().unwrap(), &inputs, [5; 32]).unwrap()[0].outputs["scores"];
+            let expected: Vec<f64> = (0..6).map(|i| model.scores(&[f64::from(i) - 1.0])[0]).collect();
+            assert_eq!(got.iter().copied().collect::<Vec<_>>(), expected, "{test:?} {threshold}");
+        }
+    }
+}
+
+#[test]
 fn a_tie_goes_to_the_side_that_the_test_says() {
     let leaf = |v: f64| TreeNode::Leaf(vec![v]);
-    // On the grid, and between its points.
-    for (threshold, on_grid) in [(0.5, true), (0.5 + 1e-7, false)] {
+    // On the grid, and between its points: there it counts as the nearest, as a feature does.
+    for threshold in [0.5, 0.5 + 1e-7, 0.5 - 1e-7] {
         for test in ALL {
             let branch = TreeNode::Branch { feature: 2, test, threshold, yes: 1, no: 2 };
             let tree = Tree { nodes: vec![branch, leaf(1.0), leaf(-1.0)] };
@@ -221,12 +262,8 @@ fn a_tie_goes_to_the_side_that_the_test_says() {
                 let (program, inputs) = scoring(&model, 2, hidden, &x, |_| ());
                 let got = &run_local(&program, &inputs, [5; 32]).unwrap()[0].outputs["scores"];
                 for (row, &x) in x.column(2).iter().enumerate() {
-                    let expected = if test.holds(x, threshold) { 1.0 } else { -1.0 };
-                    assert_eq!(
-                        got[[row, 0]],
-                        expected,
-                        "{x} {test:?} {threshold}, on the grid {on_grid}, {hidden:?}"
-                    );
+                    let expected = if test.holds(x, 0.5) { 1.0 } else { -1.0 };
+                    assert_eq!(got[[row, 0]], expected, "{x} {test:?} {threshold}, {hidden:?}");
                 }
             }
         }

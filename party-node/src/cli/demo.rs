@@ -18,7 +18,7 @@ pub(super) fn loan_scoring(args: DemoArgs, format: Format) -> Result<(), CliErro
             rows: args.rows.unwrap_or(DEFAULT_ROWS) as usize,
         },
     };
-    let mut progress = progress::for_stderr();
+    let mut progress = progress::for_stderr(format);
     let offline = args.offline.or(Offline::OT)?;
     let done = demo::run(&subject, offline, args.net, args.keep.as_deref(), &mut |step| progress.phase(step));
     progress.end();

@@ -10,6 +10,10 @@ use safetensors::{Dtype, tensor::TensorView};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::feature_range::FeatureRange;
+use super::parties::{Parties, between};
+use super::sections::{PATHS, Sections, paragraph, text};
+use crate::config::Net;
 use crate::error::CliError;
 use crate::output::{Format, count};
 use crate::private_file::write_private;
@@ -46,9 +50,10 @@ pub(super) struct ImportArgs {
     /// Which outputs of the model to compute [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     outputs: Vec<String>,
-    /// Largest magnitude of a feature: NUMBER, or NAME=NUMBER for those of one party
-    #[arg(long, value_name = "[NAME=]NUMBER", value_delimiter = ',', default_value = "256")]
-    range: Vec<OwnRange>,
+    /// Largest magnitude of a feature: NUMBER; NAME=NUMBER for those of one party; COLUMN=NUMBER or FROM..TO=NUMBER for columns,
+    /// counted from 0; INPUT: in front, as in INPUT:NUMBER or INPUT:COLUMN=NUMBER, says which input of the model is meant
+    #[arg(long, value_name = "[INPUT:][NAME=|COLUMNS=]NUMBER", value_delimiter = ',', default_value = "256")]
+    range: Vec<FeatureRange>,
     /// A promise that no result of a layer exceeds this, for models whose proven magnitudes are too wide
     #[arg(long, value_name = "NUMBER")]
     assume: Option<f64>,
@@ -61,6 +66,9 @@ pub(super) struct ImportArgs {
     /// Compute so many rows at a time, which bounds memory
     #[arg(long, value_name = "ROWS")]
     window: Option<u32>,
+    /// The network between the parties, to which comparisons are suited: loopback, lan, wan, or DELAY/RATE
+    #[arg(long)]
+    net: Option<Net>,
     /// Name of the program [default: that of the file]
     #[arg(long)]
     name: Option<String>,
@@ -106,26 +114,6 @@ impl std::str::FromStr for DataOwner {
             return Err("expected the name of a party".into());
         }
         Ok(Self { input, name: name.to_owned(), columns })
-    }
-}
-
-/// A magnitude, for all parties or one.
-#[derive(Clone)]
-struct OwnRange {
-    of: Option<String>,
-    max_abs: f64,
-}
-
-impl std::str::FromStr for OwnRange {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (of, number) = match text.rsplit_once('=') {
-            Some((of, number)) => (Some(of.to_owned()), number),
-            None => (None, text),
-        };
-        let max_abs = number.parse().ok().filter(|v: &f64| v.is_finite() && *v > 0.0);
-        Ok(Self { of, max_abs: max_abs.ok_or_else(|| format!("expected a number above 0, got `{number}`"))? })
     }
 }
 
@@ -187,7 +175,8 @@ struct Output {
 pub(super) fn run(args: &ImportArgs, format: Format) -> Result<(), CliError> {
     let options = options(args)?;
     let model = Model::load(&args.model).map_err(|e| refused(&args.model, &e))?;
-    let imported = import(&model, &options).map_err(|e| refused(&args.model, &e))?;
+    let mut imported = import(&model, &options).map_err(|e| refused(&args.model, &e))?;
+    imported.program = between(imported.program, args.net)?;
     let stem = args.model.file_stem().map_or_else(|| "model".into(), |s| s.to_string_lossy().into_owned());
     let at = |extension: &str| args.out.join(format!("{stem}.{extension}"));
     std::fs::create_dir_all(&args.out).map_err(|e| CliError::file("make", &args.out, &e))?;
@@ -203,24 +192,12 @@ pub(super) fn run(args: &ImportArgs, format: Format) -> Result<(), CliError> {
 
 /// Parties and what they do, from the flags.
 fn options(args: &ImportArgs) -> Result<Options, CliError> {
-    let mut parties: Vec<String> = args.parties.clone();
-    let fixed = !parties.is_empty();
-    let mut index = |name: &str| -> Result<usize, CliError> {
-        if let Some(at) = parties.iter().position(|p| p == name) {
-            return Ok(at);
-        }
-        if fixed {
-            let message = format!("`{name}` is not among the parties {}", parties.join(", "));
-            return Err(CliError::setup("usage", message));
-        }
-        parties.push(name.to_owned());
-        Ok(parties.len() - 1)
-    };
-    let range = |name: &str| args.range.iter().find(|r| r.of.as_deref() == Some(name)).map(|r| r.max_abs);
+    let mut parties = Parties::new(&args.parties);
     let mut features = vec![];
     for owner in &args.data_owners {
         let DataOwner { input, name, columns } = owner.clone();
-        features.push(Features { input, owner: index(&name)?, columns, max_abs: range(&name) });
+        let max_abs = FeatureRange::of(&args.range, &name);
+        features.push(Features { input, owner: parties.index(&name)?, columns, max_abs });
     }
     let parameters = match (args.weights, &args.model_owner) {
         (Visibility::Public, Some(owner)) => {
@@ -229,29 +206,22 @@ fn options(args: &ImportArgs) -> Result<Options, CliError> {
         }
         (Visibility::Public, None) => Parameters::Public,
         (Visibility::Private, owner) => {
-            Parameters::Private { owner: index(owner.as_deref().unwrap_or("server"))? }
+            Parameters::Private { owner: parties.index(owner.as_deref().unwrap_or("server"))? }
         }
     };
-    let mut recipients = args.to.iter().map(|name| index(name)).collect::<Result<Vec<_>, _>>()?;
+    let mut recipients = args.to.iter().map(|name| parties.index(name)).collect::<Result<Vec<_>, _>>()?;
     if recipients.is_empty() {
         recipients.push(features[0].owner);
     }
-    if let Some(r) = args
-        .range
-        .iter()
-        .find(|r| r.of.as_ref().is_some_and(|of| !args.data_owners.iter().any(|d| d.name == *of)))
-    {
-        let message =
-            format!("--range names `{}`, which is no data owner", r.of.as_deref().unwrap_or_default());
-        return Err(CliError::setup("usage", message));
+    let brings = |name: &str| args.data_owners.iter().any(|d| d.name == name);
+    if let Some(stray) = FeatureRange::stray(&args.range, brings) {
+        return Err(CliError::setup(
+            "usage",
+            format_args!("--range names `{stray}`, which is no data owner"),
+        )
+        .with_hint("a range of an input of the model is INPUT:NUMBER, one of columns 0..3=NUMBER"));
     }
-    if parties.len() < 2 {
-        let message =
-            format!("{} alone computes nothing jointly: a program has 2 to 5 parties", parties.join(", "));
-        return Err(
-            CliError::setup("usage", message).with_hint("name the others with --parties, or --model-owner")
-        );
-    }
+    let parties = parties.names("name the others with --parties, or --model-owner")?;
     let stem = args.model.file_stem().map_or_else(|| "model".into(), |s| s.to_string_lossy().into_owned());
     let names: Vec<&str> = parties.iter().map(String::as_str).collect();
     let frac = FracBits::new(args.frac).map_err(|e| CliError::setup("usage", format_args!("--frac: {e}")))?;
@@ -263,7 +233,8 @@ fn options(args: &ImportArgs) -> Result<Options, CliError> {
         outputs: args.outputs.clone(),
         batch: args.batch.map(|b| b as usize),
         dims: args.axes.iter().map(|a| (a.0.clone(), a.1)).collect(),
-        max_abs: args.range.iter().find(|r| r.of.is_none()).map_or(256.0, |r| r.max_abs),
+        max_abs: FeatureRange::common(&args.range, 256.0),
+        ranges: FeatureRange::columns(&args.range),
         assume: args.assume,
         window_rows: args.window,
         ..Options::new(args.name.as_deref().unwrap_or(&stem), &names)
@@ -314,7 +285,7 @@ fn written(
     let plan = imported.program.plan();
     let party = |i: usize| options.parties[i].clone();
     let bound = |name: &str| {
-        imported.program.inputs().find(|i| i.name == name).map_or(args.range[0].max_abs, |i| i.max_abs)
+        imported.program.inputs().find(|i| i.name == name).map_or(options.max_abs, |i| i.max_abs)
     };
     Written {
         program,
@@ -391,30 +362,30 @@ fn render(w: &Written) -> String {
         w.rounds,
         count(w.online_bytes_per_party)
     ));
+    line(PATHS.into());
     for party in &w.parties {
-        line(String::new());
-        line(format!("in the configuration of {party}:"));
-        line("  [job]".into());
-        line(format!("  program = \"{}\"", w.program.display()));
-        if let Some(file) = w.weights.as_ref().filter(|_| w.parameters == *party) {
-            line(format!("  weights = \"{}\"", file.display()));
-        }
-        for i in w.inputs.iter().filter(|i| i.owner == *party) {
-            line(format!("  [inputs.\"{}\"]", i.name));
-            line(if i.shape.len() > 2 {
-                "  kind = \"tensor\"\n    file = \"FILE.npy\"   # or .safetensors; or a table with one row per image".into()
-            } else {
-                format!(
-                    "  file = \"FILE.csv\"\n    key_column = \"ID\"\n    columns = [\"…\"]   # {} of them",
-                    i.shape.get(1).copied().unwrap_or(1)
-                )
-            });
-        }
-        for o in w.outputs.iter().filter(|o| o.to.contains(party)) {
-            line(format!("  [outputs.\"{}\"]\n    file = \"{}.csv\"", o.name, o.name.replace('/', "_")));
-        }
+        let heading = format!("in the configuration of {party}");
+        out.push_str(&paragraph(&heading, &sections(w, party)));
     }
     out
+}
+
+/// What belongs in a party's configuration.
+fn sections(w: &Written, party: &String) -> String {
+    let weights = w.weights.as_deref().filter(|_| w.parameters == *party);
+    let mut sections = Sections::job(&w.program, weights);
+    for i in w.inputs.iter().filter(|i| i.owner == *party) {
+        if i.shape.len() > 2 {
+            let file = "\"FILE.npy\"   # or .safetensors; or a table with one row per image";
+            sections.input(&i.name).field("kind", text("tensor")).field("file", file);
+        } else {
+            sections.input(&i.name).table(i.shape.get(1).copied().unwrap_or(1));
+        }
+    }
+    for o in w.outputs.iter().filter(|o| o.to.contains(party)) {
+        sections.output(&o.name, &format!("{}.csv", o.name.replace('/', "_")));
+    }
+    sections.into_text()
 }
 
 #[cfg(test)]
@@ -422,7 +393,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn owners_and_ranges_are_parsed() {
+    fn owners_and_axes_are_parsed() {
         let owner = |text: &str| text.parse::<DataOwner>().map(|d| (d.input, d.name, d.columns));
         assert_eq!(owner("bank"), Ok((None, "bank".into(), None)));
         assert_eq!(owner("bank=0..10"), Ok((None, "bank".into(), Some(0..10))));
@@ -430,10 +401,6 @@ mod tests {
         for wrong in ["", "bank=", "bank=3", "bank=4..4", "x:"] {
             assert!(owner(wrong).is_err(), "{wrong}");
         }
-        assert!("bank=-1".parse::<OwnRange>().is_err() && "NaN".parse::<OwnRange>().is_err());
-        assert!(
-            "bank=8".parse::<OwnRange>().is_ok_and(|r| r.of.as_deref() == Some("bank") && r.max_abs == 8.0)
-        );
         assert!("seq".parse::<AxisLength>().is_err() && "seq=0".parse::<AxisLength>().is_err());
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn run(
     let mut config = Config::load(path)?;
     config.node.net = net.unwrap_or(config.node.net);
     config.program = program.unwrap_or(config.program);
-    let mut progress = progress::for_stderr();
+    let mut progress = progress::for_stderr(format);
     let report = job::run_ahead(&config, times, progress.as_mut());
     progress.end();
     let report = report?;

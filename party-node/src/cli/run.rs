@@ -11,7 +11,7 @@ use crate::progress;
 pub(super) fn party(path: &Path, net: Option<Net>, format: Format) -> Result<(), CliError> {
     let mut config = Config::load(path)?;
     config.node.net = net.unwrap_or(config.node.net);
-    let mut progress = progress::for_stderr();
+    let mut progress = progress::for_stderr(format);
     let report = job::run_party(&config, progress.as_mut());
     progress.end();
     let report = report?;

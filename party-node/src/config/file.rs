@@ -107,8 +107,10 @@ pub(super) struct Input {
     pub(super) key_column: Option<String>,
     pub(super) columns: Option<Spanned<Vec<String>>>,
     pub(super) one_hot: Option<Spanned<OneHotEntry>>,
+    pub(super) drop_first: Option<Spanned<bool>>,
     pub(super) missing: Option<Spanned<toml::Value>>,
     pub(super) standardise: Option<Spanned<toml::Value>>,
+    pub(super) write_figures: Option<Spanned<String>>,
     pub(super) names: Option<Spanned<Vec<String>>>,
     pub(super) tensor: Option<Spanned<String>>,
 }
@@ -138,6 +140,7 @@ pub(super) struct ScalingValue {
 #[serde(deny_unknown_fields)]
 pub(super) struct Output {
     pub(super) file: String,
+    pub(super) units: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]

@@ -90,6 +90,9 @@ pub(super) fn input(source: &Source, name: &str, entry: Spanned<Input>) -> Resul
     {
         return Err(wrong(tensor.span(), "`tensor` belongs to kind = \"tensor\" or \"weights\"".into()));
     }
+    if let Some(drop) = entry.drop_first.as_ref().filter(|_| entry.one_hot.is_none()) {
+        return Err(wrong(drop.span(), "`drop_first` goes with `one_hot`".into()));
+    }
     match kind {
         InputKind::Table => {
             if let Some(names) = entry.names {
@@ -116,8 +119,13 @@ pub(super) fn input(source: &Source, name: &str, entry: Spanned<Input>) -> Resul
                     return Err(wrong(span, what.into()));
                 }
             };
-            let standardise = entry.standardise.map_or(Ok(Standardise::No), |s| {
-                parse_standardise(s.get_ref(), &columns, &one_hot).map_err(|what| wrong(s.span(), what))
+            let one_hot = match entry.drop_first.filter(|d| *d.get_ref()) {
+                None => one_hot,
+                Some(d) => one_hot.dropping_first().map_err(|e| wrong(d.span(), e.to_string()))?,
+            };
+            let standardise = entry.standardise.map_or(Ok(Standardise::No), |s| match s.get_ref() {
+                toml::Value::String(file) => Ok(Standardise::Figures(source.resolve(file))),
+                value => parse_standardise(value, &columns, &one_hot).map_err(|what| wrong(s.span(), what)),
             })?;
             let table = TableSource { file, key_column, columns, one_hot, missing, standardise };
             Ok(InputSource::Table(table))
@@ -162,6 +170,22 @@ pub(super) fn input(source: &Source, name: &str, entry: Spanned<Input>) -> Resul
             Ok(InputSource::Weights { file, names: distinct(names, "names")? })
         }
     }
+}
+
+/// Where a run writes by which figures it standardised an input.
+pub(super) fn written_figures(
+    source: &Source,
+    name: &str,
+    entry: &Spanned<Input>,
+) -> Result<Option<PathBuf>, CliError> {
+    let Some(file) = &entry.get_ref().write_figures else { return Ok(None) };
+    let by_rows =
+        entry.get_ref().standardise.as_ref().map(Spanned::get_ref) == Some(&toml::Value::Boolean(true));
+    if by_rows && entry.get_ref().kind.is_none_or(|k| k == InputKind::Table) {
+        return Ok(Some(source.resolve(file.get_ref())));
+    }
+    let what = "`write_figures` goes with a table and standardise = true";
+    Err(source.error("config_value", Some(file.span()), format_args!("input `{name}`: {what}")))
 }
 
 pub(crate) fn parse_missing(value: &toml::Value) -> Result<Missing, String> {

@@ -123,6 +123,31 @@ fn a_valid_configuration_is_read_whole() {
 }
 
 #[test]
+fn figures_are_written_by_one_run_and_read_by_another() {
+    let files = Files::new();
+    let folder = files.dir.path();
+    let valid = files.bank();
+    let line = valid.lines().find(|l| l.starts_with("standardise = {")).unwrap().to_owned();
+    let with = |to: &str| files.load(&valid.replacen(&line, to, 1));
+    let config = with("standardise = true\nwrite_figures = \"figures.csv\"").unwrap();
+    assert_eq!(config.figures["bank.features"], folder.join("figures.csv"));
+    let config = with("standardise = \"figures.csv\"").unwrap();
+    assert!(config.figures.is_empty());
+    let InputSource::Table(table) = &config.inputs["bank.features"] else { panic!("no table") };
+    assert_eq!(table.standardise, crate::data::Standardise::Figures(folder.join("figures.csv")));
+    for to in ["standardise = false\nwrite_figures = \"f.csv\"", "write_figures = \"f.csv\""] {
+        let error = with(to).expect_err("these figures must be refused");
+        assert_eq!(error.code(), "config_value");
+        assert!(
+            error.message().contains("`write_figures` goes with a table and standardise = true"),
+            "{error}"
+        );
+    }
+    let units = valid.replacen("out/scores.csv\"", "out/scores.csv\"\nunits = \"labels.csv\"", 1);
+    assert_eq!(files.load(&units).unwrap().units["probability"], folder.join("labels.csv"));
+}
+
+#[test]
 fn syntax_and_unknown_fields_point_into_the_file() {
     let files = Files::new();
     let (code, text) = files.refused("listen = ", "lisen = ");

@@ -59,6 +59,16 @@ pub enum DataError {
         /// The declared bound.
         max_abs: f64,
     },
+    /// Figures of other columns than the input takes, or in another order.
+    #[error("{}: has figures of {}, the input takes {}", file.display(), list(figures), list(columns))]
+    OtherColumns {
+        /// The file of figures.
+        file: PathBuf,
+        /// What it is about.
+        figures: Vec<String>,
+        /// Columns of the input.
+        columns: Vec<String>,
+    },
     /// There is no row of data.
     #[error("{}: expected a header line and at least one row, the file has no rows", file.display())]
     Empty {
@@ -304,6 +314,7 @@ impl DataError {
             Self::Tensor { .. } => "bad_tensor",
             Self::Malformed { .. } | Self::Empty { .. } | Self::RepeatedColumn { .. } => "data_malformed",
             Self::UnknownColumn { .. } => "unknown_column",
+            Self::OtherColumns { .. } => "figures_differ",
             Self::NoKey { .. } => "missing_id",
             Self::DuplicateId { .. } => "duplicate_id",
             Self::NotANumber { .. } => "not_a_number",
@@ -329,6 +340,9 @@ impl DataError {
                 "more rows than memory is meant to hold are kept there, encrypted, while the node runs: make room"
             }
             Self::UnknownColumn { .. } => "column names are compared exactly, upper and lower case included",
+            Self::OtherColumns { .. } => {
+                "columns, codes and their order must be those of the training whose run wrote the figures"
+            }
             Self::NotANumber { .. } => {
                 "only an empty cell or NA counts as missing; decimals are written with a point"
             }

@@ -5,6 +5,9 @@
 //! error and not a row of zeros, which would mean another category to the model. So is a missing cell, whatever
 //! `missing` says of numbers: neither a mean nor a number is a category. Where missing is a category of its own, as
 //! scorecards often have it, the code `NA` is listed and stands for all missing cells.
+//!
+//! The first code of every column can go without a column of its own: a row of zeros is then that code, as labels of two classes want
+//! it, and models with a base category.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -22,6 +25,7 @@ pub const MISSING_CODE: &str = "NA";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OneHot {
     codes: BTreeMap<String, Vec<String>>,
+    drop_first: bool,
 }
 
 /// Why codes cannot be used. Every message names the column.
@@ -72,6 +76,12 @@ pub enum OneHotError {
         /// Position of its second place in the list.
         at: usize,
     },
+    /// The only code of a column is to have none.
+    #[error("drop_first leaves nothing of `{}`, which has one code", clip(column))]
+    OneCode {
+        /// Which column.
+        column: String,
+    },
     /// A column of 0 and 1 would be called like another one.
     #[error("one_hot of `{}`: two columns would be called `{}`", clip(column), clip(name))]
     SameName {
@@ -92,6 +102,7 @@ impl OneHotError {
             | Self::TooManyCodes { column, .. }
             | Self::NoCell { column, .. }
             | Self::Repeated { column, .. }
+            | Self::OneCode { column }
             | Self::SameName { column, .. } => column,
         }
     }
@@ -133,9 +144,25 @@ impl OneHot {
                 }
             }
         }
-        let one_hot = Self { codes };
+        let one_hot = Self { codes, drop_first: false };
         one_hot.names_differ(columns)?;
         Ok(one_hot)
+    }
+
+    /// The same without a column for the first code of every column.
+    ///
+    /// # Errors
+    /// [`OneHotError::OneCode`].
+    pub fn dropping_first(self) -> Result<Self, OneHotError> {
+        match self.codes.iter().find(|(_, codes)| codes.len() < 2) {
+            Some((column, _)) => Err(OneHotError::OneCode { column: column.clone() }),
+            None => Ok(Self { drop_first: true, ..self }),
+        }
+    }
+
+    /// Codes without a column.
+    const fn dropped(&self) -> usize {
+        if self.drop_first { 1 } else { 0 }
     }
 
     fn names_differ(&self, columns: &[String]) -> Result<(), OneHotError> {
@@ -177,7 +204,7 @@ impl OneHot {
 
     fn features_of(&self, column: &String) -> Vec<String> {
         match self.codes.get(column) {
-            Some(codes) => codes.iter().map(|code| format!("{column}={code}")).collect(),
+            Some(codes) => codes[self.dropped()..].iter().map(|code| format!("{column}={code}")).collect(),
             None => vec![column.clone()],
         }
     }
@@ -185,7 +212,7 @@ impl OneHot {
     /// For every one of [`Self::features`] whether it is 0 or 1 by a code.
     pub(super) fn indicators(&self, columns: &[String]) -> Vec<bool> {
         let of = |column: &String| match self.codes.get(column) {
-            Some(codes) => vec![true; codes.len()],
+            Some(codes) => vec![true; codes.len() - self.dropped()],
             None => vec![false],
         };
         columns.iter().flat_map(of).collect()
@@ -194,25 +221,30 @@ impl OneHot {
     /// What reads the cells of `column`, if it holds codes.
     pub(super) fn encoder(&self, column: &str) -> Option<Encoder<'_>> {
         let codes = self.codes(column)?;
-        Some(Encoder { codes, places: codes.iter().enumerate().map(|(at, c)| (c.as_str(), at)).collect() })
+        let places = codes.iter().enumerate().map(|(at, c)| (c.as_str(), at)).collect();
+        Some(Encoder { codes, dropped: self.dropped(), places })
     }
 }
 
 /// Turns the cells of one column into 0 and 1.
 pub(super) struct Encoder<'a> {
     codes: &'a [String],
+    /// The first of them that have no column.
+    dropped: usize,
     places: HashMap<&'a str, usize>,
 }
 
 impl Encoder<'_> {
-    /// Appends one value per code: 1 for the cell's, 0 for the others.
+    /// Appends one value per code that has a column: 1 for the cell's, 0 for the others.
     pub(super) fn push(&self, place: Place<'_>, text: &str, values: &mut Vec<f64>) -> Result<(), DataError> {
         let code = if is_missing(text) { MISSING_CODE } else { text };
         let Some(&one) = self.places.get(code) else { return Err(self.unknown(place, text)) };
-        let zeros = values.len();
-        make_room(values, self.codes.len());
-        values.resize(zeros + self.codes.len(), 0.0);
-        values[zeros + one] = 1.0;
+        let (zeros, width) = (values.len(), self.codes.len() - self.dropped);
+        make_room(values, width);
+        values.resize(zeros + width, 0.0);
+        if let Some(one) = one.checked_sub(self.dropped) {
+            values[zeros + one] = 1.0;
+        }
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! Filling missing cells and standardising, at the owner, before anything is shared.
 //!
 //! A model is trained with certain means and standard deviations; scoring must use the same ones, so they can be given
-//! ([`Standardise::Given`]). [`Standardise::Batch`] takes them from the rows at hand instead, which is only right
+//! ([`Standardise::Given`]), or read from the file that the training wrote ([`Standardise::Figures`]).
+//! [`Standardise::Batch`] takes them from the rows at hand instead: right for a training, and for scoring only
 //! when the batch resembles the training data.
 //!
 //! Columns of 0 and 1 that stand for codes stay 0 and 1: centred by the rows at hand, the same category would mean
@@ -9,6 +10,7 @@
 //! by the name of the indicator.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::cells::Cells;
 use super::{DataError, TableSource};
@@ -42,6 +44,8 @@ pub enum Standardise {
     Batch,
     /// By given figures, one per column (`status=A11` for a code); a column that is not named is used as it is.
     Given(BTreeMap<String, Scaling>),
+    /// By the figures that an earlier run wrote into this file, for all columns.
+    Figures(PathBuf),
 }
 
 /// What reading a column's cells has shown.
@@ -85,6 +89,11 @@ impl Recipe {
         if cell.is_nan() { self.filler } else { cell }
     }
 
+    /// What becomes of a filled cell: nothing, where it is used as it is.
+    pub(super) fn scaling(&self) -> Scaling {
+        self.scaling.unwrap_or(Scaling { mean: 0.0, standard_deviation: 1.0 })
+    }
+
     pub(super) fn value(&self, cell: f64) -> f64 {
         let value = self.filled(cell);
         self.scaling.map_or(value, |s| (value - s.mean) / s.standard_deviation)
@@ -109,7 +118,8 @@ pub(super) fn recipes(source: &TableSource, seen: &[Seen], cells: &Cells) -> Res
     for (column, (name, seen)) in names.iter().zip(seen).enumerate() {
         let given = match &source.standardise {
             Standardise::Given(figures) => figures.get(name).copied(),
-            Standardise::No | Standardise::Batch => None,
+            // The file's figures are given when the cells are read.
+            Standardise::No | Standardise::Batch | Standardise::Figures(_) => None,
         };
         match filler(source, name, column, seen, given) {
             Ok(filler) => recipes.push(Recipe { filler, scaling: given }),

@@ -1,9 +1,12 @@
-//! Tensors from `.safetensors` and `.npy` files: a model's parameters by name, or data that is no table, such as images.
+//! Tensors from `.safetensors` and `.npy` files: a model's parameters by name, or data that is no table, such as images; and `.npy`
+//! files of results.
 //!
 //! The files are not trusted: what they say about sizes is compared with what is there before anything is allocated.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use ndarray::ArrayD;
 use safetensors::{Dtype, SafeTensors};
 use zeroize::Zeroizing;
 
@@ -77,8 +80,29 @@ pub fn tensor_names(file: &Path) -> Result<Vec<String>, DataError> {
     Ok(names)
 }
 
-fn is_npy(file: &Path) -> bool {
+/// Whether a file's name says that it holds one tensor as NumPy writes it.
+#[must_use]
+pub fn is_npy(file: &Path) -> bool {
     file.extension().is_some_and(|e| e == "npy")
+}
+
+/// Writes a tensor as NumPy does, in version 1 of its format; its shape has few axes.
+///
+/// # Errors
+/// What writing fails with.
+pub fn write_npy(out: &mut dyn Write, values: &ArrayD<f64>) -> std::io::Result<()> {
+    const PREFIX_BYTES: usize = 10;
+    let axes: String = values.shape().iter().map(|d| format!("{d}, ")).collect();
+    let mut header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({axes}), }}");
+    // Data begins at a multiple of 64 bytes, after the end of a line.
+    let padded = (PREFIX_BYTES + header.len() + 1).next_multiple_of(64) - PREFIX_BYTES;
+    header.push_str(&" ".repeat(padded - 1 - header.len()));
+    header.push('\n');
+    let len = u16::try_from(header.len()).map_err(|_| std::io::Error::other("too many axes"))?;
+    out.write_all(b"\x93NUMPY\x01\x00")?;
+    out.write_all(&len.to_le_bytes())?;
+    out.write_all(header.as_bytes())?;
+    values.iter().try_for_each(|v| out.write_all(&v.to_le_bytes()))
 }
 
 fn wrong(file: &Path, what: String) -> DataError {
@@ -221,6 +245,24 @@ mod tests {
             let (_dir, file) = saved("x.npy", &numpy(descr, shape, data));
             let Err(error) = TensorFile::load(&file, "x") else { panic!("{descr} {shape} must be refused") };
             assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_for_numpy_is_read_back() {
+        for shape in [&[][..], &[1], &[3], &[2, 3], &[2, 1, 3, 2]] {
+            let mut next = -0.5;
+            let values = ArrayD::from_shape_simple_fn(shape, || {
+                next += 1.0 / 3.0;
+                next
+            });
+            let mut bytes = vec![];
+            write_npy(&mut bytes, &values).unwrap();
+            assert_eq!((bytes.len() - 8 * values.len()) % 64, 0);
+            let (_dir, file) = saved("x.npy", &bytes);
+            let read = TensorFile::load(&file, "x").unwrap();
+            assert_eq!(read.shape, shape);
+            assert!(read.values.iter().eq(values.iter()));
         }
     }
 

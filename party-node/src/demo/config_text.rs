@@ -101,6 +101,9 @@ fn table_input(out: &mut String, member: &Member, around: &Surroundings<'_>) {
     match &table.standardise {
         Standardise::No => out.push_str("standardise = false\n"),
         Standardise::Batch => out.push_str("standardise = true\n"),
+        Standardise::Figures(file) => {
+            let _infallible = writeln!(out, "standardise = {}", quoted(&file.to_string_lossy()));
+        }
         // A table of its own, below.
         Standardise::Given(_) => {}
     }

@@ -195,7 +195,7 @@ impl Session<'_> {
             for _ in 0..copies {
                 making.copy(|keep| make_copy(&mut source, &items, keep))?;
                 let (rounds, bytes) = (source.lane().rounds(), source.offline_bytes());
-                tell(LaneProgress { next: "copy", rounds, bytes, iteration: None });
+                tell(LaneProgress { next: "copy", rounds, bytes, iteration: None, report: None });
             }
             Ok((making, source.lane().rounds(), source.offline_bytes()))
         };
@@ -208,6 +208,7 @@ impl Session<'_> {
             progress.step(Step {
                 label,
                 iteration: None,
+                report: None,
                 rounds,
                 rounds_total: planned.rounds,
                 bytes,

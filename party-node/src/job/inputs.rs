@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use super::window_rows::{WindowRows, encode_rows};
 use crate::config::{Config, InputSource, ScorecardConfig};
 use crate::data::{
-    Features, PreparedValues, RowNames, SpoolPlace, TableSource, TensorFile, read_outcomes, read_weights,
-    refuse_surplus_weights, tensor_names,
+    Features, PreparedValues, RowNames, Scaling, SpoolPlace, TableSource, TensorFile, read_figures,
+    read_outcomes, read_weights, refuse_surplus_weights, tensor_names,
 };
 use crate::error::CliError;
 use crate::regular_file::read_regular;
@@ -30,6 +30,10 @@ pub struct LocalInputs {
     pub key_column: Option<String>,
     /// Known outcomes of the same rows (1 is bad), where the configuration names them.
     pub outcomes: Option<Zeroizing<Vec<bool>>>,
+    /// By which figures inputs were standardised, as text, by the program's names: those that the configuration wants to have.
+    pub figures: BTreeMap<String, Zeroizing<Vec<u8>>>,
+    /// In which units outputs are written, by the program's names, where they are not the program's.
+    pub units: BTreeMap<String, Scaling>,
     /// What was read, for people.
     pub summary: Vec<InputSummary>,
 }
@@ -165,6 +169,8 @@ impl LocalInputs {
             row_names: None,
             key_column: None,
             outcomes: None,
+            figures: BTreeMap::new(),
+            units: BTreeMap::new(),
             summary: Vec::new(),
         };
         let mut tensors: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
@@ -177,7 +183,10 @@ impl LocalInputs {
                 _ => source_of(config, spec.name)?,
             };
             match source {
-                InputSource::Table(source) => all.add_table(spec, source, &place)?,
+                InputSource::Table(source) => {
+                    let keeps_figures = config.figures.contains_key(spec.name);
+                    all.add_table(spec, source, &place, keeps_figures)?;
+                }
                 InputSource::Weights { file, names } => all.add_weights(spec, file, names)?,
                 InputSource::Tensor { file, tensor } => {
                     if spec.kind == InputKind::Weights {
@@ -210,6 +219,9 @@ impl LocalInputs {
         }
         refuse_surplus_weights_of(config)?;
         refuse_surplus_tensors(&tensors)?;
+        for (name, file) in &config.units {
+            all.units.insert(name.clone(), unit_of(file)?);
+        }
         all.outcomes = config.scorecard.as_ref().map_or(Ok(None), |card| all.read_outcomes(card, &place))?;
         Ok(all)
     }
@@ -245,6 +257,7 @@ impl LocalInputs {
         spec: &InputSpec<'_>,
         source: &TableSource,
         place: &SpoolPlace,
+        keeps_figures: bool,
     ) -> Result<(), CliError> {
         let table = Features::load(source, place)?;
         let seen = [table.rows(), table.columns().len()];
@@ -266,6 +279,9 @@ impl LocalInputs {
         table.check_range(spec.max_abs)?;
         if spec.integer {
             table.check_integers()?;
+        }
+        if keeps_figures {
+            self.figures.insert(spec.name.to_owned(), table.figures());
         }
         let columns = table.columns().to_vec();
         let (names, values) = table.into_parts();
@@ -393,6 +409,19 @@ fn read_share(file: &Path, elements: usize) -> Result<KeptShare, CliError> {
         CliError::setup("bad_share", format_args!("{}: {e}", file.display()))
             .with_hint("this party's file of the run that kept the value belongs here, as that run wrote it")
     })
+}
+
+/// The unit that the figures of a single column are.
+fn unit_of(file: &Path) -> Result<Scaling, CliError> {
+    match read_figures(file)?[..] {
+        [(_, unit)] => Ok(unit),
+        ref all => {
+            let message =
+                format!("{}: expected the figures of one column, got {}", file.display(), all.len());
+            Err(CliError::setup("figures_differ", message)
+                .with_hint("`units` of an output names what a run wrote of the labels that it was fitted to"))
+        }
+    }
 }
 
 /// What was kept of a file's rows cannot be read again.

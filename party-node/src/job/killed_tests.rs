@@ -26,6 +26,7 @@ use crate::job::{run_dealer, run_party};
 use crate::log::tests::killed::{AFTER, TORN};
 use crate::log::{prove_consistency, render, verify};
 use crate::net::hostile::ALONE;
+use crate::output::Format;
 use crate::progress::for_stderr;
 
 const CONFIG: &str = "SUBROSA_TEST_NODE_CONFIG";
@@ -45,7 +46,7 @@ fn child() {
         if path.ends_with(format!("{DEALER}.toml")) {
             return run_dealer(&DealerConfig::load(&path)?, true, &mut |_| Ok(()));
         }
-        run_party(&Config::load(&path)?, for_stderr().as_mut()).map(drop)
+        run_party(&Config::load(&path)?, for_stderr(Format::Text).as_mut()).map(drop)
     };
     if let Err(error) = run() {
         eprintln!("error: {error}");

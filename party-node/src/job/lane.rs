@@ -14,6 +14,7 @@ use mpc_core::channel::ChannelError;
 use super::errors::{Failure, failure, from_channel};
 use crate::log::LogHandle;
 use crate::net::SessionHandle;
+use crate::progress::Report;
 
 /// After the network noticed a failure, the lane has this long to say in which step it was.
 const LAST_WORD: Duration = Duration::from_millis(80);
@@ -38,6 +39,8 @@ pub(super) struct Progress {
     pub(super) bytes: u64,
     /// Where in a loop it is.
     pub(super) iteration: Option<Iteration>,
+    /// What it reported last.
+    pub(super) report: Option<Report>,
 }
 
 /// Work under way, which ends with a `T`.

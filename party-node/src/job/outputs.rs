@@ -1,4 +1,5 @@
-//! Writes what a party learned: one CSV file per output, with points and decisions where a scorecard is configured.
+//! Writes what a party learned: one file per output, CSV with points and decisions where a scorecard is configured, or a tensor for
+//! NumPy; and by which figures it had standardised its columns.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -9,7 +10,7 @@ use ndarray::ArrayD;
 use serde::Serialize;
 
 use crate::config::{Config, ScorecardConfig};
-use crate::data::RowNames;
+use crate::data::{RowNames, Scaling, is_npy, write_npy};
 use crate::error::CliError;
 use crate::job::inputs::LocalInputs;
 use crate::metrics::{Discrimination, discrimination};
@@ -61,11 +62,25 @@ pub fn check_outputs(config: &Config, program: &Program) -> Result<(), CliError>
         let message = format!("{path}: {name} learns {known} from this program, not `{stray}`");
         return Err(CliError::setup("unknown_output", message));
     }
-    config.outputs.values().try_for_each(|file| probe_file(file).map_err(|e| not_written(file, &e)))
+    let kept: Vec<&str> = program.kept().collect();
+    if let Some(share) = config.units.keys().find(|o| kept.contains(&o.as_str())) {
+        let message = format!("{path}: `{share}` stays in shares, which have no units");
+        return Err(CliError::setup("config_value", message));
+    }
+    if let Some(file) = config.outputs.values().find(|f| f.extension().is_some_and(|e| e == "safetensors")) {
+        let message = format!("{path}: outputs are written as .csv or .npy, not as {}", file.display());
+        return Err(CliError::setup("config_value", message));
+    }
+    let files = config.outputs.values().chain(config.figures.values());
+    files.into_iter().try_for_each(|file| probe_file(file).map_err(|e| not_written(file, &e)))
 }
 
-/// The places of this party's outputs, by the program's names.
-pub(super) type ReservedOutputs = BTreeMap<String, Reserved>;
+/// The places of what a run writes, by the program's names.
+#[derive(Debug)]
+pub(super) struct ReservedOutputs {
+    outputs: BTreeMap<String, Reserved>,
+    figures: BTreeMap<String, Reserved>,
+}
 
 /// What an output's value, and a row with points and decision besides its key, takes at most.
 const VALUE_BYTES: usize = 32;
@@ -82,18 +97,26 @@ pub(super) fn reserve_outputs(
     inputs: &LocalInputs,
 ) -> Result<ReservedOutputs, CliError> {
     let keys = inputs.row_names.as_ref().map_or(0, |n| n.id_bytes() as usize + n.rows() * ROW_BYTES);
-    let reserve = |(name, file): (&String, &PathBuf)| {
-        let values =
-            program.outputs().iter().filter(|o| &o.name == name).map(|o| &program.nodes()[o.node as usize]);
-        let values: usize = values.map(|node| node.fact.shape.elements().saturating_mul(VALUE_BYTES)).sum();
+    let reserve = |(name, file): (&String, &PathBuf), bytes: usize| {
         let folder = file.parent().filter(|f| !f.as_os_str().is_empty());
         folder
             .map_or(Ok(()), std::fs::create_dir_all)
-            .and_then(|()| Reserved::new(file, values.saturating_add(keys) as u64))
+            .and_then(|()| Reserved::new(file, bytes as u64))
             .map(|place| (name.clone(), place))
             .map_err(|e| not_written(file, &e))
     };
-    config.outputs.iter().map(reserve).collect()
+    let output = |(name, file)| {
+        let values =
+            program.outputs().iter().filter(|o| &o.name == name).map(|o| &program.nodes()[o.node as usize]);
+        let values: usize = values.map(|node| node.fact.shape.elements().saturating_mul(VALUE_BYTES)).sum();
+        reserve((name, file), values.saturating_add(keys))
+    };
+    let figures =
+        |(name, file)| reserve((name, file), inputs.figures.get(name).map_or(0, |figures| figures.len()));
+    Ok(ReservedOutputs {
+        outputs: config.outputs.iter().map(output).collect::<Result<_, _>>()?,
+        figures: config.figures.iter().map(figures).collect::<Result<_, _>>()?,
+    })
 }
 
 fn not_written(file: &Path, error: &std::io::Error) -> CliError {
@@ -101,15 +124,17 @@ fn not_written(file: &Path, error: &std::io::Error) -> CliError {
         .with_hint("this party's results belong there: see `file` under [outputs]")
 }
 
-/// Writes all outputs, a row at a time, and shares of what nobody learns. Rows of outputs with one value per row carry their keys.
+/// Writes all outputs, a row at a time, shares of what nobody learns, and figures. Rows of outputs with one value per row carry their
+/// keys.
 ///
 /// # Errors
 /// A file that cannot be written.
 pub(super) fn write_outputs(
     config: &Config,
+    program: &Program,
     inputs: &LocalInputs,
     execution: &Execution,
-    mut reserved: ReservedOutputs,
+    ReservedOutputs { outputs: mut reserved, mut figures }: ReservedOutputs,
 ) -> Result<(Vec<OutputWritten>, Option<ScoreReport>), CliError> {
     let outputs = &execution.outputs;
     let mut written = Vec::new();
@@ -119,14 +144,29 @@ pub(super) fn write_outputs(
         let rows = share.shape().dims().first().copied().unwrap_or(1);
         written.push(OutputWritten { name: name.clone(), file: file.clone(), rows, share: true });
     }
+    for (name, text) in &inputs.figures {
+        let (Some(file), Some(place)) = (config.figures.get(name), figures.remove(name)) else { continue };
+        place.write(text).map_err(|e| not_written(file, &e))?;
+        let name = format!("figures of {name}");
+        let rows = text.iter().filter(|&&b| b == b'\n').count().saturating_sub(1);
+        written.push(OutputWritten { name, file: file.clone(), rows, share: false });
+    }
     let mut report = None;
     for (name, values) in outputs {
+        let in_units = inputs.units.get(name).map(|unit| in_units(values, *unit));
+        let values = in_units.as_ref().unwrap_or(values);
         let (Some(file), Some(place)) = (config.outputs.get(name), reserved.remove(name)) else { continue };
         let card = config.scorecard.as_ref().filter(|s| &s.output == name);
-        let by_row = inputs.row_names.as_ref().filter(|names| names.rows() == values.len());
+        // What a loop reported is about no row, however often that was.
+        let reported = program.outputs().iter().any(|o| &o.name == name && program.report(o.node).is_some());
+        let by_row = inputs.row_names.as_ref().filter(|names| !reported && names.rows() == values.len());
         let mut rows = 0;
         let content = |out: &mut dyn Write| {
             rows = match by_row {
+                _ if is_npy(file) => {
+                    write_npy(out, values)?;
+                    values.shape().first().copied().unwrap_or(1)
+                }
                 Some(names) => {
                     let key_column = inputs.key_column.as_deref().unwrap_or("id");
                     per_row(out, (key_column, names), (name, values), card)?
@@ -142,6 +182,11 @@ pub(super) fn write_outputs(
         }
     }
     Ok((written, report))
+}
+
+/// What was predicted of standardised labels, as the labels were.
+fn in_units(values: &ArrayD<f64>, unit: Scaling) -> ArrayD<f64> {
+    values.mapv(|v| v * unit.standard_deviation + unit.mean)
 }
 
 /// Gives the number of rows.
@@ -242,6 +287,12 @@ mod tests {
         assert_eq!(text, "mean\n2.500000\n");
         let text = written(2, |out| as_matrix(out, "m", &array(&[2, 2], &[1.0, 2.0, 3.0, -4.0])));
         assert_eq!(text, "m.0,m.1\n1.000000,2.000000\n3.000000,-4.000000\n");
+    }
+
+    #[test]
+    fn predictions_are_given_in_the_units_of_the_labels() {
+        let unit = Scaling { mean: 100.0, standard_deviation: 20.0 };
+        assert_eq!(in_units(&array(&[3, 1], &[-1.0, 0.0, 2.5]), unit), array(&[3, 1], &[80.0, 100.0, 150.0]));
     }
 
     #[test]

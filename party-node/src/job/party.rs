@@ -39,7 +39,7 @@ use crate::log::LogWriter;
 use crate::memory::peak_rss_mb;
 use crate::net::{Connected, Listener, SecretBytes, SessionHandle, connect};
 use crate::output::say;
-use crate::progress::{Progress, Step};
+use crate::progress::{Progress, Report, Step};
 use crate::store::Store;
 
 /// Outputs are committed to in parts of this size.
@@ -160,7 +160,7 @@ impl Run<'_> {
         // learnt is written whatever becomes of the log.
         let (rounds, sent) = recorders.finish();
         let logged = transcript.close(Outcome::Completed, rounds, sent);
-        let written = write_outputs(self.config, &self.inputs, &execution, reserved);
+        let written = write_outputs(self.config, &self.program, &self.inputs, &execution, reserved);
         progress.phase("comparing logs");
         let cosigned = logged.map(|()| heads.cosign(handle.controls()));
         handle.leave();
@@ -267,13 +267,15 @@ impl Run<'_> {
         let lane = Lane::start(handle, move |tell| {
             run_encoded(&mut session, &program, encoded, &mut |p| {
                 let (next, rounds, iteration) = (p.next, p.rounds, p.iteration);
-                tell(lane::Progress { next, rounds, bytes: p.sent_bytes, iteration });
+                let report = p.report.map(Report::from);
+                tell(lane::Progress { next, rounds, bytes: p.sent_bytes, iteration, report });
             })
         })?;
         let ended = lane.follow(handle, &log.handle(), &mut |p| {
             progress.step(Step {
                 label: p.next,
                 iteration: p.iteration,
+                report: p.report.as_ref(),
                 rounds: p.rounds,
                 rounds_total: self.plan.rounds,
                 bytes: p.bytes,

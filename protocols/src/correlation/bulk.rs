@@ -1,41 +1,10 @@
 //! Triples of bilinear maps of whole tensors: convolutions and batches of matrix products.
 
-use mpc_core::conv::{ConvShape, conv_acc};
-use mpc_core::ring::Ring;
 use mpc_core::share::Sharing;
 use mpc_core::tensor::Tensor;
 
 use super::Padded;
-
-/// Which map.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Bilinear {
-    /// Images by a kernel.
-    Conv(ConvShape),
-    /// So many products of an m×k by a k×n matrix, one behind the other.
-    Matmuls {
-        /// How many.
-        count: usize,
-        /// m, k and n.
-        dims: [usize; 3],
-    },
-}
-
-impl Bilinear {
-    /// Adds the map's value to `out`.
-    pub(crate) fn add<R: Ring>(&self, a: &[R], b: &[R], out: &mut [R]) {
-        match *self {
-            Self::Conv(shape) => conv_acc(&shape, a, b, out),
-            Self::Matmuls { count, dims: [m, k, n] } => {
-                assert!(a.len() == count * m * k && b.len() == count * k * n && out.len() == count * m * n);
-                for i in 0..count {
-                    let (a, b) = (&a[i * m * k..][..m * k], &b[i * k * n..][..k * n]);
-                    R::matmul_acc(a, b, &mut out[i * m * n..][..m * n], m, k, n);
-                }
-            }
-        }
-    }
-}
+use crate::prep::Bilinear;
 
 /// A and B uniform, C their image under a bilinear map.
 #[must_use]

@@ -36,15 +36,16 @@ impl<S: Sharing> PaddedLow<S> {
 
     /// This party's share of the lowest bits, which alone may leave.
     pub(crate) fn into_low_bits(self) -> (Tensor<S::Ring>, u32) {
-        let mut low = self.value.into_value_share();
-        low.as_mut_slice().iter_mut().for_each(|v| *v = low_bits(*v, self.bits));
-        (low, self.bits)
+        (low_bits(self.value.into_value_share(), self.bits), self.bits)
     }
 }
 
-/// v mod 2^bits.
-pub(crate) fn low_bits<R: Ring>(v: R, bits: u32) -> R {
-    if bits >= R::BITS { v } else { R::from_u64(v.to_u64() & ((1 << bits) - 1)) }
+/// Values mod 2^bits.
+pub(crate) fn low_bits<R: Ring>(mut values: Tensor<R>, bits: u32) -> Tensor<R> {
+    if bits < R::BITS {
+        values.as_mut_slice().iter_mut().for_each(|v| *v = R::from_u64(v.to_u64() & ((1 << bits) - 1)));
+    }
+    values
 }
 
 impl<S: Sharing> Padded<S> {

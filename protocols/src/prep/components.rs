@@ -3,12 +3,13 @@
 use mpc_core::conv::ConvShape;
 use mpc_core::ring::Ring;
 use mpc_core::share::{Additive, XorBits};
+use mpc_core::tensor::elements;
 
 use super::relation::Value;
-use super::{Comparison, Item, MaskPart, Preprocessing, Question};
+use super::{Bilinear, Comparison, Item, MaskPart, Preprocessing, Product, Question};
 use crate::correlation::{
-    AngleTuple, Bilinear, BulkTriple, ComparisonBundle, DaBits, DotTriple, GivenTriple, MatmulTriple,
-    PayloadMask, QuotientParts, ReusableMask, RingBits, SquarePair, Triple, TruncationTuple,
+    AngleTuple, BulkTriple, ComparisonBundle, DaBits, DotTriple, GivenTriple, MatmulTriple, PayloadMask,
+    QuotientParts, ReusableMask, RingBits, SquarePair, Triple, TruncationTuple,
 };
 use crate::error::PrepError;
 
@@ -77,16 +78,16 @@ impl<R: Ring, T: Components<R>> Preprocessing<Additive<R>> for T {
         Ok(BulkTriple { map: Bilinear::Matmuls { count, dims: [m, k, n] }, a, b, c })
     }
 
-    fn reusable_mask(&mut self, rows: usize, columns: usize) -> Result<ReusableMask<Additive<R>>, PrepError> {
+    fn reusable_mask(&mut self, shape: &[usize]) -> Result<ReusableMask<Additive<R>>, PrepError> {
         let item = self.next_item();
-        let v = &mut self.draw(Item::Mask { rows, columns })?.into_iter();
-        Ok(ReusableMask { item, a: ring(v, &[rows, columns]) })
+        let v = &mut self.draw(Item::Mask { len: elements(shape) })?.into_iter();
+        Ok(ReusableMask { item, a: ring(v, shape) })
     }
 
-    fn given_matmul(&mut self, part: MaskPart, n: usize) -> Result<GivenTriple<Additive<R>>, PrepError> {
-        let [m, k] = part.shape();
-        let v = &mut self.draw(Item::GivenMatmul { part, n })?.into_iter();
-        Ok(GivenTriple { b: ring(v, &[k, n]), c: ring(v, &[m, n]) })
+    fn given(&mut self, part: MaskPart, product: Product) -> Result<GivenTriple<Additive<R>>, PrepError> {
+        let [_, other, result] = product.shapes();
+        let v = &mut self.draw(Item::Given { part, product })?.into_iter();
+        Ok(GivenTriple { product, b: ring(v, &other), c: ring(v, &result) })
     }
 
     fn truncation(&mut self, len: usize, bits: u32) -> Result<TruncationTuple<Additive<R>>, PrepError> {

@@ -13,15 +13,18 @@
 //!
 //! **Cost**: the correction bytes of [`Item::correction_bytes`], to party 0 only.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use mpc_core::prg::{Prg, Seed};
 use mpc_core::ring::Ring;
 use mpc_core::tag::{SessionId, Tag};
 use mpc_core::tensor::Tensor;
 
-use super::item::{Holding, Item, MaskPart};
+use super::item::{Holding, Item, Product};
+use super::part::MaskPart;
 use super::relation::{Value, derive};
-use crate::correlation::part_of;
+use crate::correlation::low_bits;
 use crate::session::LANE;
 
 mod party;
@@ -38,13 +41,7 @@ fn expand<R: Ring>(seed: &Seed, session: &SessionId, index: u32, place: u32, hol
     let mut prg = Prg::new(seed, session, stream(index), "dealer", place);
     match holding {
         Holding::Ring { count } => Value::Ring(prg.tensor(&[count])),
-        Holding::RingLow { count, bits } => {
-            let mut values = prg.tensor::<R>(&[count]);
-            for v in values.as_mut_slice() {
-                *v = R::from_u64(v.to_u64() & ((1 << bits) - 1));
-            }
-            Value::Ring(values)
-        }
+        Holding::RingLow { count, bits } => Value::Ring(low_bits(prg.tensor(&[count]), bits)),
         Holding::Bits { lanes, len } => Value::Bits(prg.bits(lanes, len)),
     }
 }
@@ -84,19 +81,15 @@ fn accumulate<R: Ring>(
     }
 }
 
-/// The rows of a mask that a part is in, from one party's seed.
-fn expand_rows<R: Ring>(seed: &Seed, session: &SessionId, part: &MaskPart) -> Tensor<R> {
-    let [start, end] = part.rows;
-    let shape = [end - start, part.width];
+/// As much of a mask as a part lies in, from one party's seed.
+fn expand_span<R: Ring>(seed: &Seed, session: &SessionId, mask: u32, span: Range<usize>) -> Tensor<R> {
     #[cfg(test)]
-    if let Some(all) =
-        crate::privacy::tape::play::<R>(seed, 64 * part.mask, Holding::Ring { count: end * part.width })
-    {
-        return all.into_ring().reshape(&[end, part.width]).slice(0, start, end);
+    if let Some(all) = crate::privacy::tape::play::<R>(seed, 64 * mask, Holding::Ring { count: span.end }) {
+        return all.into_ring().slice(0, span.start, span.end);
     }
-    let mut prg = Prg::new(seed, session, stream(part.mask), "dealer", 0);
-    prg.skip((start * part.width * R::BYTES) as u64);
-    prg.tensor(&shape)
+    let mut prg = Prg::new(seed, session, stream(mask), "dealer", 0);
+    prg.skip((span.start * R::BYTES) as u64);
+    prg.tensor(&[span.len()])
 }
 
 /// The tag of an item's streams.
@@ -132,7 +125,7 @@ impl Dealer {
         }
         let components = item.components::<R>();
         let (mut free, mut derived) = (vec![], vec![]);
-        if let Item::GivenMatmul { part, .. } = item {
+        if let Item::Given { part, .. } = item {
             free.push(Value::Ring(self.mask_part(part)));
         }
         for (place, c) in (0..).zip(&components) {
@@ -143,6 +136,9 @@ impl Dealer {
             }
         }
         if let Some(shape) = pieces::in_blocks::<R>(item) {
+            if let Item::Given { product: Product { right: true, .. }, .. } = item {
+                free.swap(0, 1);
+            }
             return self.emit_product(index, shape, derived[0].0, &free, &mut emit);
         }
         let mut derived = derived.into_iter();
@@ -158,12 +154,12 @@ impl Dealer {
     }
 
     /// A part of an earlier mask, expanded again: the dealer keeps nothing between items.
-    fn mask_part<R: Ring>(&self, part: &MaskPart) -> Tensor<R> {
-        let share = |seed| expand_rows::<R>(seed, &self.session, part);
-        let mut rows = share(&self.seeds[0]);
-        self.seeds[1..].iter().for_each(|seed| rows.add_assign(&share(seed)));
-        let rows_of_their_own = MaskPart { rows: [0, rows.shape()[0]], ..*part };
-        part_of(&rows, &rows_of_their_own).into_owned()
+    fn mask_part<R: Ring>(&self, &MaskPart { mask, part }: &MaskPart) -> Tensor<R> {
+        let span = part.places();
+        let share = |seed| expand_span::<R>(seed, &self.session, mask, span.clone());
+        let mut all = share(&self.seeds[0]);
+        self.seeds[1..].iter().for_each(|seed| all.add_assign(&share(seed)));
+        part.moved(-(span.start as i64)).of(&all).into_owned()
     }
 
     /// Sum (or XOR) of the expansions of all parties.

@@ -3,7 +3,8 @@
 
 use mpc_core::wire::{Decoder, Encoder, WireError};
 
-use super::item::{Item, MaskPart};
+use super::item::Item;
+use super::part::MaskPart;
 
 /// The most items of a demand.
 pub const MAX_ITEMS: usize = 1 << 20;
@@ -91,7 +92,7 @@ impl Demand {
     /// Every part of a mask is one of an earlier item that has it.
     fn check_masks(&self) -> Result<(), DemandError> {
         let mut products = (0u32..).zip(&self.items).filter_map(|(at, item)| match item {
-            Item::GivenMatmul { part, .. } => Some((at, part)),
+            Item::Given { part, .. } => Some((at, part)),
             _ => None,
         });
         let is_wrong = |&(at, part): &(u32, &MaskPart)| {
@@ -188,6 +189,12 @@ mod tests {
             Item::Angles { len: 1, bits: 33, multiples: 8 },
             Item::Angles { len: 1, bits: 24, multiples: 17 },
             Item::Angles { len: 1 << 26, bits: 24, multiples: 8 },
+            // Nothing is corrected, but a factor by itself is too large.
+            Item::Angles { len: 1 << 40, bits: 24, multiples: 0 },
+            Item::Dot { len: 0, terms: usize::MAX },
+            Item::Mask { len: usize::MAX },
+            Item::Matmul { m: usize::MAX, k: 0, n: 0 },
+            Item::BatchMatmul { count: 1, m: 0, k: 0, n: usize::MAX },
             Item::Comparison(Comparison { product: true, arithmetic: false, ..sign }),
             Item::Comparison(Comparison { product: true, truncation: 8, ..sign }),
             Item::Comparison(Comparison { truncation: 63, ..sign }),

@@ -12,43 +12,12 @@ use mpc_core::wire::{Decoder, Encoder};
 
 use super::comparison::Comparison;
 use super::demand::DemandError;
+use super::part::{MaskPart, Part};
 
 mod conv;
+mod product;
 
-/// A part of an earlier mask, as a factor of a product.
-#[derive(Copy, Clone, Eq, PartialEq, Hash, Debug)]
-pub struct MaskPart {
-    /// Number of the item that the mask is.
-    pub mask: u32,
-    /// Columns of the mask.
-    pub width: usize,
-    /// First row and the row after the last.
-    pub rows: [usize; 2],
-    /// First column and the column after the last.
-    pub columns: [usize; 2],
-    /// Whether the factor is the part's transpose.
-    pub transposed: bool,
-}
-
-impl MaskPart {
-    /// Rows and columns of the factor.
-    #[must_use]
-    pub const fn shape(&self) -> [usize; 2] {
-        let ([r0, r1], [c0, c1]) = (self.rows, self.columns);
-        let (m, k) = (r1.saturating_sub(r0), c1.saturating_sub(c0));
-        if self.transposed { [k, m] } else { [m, k] }
-    }
-
-    /// Whether the item is a mask that has this part.
-    pub(super) fn is_of(&self, item: Option<&Item>) -> bool {
-        matches!(item, Some(&Item::Mask { rows, columns }) if self.width == columns && self.rows[1] <= rows)
-    }
-
-    fn is_sane(&self) -> bool {
-        let ([r0, r1], [c0, c1]) = (self.rows, self.columns);
-        r0 <= r1 && c0 <= c1 && c1 <= self.width && within(&[r1, self.width])
-    }
-}
+pub use product::{Bilinear, Product};
 
 /// One piece of correlated randomness.
 #[derive(Copy, Clone, Eq, PartialEq, Hash, Debug)]
@@ -79,19 +48,17 @@ pub enum Item {
         /// Columns of B.
         n: usize,
     },
-    /// A, for one matrix; the parts of it that products take are derived from it again.
+    /// A, for one tensor; the parts of it that products take are derived from it again.
     Mask {
-        /// Rows of A.
-        rows: usize,
-        /// Columns of A.
-        columns: usize,
+        /// Elements.
+        len: usize,
     },
-    /// B, C = A′·B for a part A′ of an earlier mask.
-    GivenMatmul {
+    /// B, and C the product of B and a part A′ of an earlier mask.
+    Given {
         /// The part.
         part: MaskPart,
-        /// Columns of B.
-        n: usize,
+        /// Which product.
+        product: Product,
     },
     /// r, W = ⌊signed(r)/2^f⌋, E = top bit of r mod 2^f.
     Truncation {
@@ -145,9 +112,11 @@ const MAX_CORRECTION_BYTES: u64 = 1 << 31;
 /// The most multiplications of one item's convolution: those that a product of matrices can have.
 const MAX_PRODUCTS: u128 = 1 << 42;
 
-/// Whether the product is a number of elements that an item may have.
+/// Whether the product is a number of elements that an item may have. So is every factor, also beside one that is zero: each may
+/// be the length of another component, or of a loop.
 pub(super) fn within(factors: &[usize]) -> bool {
-    factors.iter().try_fold(1usize, |a, &b| a.checked_mul(b)).is_some_and(|p| p <= MAX_ELEMENTS)
+    let product = factors.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
+    product.is_some_and(|p| p <= MAX_ELEMENTS) && factors.iter().all(|&f| f <= MAX_ELEMENTS)
 }
 
 /// A size as it travels.
@@ -203,10 +172,10 @@ impl Item {
                 vec![free(ring(len * terms)), free(ring(len * terms)), derived(ring(len))]
             }
             Self::Matmul { m, k, n } => vec![free(ring(m * k)), free(ring(k * n)), derived(ring(m * n))],
-            Self::Mask { rows, columns } => vec![free(ring(rows * columns))],
-            Self::GivenMatmul { part, n } => {
-                let [m, k] = part.shape();
-                vec![free(ring(k * n)), derived(ring(m * n))]
+            Self::Mask { len } => vec![free(ring(len))],
+            Self::Given { product, .. } => {
+                let [other, result] = product.sizes();
+                vec![free(ring(other)), derived(ring(result))]
             }
             Self::Truncation { len, bits } => {
                 vec![free(ring(len)), derived(ring(len)), derived(Holding::RingLow { count: len, bits })]
@@ -236,9 +205,9 @@ impl Item {
     #[must_use]
     pub const fn after(self, earlier: u32) -> Self {
         match self {
-            Self::GivenMatmul { mut part, n } => {
+            Self::Given { mut part, product } => {
                 part.mask += earlier;
-                Self::GivenMatmul { part, n }
+                Self::Given { part, product }
             }
             other => other,
         }
@@ -252,8 +221,12 @@ impl Item {
             Self::Square { .. } => "square_pair",
             Self::Dot { .. } => "dot_triple",
             Self::Matmul { .. } => "matmul_triple",
-            Self::Mask { .. } => "matrix_mask",
-            Self::GivenMatmul { .. } => "masked_matmul_pair",
+            Self::Mask { .. } => "reusable_mask",
+            Self::Given { product, .. } => match product.map {
+                Bilinear::Elements { .. } => "masked_pair",
+                Bilinear::Matmuls { .. } => "masked_matmul_pair",
+                Bilinear::Conv(_) => "masked_conv_pair",
+            },
             Self::Truncation { .. } => "truncation_tuple",
             Self::Comparison(_) => "comparison_bundle",
             Self::DaBits { .. } => "dabit",
@@ -274,7 +247,11 @@ impl Item {
             | Self::Angles { len, .. }
             | Self::DaBits { len } => len,
             Self::Comparison(s) => s.len,
-            Self::Matmul { .. } | Self::Mask { .. } | Self::GivenMatmul { .. } | Self::Conv(_) => 1,
+            Self::Matmul { .. } | Self::Mask { .. } | Self::Conv(_) => 1,
+            Self::Given { product, .. } => match product.map {
+                Bilinear::Elements { len: count } | Bilinear::Matmuls { count, .. } => count,
+                Bilinear::Conv(_) => 1,
+            },
             Self::BatchMatmul { count, .. } => count,
         }
     }
@@ -291,31 +268,17 @@ impl Item {
             Self::Triple { len } | Self::Square { len } | Self::DaBits { len } => within(&[len]),
             Self::Dot { len, terms } => terms > 0 && within(&[len, terms]),
             Self::Matmul { m, k, n } => within(&[m, k]) && within(&[k, n]) && within(&[m, n]),
-            Self::Mask { rows, columns } => within(&[rows, columns]),
-            Self::GivenMatmul { part, n } => {
-                let [m, k] = part.shape();
-                part.is_sane() && within(&[k, n]) && within(&[m, n])
+            Self::Mask { len } => within(&[len]),
+            Self::Given { part: MaskPart { part, .. }, product } => {
+                part.is_sane() && product.map.is_sane() && part.elements() == elements(&product.shapes()[0])
             }
             Self::Truncation { len, bits } => within(&[len]) && (1..=62).contains(&bits),
             Self::Angles { len, bits, multiples } => {
                 (1..=32).contains(&bits) && multiples <= MOST_MULTIPLES && within(&[len, 2 * multiples])
             }
             Self::Comparison(spec) => spec.has_sane_parameters(),
-            Self::Conv(shape) => {
-                let axes = [shape.input(), shape.kernel(), shape.output()];
-                axes.iter().all(|axes| within(axes)) && shape.products() <= MAX_PRODUCTS
-            }
-            Self::BatchMatmul { count, m, k, n } => {
-                within(&[count])
-                    && within(&[count, m, k])
-                    && within(&[count, k, n])
-                    && within(&[count, m, n])
-                    && [count, m, k, n]
-                        .iter()
-                        .map(|&f| f as u128)
-                        .try_fold(1, u128::checked_mul)
-                        .is_some_and(|p| p <= MAX_PRODUCTS)
-            }
+            Self::Conv(shape) => Bilinear::Conv(shape).is_sane(),
+            Self::BatchMatmul { count, m, k, n } => Bilinear::Matmuls { count, dims: [m, k, n] }.is_sane(),
         }
     }
 
@@ -335,15 +298,13 @@ impl Item {
                 put(6, &[]);
                 spec.encode(e);
             }
-            Self::Mask { rows, columns } => put(7, &[rows, columns]),
             Self::Angles { len, bits, multiples } => put(9, &[len, bits as usize, multiples]),
-            Self::GivenMatmul { part, n } => {
-                let ([r0, r1], [c0, c1]) = (part.rows, part.columns);
-                let transposed = usize::from(part.transposed);
-                put(8, &[part.mask as usize, part.width, r0, r1, c0, c1, transposed, n]);
-            }
             Self::Conv(shape) => put(13, &conv::numbers(&shape)),
             Self::BatchMatmul { count, m, k, n } => put(14, &[count, m, k, n]),
+            Self::Mask { len } => put(15, &[len]),
+            Self::Given { part: MaskPart { mask, part }, product } => {
+                put(16, &[&[mask as usize], &part.numbers()[..], &product.numbers()].concat());
+            }
         }
     }
 
@@ -359,17 +320,6 @@ impl Item {
             },
             5 => Self::DaBits { len: size(d)? },
             6 => Self::Comparison(Comparison::decode(d)?),
-            7 => Self::Mask { rows: size(d)?, columns: size(d)? },
-            8 => {
-                let mask = u32::try_from(size(d)?).map_err(|_| DemandError::Insane)?;
-                let (width, rows, columns) = (size(d)?, [size(d)?, size(d)?], [size(d)?, size(d)?]);
-                let transposed = match size(d)? {
-                    0 => false,
-                    1 => true,
-                    _ => return Err(DemandError::Insane),
-                };
-                Self::GivenMatmul { part: MaskPart { mask, width, rows, columns, transposed }, n: size(d)? }
-            }
             9 => {
                 let len = size(d)?;
                 let bits = u32::try_from(size(d)?).map_err(|_| DemandError::Insane)?;
@@ -377,6 +327,12 @@ impl Item {
             }
             13 => Self::Conv(conv::decode(d)?),
             14 => Self::BatchMatmul { count: size(d)?, m: size(d)?, k: size(d)?, n: size(d)? },
+            15 => Self::Mask { len: size(d)? },
+            16 => {
+                let mask = u32::try_from(size(d)?).map_err(|_| DemandError::Insane)?;
+                let part = MaskPart { mask, part: Part::decode(d)? };
+                Self::Given { part, product: Product::decode(d)? }
+            }
             kind => return Err(DemandError::UnknownKind { kind }),
         };
         if item.is_sane() { Ok(item) } else { Err(DemandError::Insane) }

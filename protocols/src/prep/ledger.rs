@@ -41,7 +41,7 @@ impl Ledger {
                 return Err(PrepError::Unexpected { index, agreed, asked });
             }
         }
-        if let Item::GivenMatmul { part, .. } = &item
+        if let Item::Given { part, .. } = &item
             && !part.is_of(self.asked.get(part.mask as usize))
         {
             return Err(PrepError::NoSuchMask { index, mask: part.mask });

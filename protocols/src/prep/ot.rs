@@ -47,8 +47,7 @@ use super::components::Components;
 use super::item::Item;
 use super::ledger::Ledger;
 use super::relation::Value;
-use super::{Demand, MaskPart};
-use crate::correlation::part_of;
+use super::{Bilinear, Demand, MaskPart};
 use crate::error::PrepError;
 use crate::ot::extension::Extension;
 use crate::ot::lane::{LANE, OtLane};
@@ -71,6 +70,7 @@ pub(super) mod tests;
 pub use cost::{cost, cost_of_each};
 use engine::Engine;
 use numbers::Numbers;
+use products::Given;
 use scale::{Factor, Scaling};
 
 /// One party's source of correlated randomness that all parties make together.
@@ -123,9 +123,7 @@ impl<R: Ring> OtPrep<R> {
     fn mask_part(&self, index: u32, part: &MaskPart) -> Result<Tensor<R>, PrepError> {
         let mask = self.masks.get(&part.mask);
         match mask {
-            Some(mask) if mask.shape()[1] == part.width && part.rows[1] <= mask.shape()[0] => {
-                Ok(part_of(mask, part).into_owned())
-            }
+            Some(mask) if part.part.places().end <= mask.len() => Ok(part.part.of(mask).into_owned()),
             _ => Err(PrepError::NoSuchMask { index, mask: part.mask }),
         }
     }
@@ -136,29 +134,37 @@ impl<R: Ring> OtPrep<R> {
         let tag = Tag { lane: LANE, node: index, iteration: 0, round: 0 };
         let mut prg = Prg::new(&self.seed, self.engine.lane.session(), tag, "ot own", 0);
         let given = match item {
-            Item::GivenMatmul { part, .. } => Some(self.mask_part(index, part)?),
+            Item::Given { part, product } => {
+                Some(Given { right: product.right, value: self.mask_part(index, part)? })
+            }
             _ => None,
         };
-        let (engine, prg) = (&mut self.engine, &mut prg);
+        let (engine, prg, given) = (&mut self.engine, &mut prg, given.as_ref());
         Ok(match *item {
-            Item::Triple { len } => products::inner(engine, prg, len, 1)?.map(Value::Ring).into(),
+            Item::Triple { len } => products::inner(engine, prg, len, 1, None)?.map(Value::Ring).into(),
             Item::Square { len } => products::square(engine, prg, len)?.map(Value::Ring).into(),
-            Item::Dot { len, terms } => products::inner(engine, prg, len, terms)?.map(Value::Ring).into(),
-            Item::Matmul { m, k, n } => {
-                products::matmul(engine, prg, [m, k, n], None)?.map(Value::Ring).into()
+            Item::Dot { len, terms } => {
+                products::inner(engine, prg, len, terms, None)?.map(Value::Ring).into()
             }
-            Item::Conv(shape) => products::conv(engine, prg, &shape)?.map(Value::Ring).into(),
+            Item::Matmul { m, k, n } => {
+                products::matmuls(engine, prg, 1, [m, k, n], None)?.map(Value::Ring).into()
+            }
+            Item::Conv(shape) => products::conv(engine, prg, &shape, None)?.map(Value::Ring).into(),
             Item::BatchMatmul { count, m, k, n } => {
                 products::matmuls(engine, prg, count, [m, k, n], None)?.map(Value::Ring).into()
             }
-            Item::Mask { rows, columns } => {
-                let mask = prg.tensor::<R>(&[rows, columns]);
+            Item::Mask { len } => {
+                let mask = prg.tensor::<R>(&[len]);
                 self.masks.insert(index, mask.clone());
-                vec![Value::Ring(mask.reshape(&[rows * columns]))]
+                vec![Value::Ring(mask)]
             }
-            Item::GivenMatmul { part, n } => {
-                let [m, k] = part.shape();
-                let [_, b, c] = products::matmul(engine, prg, [m, k, n], given.as_ref())?;
+            Item::Given { product, .. } => {
+                let [left, right, c] = match product.map {
+                    Bilinear::Elements { len } => products::inner(engine, prg, len, 1, given)?,
+                    Bilinear::Matmuls { count, dims } => products::matmuls(engine, prg, count, dims, given)?,
+                    Bilinear::Conv(shape) => products::conv(engine, prg, &shape, given)?,
+                };
+                let [_, b] = product.ordered([left, right]);
                 vec![Value::Ring(b), Value::Ring(c)]
             }
             Item::Truncation { len, bits } => {

@@ -192,7 +192,7 @@ mod tests {
             Item::Truncation { len: 50, bits: 16 },
             Item::Triple { len: 5000 },
             Item::Comparison(sign),
-            Item::Mask { rows: 3, columns: 4 },
+            Item::Mask { len: 12 },
             Item::Matmul { m: 9, k: 4, n: 2 },
         ];
         for (extension, n) in

@@ -5,9 +5,8 @@ use mpc_core::bits::BitTensor;
 use mpc_core::ring::Ring;
 use mpc_core::tensor::{Tensor, elements};
 
-use super::item::{Item, SINE_BITS};
+use super::item::{Bilinear, Item, Product, SINE_BITS};
 use crate::circle::{POINT_BITS, Point};
-use crate::correlation::Bilinear;
 
 mod comparison;
 
@@ -82,13 +81,10 @@ pub(crate) fn derive<R: Ring, E>(
         }
         Item::Matmul { m, k, n } => each(product(free, m, k, n)),
         Item::Mask { .. } => Ok(()),
-        Item::GivenMatmul { part, n } => {
-            let [m, k] = part.shape();
-            each(product(free, m, k, n))
-        }
-        Item::Conv(shape) => each(image(Bilinear::Conv(shape), free, elements(&shape.output()))),
+        Item::Given { product, .. } => each(image(product, free)),
+        Item::Conv(shape) => each(image(Product::of_left(Bilinear::Conv(shape)), free)),
         Item::BatchMatmul { count, m, k, n } => {
-            each(image(Bilinear::Matmuls { count, dims: [m, k, n] }, free, count * m * n))
+            each(image(Product::of_left(Bilinear::Matmuls { count, dims: [m, k, n] }), free))
         }
         Item::Truncation { bits, .. } => {
             quotient_parts(free[0].ring(), bits).into_iter().try_for_each(|part| each(Value::Ring(part)))
@@ -121,10 +117,11 @@ fn product<R: Ring>(free: &[Value<R>], m: usize, k: usize, n: usize) -> Value<R>
     Value::Ring(c)
 }
 
-/// The value of a bilinear map, of so many elements.
-fn image<R: Ring>(map: Bilinear, free: &[Value<R>], len: usize) -> Value<R> {
-    let mut c = Tensor::zeros(&[len]);
-    map.add(free[0].ring(), free[1].ring(), c.as_mut_slice());
+/// A product of two factors, of which the given one comes first.
+fn image<R: Ring>(product: Product, free: &[Value<R>]) -> Value<R> {
+    let mut c = Tensor::zeros(&[elements(&product.shapes()[2])]);
+    let [left, right] = product.ordered([free[0].ring(), free[1].ring()]);
+    product.map.add(left, right, c.as_mut_slice());
     Value::Ring(c)
 }
 

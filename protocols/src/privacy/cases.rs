@@ -17,7 +17,8 @@ use super::{
 };
 use crate::correlation::Padded;
 use crate::prep::dealer::{Dealer, DealerPrep};
-use crate::prep::{Item, MaskPart, Preprocessing};
+use crate::prep::{Bilinear, Item, MaskPart, Part, Preprocessing, Product};
+use crate::reuse::matrices;
 use crate::session::Session;
 use crate::trial;
 
@@ -199,55 +200,82 @@ fn a_convolution_shows_nothing() {
     assert!(first == messages([3, 57], 20));
 }
 
-#[test]
-fn two_products_with_one_mask_show_nothing() {
-    // What party 1 sends and what the dealer sends party 0 about it: one entry, opened once and multiplied twice. All of party
-    // 1's streams are drawn, and every pair of bits of the five values is held against uniformity.
+/// What party 1 sends and what the dealer sends party 0 about one element that is opened once and is a factor of two products, of
+/// which the other factors are `ys`. All of party 1's streams are drawn, and every pair of bits is held against uniformity.
+fn one_mask_shows_nothing(part: Part, product: Product, inputs: &[(u8, [u8; 2], [u8; 2])]) {
     const SAMPLES: u64 = 1 << 16;
     let session = SessionId([3; 32]);
     let seeds = [Seed::new(fresh_key()), Seed::new(fresh_key())];
-    tape::record(&seeds[0], Arc::new(|place, _, _| u64::from(place) * 41 + 9));
-    let share = |v: u8| Additive::from_share(Tensor::filled(&[1, 1], Z8(v)));
-    let byte = |p: &Padded<Additive<Z8>>| {
-        let mut share = vec![];
-        p.write(0..1, &mut share);
-        share[0].0
+    tape::record(&seeds[0], Arc::new(|place, i, _| (u64::from(place) + 5 * i as u64) * 41 + 9));
+    let [_, shape, _] = product.shapes();
+    let len = mpc_core::tensor::elements(&shape);
+    let share = |values: &[u8], shape: &[usize]| {
+        Additive::from_share(Tensor::from_vec(shape, values.iter().map(|&v| Z8(v)).collect()))
     };
-    let part = MaskPart { mask: 0, width: 1, rows: [0, 1], columns: [0, 1], transposed: false };
-    for (x, y, again) in [(0, 0, 0), (255, 3, 3), (127, 128, 1)] {
-        let views: Vec<[u8; 5]> = (0..SAMPLES)
+    let bytes = |p: Padded<Additive<Z8>>| -> Vec<u8> {
+        p.into_value_share().as_slice().iter().map(|v| v.0).collect()
+    };
+    let part = MaskPart { mask: 0, part };
+    for (x, y, again) in inputs {
+        let views: Vec<Vec<u8>> = (0..SAMPLES)
             .map(|sample| {
                 let name = fresh() << 24 ^ sample;
                 tape::record(
                     &seeds[1],
-                    Arc::new(move |place, _, _| mixed(mixed(name ^ u64::from(place) << 56))),
+                    Arc::new(move |place, i, _| {
+                        mixed(mixed(name ^ u64::from(place) << 56) ^ (i as u64) << 48)
+                    }),
                 );
                 let mut prep =
                     DealerPrep::<Z8>::in_process(PartyId::new(1), session, seeds[1].clone(), None, None);
-                let (_, d) = prep.reusable_mask(1, 1).unwrap().mask(&share(x), session);
-                let (_, e) = prep.given_matmul(part, 1).unwrap().mask(&share(y));
-                let (_, e_again) = prep.given_matmul(part, 1).unwrap().mask(&share(again));
+                let (_, d) = prep.reusable_mask(&[1]).unwrap().mask(&share(&[*x], &[1]), session);
+                let (_, e) = prep.given(part, product).unwrap().mask(&share(&y[..len], &shape));
+                let (_, e_again) = prep.given(part, product).unwrap().mask(&share(&again[..len], &shape));
                 let correction = |index: u32| {
-                    let (mut sent, item) = (0, Item::GivenMatmul { part, n: 1 });
+                    let (mut sent, item) = (vec![], Item::Given { part, product });
                     let dealer = Dealer::new(session, seeds.to_vec());
                     let made: Result<(), std::convert::Infallible> =
                         dealer.corrections::<Z8, _>(index, &item, |bytes| {
-                            sent = bytes[0];
+                            sent.extend_from_slice(&bytes);
                             Ok(())
                         });
                     let Ok(()) = made;
                     sent
                 };
-                [byte(&d), byte(&e), byte(&e_again), correction(1), correction(2)]
+                [bytes(d), bytes(e), bytes(e_again), correction(1), correction(2)].concat()
             })
             .collect();
-        let bit = |view: &[u8; 5], i: usize| view[i / 8] >> (i % 8) & 1 == 1;
-        for (i, j) in (0..40).flat_map(|i| (0..i).map(move |j| (i, j))) {
+        let bit = |view: &[u8], i: usize| view[i / 8] >> (i % 8) & 1 == 1;
+        let bits = 8 * views[0].len();
+        for (i, j) in (0..bits).flat_map(|i| (0..i).map(move |j| (i, j))) {
             let ones = views.iter().filter(|v| bit(v, i) ^ bit(v, j)).count() as f64;
             let deviation = (ones - SAMPLES as f64 / 2.0) / (SAMPLES as f64 / 4.0).sqrt();
-            assert!(deviation.abs() < 6.5, "bits {i} and {j} are {deviation} σ off, inputs {x} {y} {again}");
+            let of = format!("inputs {x} {y:?} {again:?} of {product:?}");
+            assert!(deviation.abs() < 6.5, "bits {i} and {j} are {deviation} σ off, {of}");
         }
     }
+}
+
+#[test]
+fn two_products_with_one_mask_show_nothing() {
+    let inputs = [(0, [0; 2], [0; 2]), (255, [3, 3], [3, 3]), (127, [128, 0], [1, 200])];
+    let one = Part::whole(&[1]).unwrap();
+    one_mask_shows_nothing(one, matrices([1, 1, 1]), &inputs);
+    // An element that meets two others, in a list of products and in a column that repeats.
+    one_mask_shows_nothing(one, matrices([1, 1, 2]), &inputs[2..]);
+    let twice = one.broadcast(&[2]).unwrap();
+    one_mask_shows_nothing(twice, Product::of_left(Bilinear::Elements { len: 2 }), &inputs);
+    one_mask_shows_nothing(
+        twice,
+        Product::of_right(Bilinear::Matmuls { count: 2, dims: [1, 1, 1] }),
+        &inputs[2..],
+    );
+    // The kernel of an image, and the image of a kernel, of which a window beyond it sees nothing.
+    let sliding = Sliding { padding: [[0, 0], [1, 0]], stride: [1, 2], dilation: [1, 1] };
+    let image = ConvShape::new([1, 1, 1, 2], [1, 1, 1, 1], sliding, 1).unwrap();
+    one_mask_shows_nothing(one, Product::of_right(Bilinear::Conv(image)), &inputs);
+    let kernel = ConvShape::new([1, 1, 1, 1], [2, 1, 1, 1], Sliding::by(1), 1).unwrap();
+    one_mask_shows_nothing(one, Product::of_left(Bilinear::Conv(kernel)), &inputs);
 }
 
 #[test]

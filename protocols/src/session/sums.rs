@@ -35,6 +35,11 @@ pub(super) struct Sums<'a, S: Sharing, const A: usize> {
 
 mpc_core::secret_types!(Sums<'static, mpc_core::share::Additive<mpc_core::ring::Z64>, 1>);
 
+/// Bytes of a party's message: tensors of shares, and what comes after them.
+pub(super) fn message_bytes<S: Sharing>(padded: &[Padded<S>], packed: &[u8]) -> usize {
+    padded.iter().map(|p| p.len() * S::Ring::BYTES).sum::<usize>() + packed.len()
+}
+
 impl<'a, S: Sharing, const A: usize> Sums<'a, S, A> {
     /// `packed` comes after the tensors in everybody's message; `digest` is told of every sum.
     pub(super) fn new(
@@ -44,16 +49,12 @@ impl<'a, S: Sharing, const A: usize> Sums<'a, S, A> {
         n: usize,
         digest: &'a mut blake3::Hasher,
     ) -> Self {
-        let bytes = padded.iter().map(|p| p.len() * S::Ring::BYTES).sum();
+        let bytes = message_bytes(&padded, &[]);
         let sums = std::array::from_fn(|i| Vec::with_capacity(padded[i].len()));
         let come = PerParty::from_fn(n, |p| if p == me { usize::MAX } else { 0 });
         let rest = PerParty::from_fn(n, |p| Vec::with_capacity(if p == me { 0 } else { packed.len() }));
         let own = VecDeque::new();
         Self { padded, sums, packed, bytes, own, come, complete: 0, rest, digest }
-    }
-
-    pub(super) fn message_bytes(&self) -> usize {
-        self.bytes + self.packed.len()
     }
 
     /// The sums, and what came after the tensors from every other party.
@@ -184,8 +185,8 @@ mod tests {
                 Padded::less(&share(tensors()[2].scale(Z64(2))), &share(tensors()[2].clone())),
             ];
             let mut hasher = blake3::Hasher::new();
+            assert_eq!(message_bytes(&padded, b"bits"), message.len());
             let mut sums = Sums::new(padded, Bytes::from_static(b"bits"), me, n, &mut hasher);
-            assert_eq!(sums.message_bytes(), message.len());
             let (mut made, mut come) = (Vec::new(), [0, 0]);
             while come != [message.len(); 2] {
                 if made.len() < message.len() {

@@ -75,7 +75,7 @@ pub struct Fit<'a> {
     /// How windows of 2×2 become one number.
     pub pooling: Pooling,
     /// How it is fitted. Penalties are about weights and not about biases.
-    pub training: Training,
+    pub training: Training<'a>,
     /// Largest magnitude of a weight or bias in any step: a promise, which nothing checks.
     pub max_weight: f64,
     /// Largest magnitude of what a layer computes before pooling and ReLU: a promise as well.

@@ -177,6 +177,15 @@ pub enum TreeError {
         /// What onnxruntime would do.
         why: &'static str,
     },
+    /// A target that is not decided for every row.
+    #[error(
+        "target {target}: no tree has a weight for it in every leaf, and a row that reaches none loses its base value or cannot be of \
+         its class; give every leaf of some tree a weight for it, if only 0"
+    )]
+    Unnamed {
+        /// The target.
+        target: usize,
+    },
     /// A class of a regressor's row.
     #[error("the ensemble is a regressor, which has no classes")]
     NoClasses,

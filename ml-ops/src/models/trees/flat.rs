@@ -35,9 +35,11 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// The limit t for which x ≤ t holds for the same multiples x as it does for ⌊at⌋, or for ⌈at⌉ − 1.
+    /// The limit t for which x ≤ t holds for the same multiples x as x ≤ at does, or x < at. A number of the model is rounded as
+    /// features are when they enter a program; integers are not.
     fn limit(self, at: f64, strict: bool) -> i64 {
         let units = at * 2f64.powi(self.scale as i32);
+        let units = if self.scale == 0 { units } else { units.round_ties_even() };
         let units = if strict { units.ceil() - 1.0 } else { units.floor() };
         // Beyond the features' bound all limits mean the same: always, or never.
         units.clamp((-self.bound - 1) as f64, self.bound as f64) as i64

@@ -9,13 +9,16 @@
 //!   ([`Outcome::TwoClasses`]). Two base values for two classes, or one beside weights for class 1 alone, would replace or lose
 //!   what the trees say: [`TreeError::BaseValues`].
 //! - A regressor of one target is not transformed at the end, whatever its `post_transform`.
-//! - A class without a weight in any leaf that a row reaches has the score 0.
+//! - A class without a weight in any leaf that a row reaches has the score 0. Where onnxruntime makes something else of that, a
+//!   base value that is lost or a class that is never chosen, the ensemble is refused: [`TreeError::Unnamed`].
+//! - Branches may lead to a common node, as LightGBM's converter has it for categories; it is copied for each.
 
 use std::collections::BTreeMap;
 
+use super::shared::{Room, written_out};
 use super::{
-    Aggregate, MAX_COLUMNS, Outcome, PostTransform, Test, Tree, TreeEnsemble, TreeError, TreeNode,
-    check_sizes,
+    Aggregate, MAX_COLUMNS, MAX_TREE_NODES, MAX_WEIGHTS, Outcome, PostTransform, Test, Tree, TreeEnsemble,
+    TreeError, TreeNode, check_sizes,
 };
 
 /// The operator.
@@ -154,6 +157,7 @@ impl TreeEnsemble {
             (Outcome::TwoClasses, 1) => vec![a.base_values[0], 0.0],
             _ => a.base_values.clone(),
         };
+        a.check_named(outcome, &base_values)?;
         let transform = match a.post_transform.as_str() {
             "NONE" => PostTransform::None,
             "LOGISTIC" => PostTransform::Logistic,
@@ -191,6 +195,37 @@ impl Attributes {
         ];
         match lengths.into_iter().find(|&(_, got, expected)| got != expected) {
             Some((attribute, got, expected)) => Err(TreeError::Length { attribute, expected, got }),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses targets of which a row may reach no weight where that means something else to onnxruntime than a weight of 0: it
+    /// leaves out a regressor's base value, and never chooses a class that has none.
+    fn check_named(&self, outcome: Outcome, base_values: &[f64]) -> Result<(), TreeError> {
+        let negative = self.weights.iter().any(|&w| w < 0.0);
+        let matters = |target: usize| match outcome {
+            Outcome::Targets => base_values.len() > 1 && base_values[target] != 0.0,
+            Outcome::Classes => self.base_values.is_empty() && negative,
+            Outcome::TwoClasses | Outcome::OneScore { .. } | Outcome::SecondScore { .. } => false,
+        };
+        let mut leaves: BTreeMap<i64, usize> = BTreeMap::new();
+        for (&tree, _) in self.nodes_treeids.iter().zip(&self.nodes_modes).filter(|(_, m)| *m == "LEAF") {
+            *leaves.entry(tree).or_default() += 1;
+        }
+        let mut weights: BTreeMap<(i64, i64), usize> = BTreeMap::new();
+        for (&tree, &target) in self.weights_treeids.iter().zip(&self.weights_ids) {
+            *weights.entry((tree, target)).or_default() += 1;
+        }
+        // One tree with a weight in every leaf is enough.
+        let mut named = vec![false; base_values.len()];
+        for ((tree, target), count) in weights {
+            let at = usize::try_from(target).ok().and_then(|t| named.get_mut(t));
+            if let Some(named) = at {
+                *named |= leaves.get(&tree) == Some(&count);
+            }
+        }
+        match named.iter().enumerate().position(|(t, &named)| !named && matters(t)) {
+            Some(target) => Err(TreeError::Unnamed { target }),
             None => Ok(()),
         }
     }
@@ -303,7 +338,10 @@ impl Attributes {
                 no,
             });
         }
-        Ok(trees)
+        let mut room = Room { nodes: MAX_TREE_NODES, weights: MAX_WEIGHTS };
+        let own =
+            |(i, tree): (usize, Tree)| written_out(tree.nodes, i, &mut room).map(|nodes| Tree { nodes });
+        trees.into_iter().enumerate().map(own).collect()
     }
 }
 

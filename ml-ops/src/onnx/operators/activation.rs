@@ -6,7 +6,8 @@ use super::super::error::Problem;
 use super::super::fold::unary;
 use super::super::graph::Node;
 use super::super::registry::Operator;
-use super::super::value::{Lazy, Secret, Val};
+use super::super::value::{Lazy, Origin, Secret, Val};
+use super::quotient::{LEAST_OF_CLASSIFIER, LEAST_OF_OPERATOR};
 use crate::function::Function;
 
 pub(super) const TABLE: &[Operator] = &[
@@ -37,11 +38,24 @@ impl Importer<'_> {
         let value = self.p.function(function, x)?;
         let low =
             if matches!(function, Function::Sigmoid | Function::Softplus) { 0.0 } else { f64::NEG_INFINITY };
-        Ok(Secret { low, ..Secret::new(Lazy::Ready(value), s.shape.clone()) })
+        let origin =
+            (function == Function::Sigmoid).then_some(Origin::Sigmoid { of: x, least: LEAST_OF_OPERATOR });
+        Ok(Secret { low, origin, ..Secret::new(Lazy::Ready(value), s.shape.clone()) })
     }
 
     pub(super) fn sigmoid(&mut self, s: &Secret) -> Result<Secret, Problem> {
         self.applied(Function::Sigmoid, s)
+    }
+
+    /// The probability that a classifier of the classical domain makes of a score.
+    pub(super) fn probability(&mut self, s: &Secret) -> Result<Secret, Problem> {
+        let p = self.applied(Function::Sigmoid, s)?;
+        Ok(match p.origin {
+            Some(Origin::Sigmoid { of, .. }) => {
+                Secret { origin: Some(Origin::Sigmoid { of, least: LEAST_OF_CLASSIFIER }), ..p }
+            }
+            _ => p,
+        })
     }
 
     /// Operand 0, which depends on the inputs.

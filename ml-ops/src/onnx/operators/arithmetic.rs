@@ -39,8 +39,13 @@ pub(super) enum Arithmetic {
 }
 
 impl Importer<'_> {
-    fn binary(&mut self, node: &Node, op: Arithmetic) -> Result<Vec<Val>, Problem> {
+    pub(super) fn binary(&mut self, node: &Node, op: Arithmetic) -> Result<Vec<Val>, Problem> {
         let (a, b) = (self.value(node, 0)?, self.value(node, 1)?);
+        let secret = matches!(a, Val::Secret(_)) || matches!(b, Val::Secret(_));
+        let by_one = matches!(&b, Val::Known(Known::Numbers(n)) if n.values.iter().all(|&v| v == 1.0));
+        if op == Arithmetic::Div && secret && !by_one && self.has_integer_type(node, 0) {
+            return Err("a quotient of integers loses its fraction, which is not supported; cast to a real type before".into());
+        }
         Ok(vec![match (&a, &b) {
             (Val::Known(Known::Numbers(x)), Val::Known(Known::Numbers(y))) => self.folded(op, x, y)?.into(),
             (Val::Secret(x), Val::Known(Known::Numbers(y))) => {
@@ -270,7 +275,7 @@ fn joined_linear(l: &Linear, m: Option<&Numbers>, a: Option<&Numbers>) -> Option
     let per_channel = |x: &Numbers| -> Option<Vec<f64>> {
         let shape = x.values.shape();
         let offset = rank.checked_sub(shape.len())?;
-        let fits = shape.iter().enumerate().all(|(i, &d)| d == 1 || i + offset == channel);
+        let fits = shape.iter().enumerate().all(|(i, &d)| d == 1 || (i + offset == channel && d == n));
         let values: Vec<f64> = x.values.iter().copied().collect();
         let finite = values.iter().all(|v| v.is_finite());
         (fits && finite).then(|| if values.len() == n { values } else { vec![values[0]; n] })
@@ -345,8 +350,17 @@ fn modulo(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
 }
 
 fn pow(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
-    let Val::Known(Known::Numbers(exponent)) = im.value(node, 1)? else {
-        return Err("the exponent depends on the inputs".into());
+    let exponent = match (im.value(node, 0)?, im.value(node, 1)?) {
+        (_, Val::Known(Known::Numbers(exponent))) => exponent,
+        // b^x is e^(x · ln b).
+        (Val::Known(Known::Numbers(base)), Val::Secret(x)) if base.single().is_some_and(|b| b > 0.0) => {
+            let log = unary(&base, Kind::Real, f64::ln);
+            let shape = broadcast(base.values.shape(), &x.shape)?;
+            let exponent = im.mapped_new(&x, Some(Numbers { name: None, ..log }), None)?;
+            let power = im.exponential(&exponent)?;
+            return Ok(vec![im.reshaped(&power.into(), &shape)?]);
+        }
+        _ => return Err("the exponent depends on the inputs, and the base is not one number above 0".into()),
     };
     let s = match im.value(node, 0)? {
         Val::Known(Known::Numbers(x)) => {
@@ -356,15 +370,17 @@ fn pow(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
         Val::Known(Known::Texts(_)) => return Err("texts have no powers".into()),
     };
     let first = exponent.values.first().copied().unwrap_or(1.0);
+    // Some exporters take roots in another way than this, and write 0.49999976.
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-6;
     if exponent.values.iter().any(|&v| v != first) {
         return Err("all exponents must be the same".into());
     }
     let shape = broadcast(&s.shape, exponent.values.shape())?;
     let result = if first == 1.0 {
         s
-    } else if first == 0.5 {
+    } else if near(first, 0.5) {
         im.root(&s)?
-    } else if first == -0.5 {
+    } else if near(first, -0.5) {
         im.inverse_root(&s)?
     } else if first == -1.0 {
         im.reciprocal(&s)?

@@ -8,7 +8,7 @@ use super::super::error::Problem;
 use super::super::fold::{matmul, reduce, zip};
 use super::super::graph::Node;
 use super::super::registry::Operator;
-use super::super::value::{Lazy, Secret, Val};
+use super::super::value::{Lazy, Origin, Secret, Val};
 
 /// The smallest variance that is told from zero: a standard deviation of 1/128.
 const LEAST_VARIANCE: f64 = 1.0 / 16384.0;
@@ -45,7 +45,8 @@ impl Importer<'_> {
             _ => self.p.softmax(x, Axis(at))?,
         };
         let value = self.promised(value, 1.01)?;
-        Ok(Secret { simplex: last, low: 0.0, ..Secret::new(Lazy::Ready(value), s.shape.clone()) })
+        let origin = Some(Origin::Order { by: x, axis: at });
+        Ok(Secret { simplex: last, low: 0.0, origin, ..Secret::new(Lazy::Ready(value), s.shape.clone()) })
     }
 
     /// The matrix product of two values of which at least one is secret.
@@ -217,19 +218,35 @@ fn group_normalization(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, P
     let flat = [n, groups, c / groups * rest.iter().product::<usize>()];
     let normal = normalised(im, &s, &flat, node.float("epsilon", 1e-5)?)?;
     // The first version has a number per group.
-    let per = match im.value(node, 1)?.shape() {
-        [n] if *n == groups && groups != c => {
-            return Err("scales per group are not supported, only per channel".into());
+    let of = |i: usize| -> Result<Numbers, Problem> {
+        match im.value(node, i)? {
+            Val::Known(Known::Numbers(x)) if x.values.len() == groups && groups != c => {
+                let each = x.values.iter().flat_map(|&v| std::iter::repeat_n(v, c / groups)).collect();
+                let mut shape = vec![1; s.shape.len() - 1];
+                shape[0] = c;
+                Ok(Numbers {
+                    kind: Kind::Real,
+                    values: super::super::constant::shaped(&shape, each),
+                    name: x.name,
+                })
+            }
+            _ => channels(im, node, i, s.shape.len(), c),
         }
-        _ => c,
     };
-    let (m, a) = (channels(im, node, 1, s.shape.len(), per)?, channels(im, node, 2, s.shape.len(), per)?);
+    let (m, a) = (of(1)?, of(2)?);
     Ok(vec![im.mapped_alone(&normal, Some(m), Some(a))?.into()])
 }
 
 fn lp_normalization(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     let s = im.secret(node)?;
     let at = axis(node.int("axis", -1)?, s.shape.len())?;
+    // A pattern's norm may have been repeated to a shape.
+    if let Some(shape) = im.integers(node, "", 1)? {
+        let shape: Vec<usize> = shape.iter().map(|&d| usize::try_from(d).unwrap_or(usize::MAX)).collect();
+        if broadcast(&s.shape, &shape)? != s.shape {
+            return Err(format!("a norm that is repeated to {shape:?} divides {:?}", s.shape).into());
+        }
+    }
     Ok(vec![match node.int("p", 2)? {
         1 => im.by_sum(&s, at)?.into(),
         _ => im.by_root(&s, at)?.into(),

@@ -48,6 +48,14 @@ impl Importer<'_> {
             return Ok(vec![binary(x, y, Kind::Bit, &mut self.left, bit)?.into()]);
         }
         let shape = broadcast(a.shape(), b.shape())?;
+        for (x, c) in [(&a, &b), (&b, &a)] {
+            let (Val::Secret(s), Val::Known(Known::Numbers(c))) = (x, c) else { continue };
+            if let (Lazy::Whole { of, .. }, Some(c), "Equal") = (s.state(), c.single(), node.op.as_str()) {
+                let bit = self.whole_is(of, &[c])?;
+                let bit = self.p.reshape(bit, &shape[..])?;
+                return Ok(vec![Secret::new(Lazy::Ready(bit), shape).integral().into()]);
+            }
+        }
         let (a, b) = (self.operand(&a)?, self.operand(&b)?);
         let value = op(&mut self.p, a, b)?;
         Ok(vec![Secret::new(Lazy::Ready(value), shape).integral().into()])
@@ -61,7 +69,8 @@ impl Importer<'_> {
                 let x = self.force(&s)?;
                 let value = op(&mut self.p, x)?;
                 let low = if fold(-1.0) >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
-                Secret { integral: s.integral, low, ..Secret::new(Lazy::Ready(value), s.shape) }.into()
+                let integral = s.integral || node.op == "Sign";
+                Secret { integral, low, ..Secret::new(Lazy::Ready(value), s.shape) }.into()
             }
         }])
     }

@@ -115,15 +115,38 @@ fn non_zero(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
 }
 
 fn cumulated(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
-    node.only("exclusive", 0)?;
-    node.only("reverse", 0)?;
-    let (Val::Known(Known::Numbers(x)), Val::Known(Known::Numbers(at))) =
-        (im.value(node, 0)?, im.value(node, 1)?)
-    else {
-        return Err("its operand depends on the inputs, and it is computed on constants only".into());
+    let Val::Known(Known::Numbers(at)) = im.value(node, 1)? else {
+        return Err("its axis depends on the inputs".into());
     };
-    let at = axis(at.single().ok_or("its axis is one number")? as i64, x.values.ndim())?;
-    let mut values = x.values.clone();
-    values.accumulate_axis_inplace(ndarray::Axis(at), |&before, v| *v += before);
-    Ok(vec![Numbers { values, ..x }.into()])
+    let x = im.value(node, 0)?;
+    let rank = x.shape().len();
+    let at = axis(at.single().ok_or("its axis is one number")? as i64, rank)?;
+    let (exclusive, reverse) = (node.int("exclusive", 0)? != 0, node.int("reverse", 0)? != 0);
+    match x {
+        Val::Known(Known::Numbers(x)) if !exclusive && !reverse => {
+            let mut values = x.values.clone();
+            values.accumulate_axis_inplace(ndarray::Axis(at), |&before, v| *v += before);
+            Ok(vec![Numbers { values, ..x }.into()])
+        }
+        Val::Known(_) => Err("exclusive and reverse are not supported for constants".into()),
+        Val::Secret(s) => {
+            // A product with a triangle of ones, along the last axis.
+            let n = s.shape[at];
+            spend(&[n, n], &mut im.left)?;
+            let counts = |(i, j): (usize, usize)| {
+                let (first, then) = if reverse { (j, i) } else { (i, j) };
+                f64::from(u8::from(first < then || (first == then && !exclusive)))
+            };
+            let triangle = ndarray::Array2::from_shape_fn((n, n), counts).into_dyn();
+            let mut order: Vec<usize> = (0..rank).collect();
+            order.swap(at, rank - 1);
+            let turned = im.permuted(&Val::Secret(s.clone()), &order)?;
+            let sums = im.multiplied(&turned, &Numbers::new(Kind::Integer, triangle).into())?;
+            let sums = im.permuted(&sums, &order)?;
+            Ok(vec![match sums {
+                Val::Secret(sums) => super::super::value::Secret { integral: s.integral, ..sums }.into(),
+                known @ Val::Known(_) => known,
+            }])
+        }
+    }
 }

@@ -10,7 +10,7 @@ use super::super::error::Problem;
 use super::super::fold::unary;
 use super::super::graph::Node;
 use super::super::registry::Operator;
-use super::super::value::{Lazy, Secret, Val};
+use super::super::value::{Lazy, Origin, Secret, Val};
 use crate::builder::{ProgramBuilder, Value};
 use crate::error::ProgramError;
 
@@ -20,6 +20,14 @@ const LEAST: f64 = 1.0 / 256.0;
 const SMALLEST: f64 = 1.0 / 16384.0;
 /// The largest exponent: beyond, e^x is that of it. The largest that leaves enough room is taken.
 const MAX_EXPONENTS: [f64; 5] = [24.0, 20.0, 16.0, 12.0, 8.0];
+
+/// Most halvings of a root.
+const MAX_HALVINGS: u32 = 6;
+
+/// Limits that are tried for what roots are taken of.
+pub(super) fn root_limits() -> impl Iterator<Item = f64> {
+    (0..8).map(|i| SMALLEST * 4f64.powi(i))
+}
 
 pub(super) const TABLE: &[Operator] = &[
     Operator::new("Exp", &[], |im, n| folded_or(im, n, f64::exp, |im, s| im.exponential(s))),
@@ -54,7 +62,8 @@ impl Importer<'_> {
         if highest < most {
             self.note(format!("exponents above {highest} count as that"));
         }
-        Ok(Secret { low: 0.0, ..Secret::new(Lazy::Ready(value), s.shape.clone()) })
+        let origin = Some(Origin::Power(x));
+        Ok(Secret { low: 0.0, origin, ..Secret::new(Lazy::Ready(value), s.shape.clone()) })
     }
 
     fn logarithm(&mut self, s: &Secret) -> Result<Secret, Problem> {
@@ -65,7 +74,16 @@ impl Importer<'_> {
 
     pub(super) fn root(&mut self, s: &Secret) -> Result<Secret, Problem> {
         let x = self.force(s)?;
-        let value = self.p.sqrt(x)?;
+        // √x is 2^k · √(x / 4^k) for what is too large otherwise.
+        let halvings = (0..=MAX_HALVINGS).map(f64::from);
+        let (value, halved) = self.first_that_fits(halvings, |p, k| {
+            let small = if k > 0.0 { p.scale(x, 4f64.powf(-k))? } else { x };
+            let root = p.sqrt(small)?;
+            if k > 0.0 { p.scale(root, 2f64.powf(k)) } else { Ok(root) }
+        })?;
+        if halved > 0.0 {
+            self.note(format!("roots of numbers below {:.1e} are imprecise", 4f64.powf(halved) / 256.0));
+        }
         let low = s.low.max(0.0).sqrt();
         Ok(Secret { low, ..Secret::new(Lazy::Ready(value), s.shape.clone()) })
     }
@@ -98,7 +116,7 @@ impl Importer<'_> {
     }
 
     /// The first limit with which an operation can be built.
-    fn first_that_fits(
+    pub(super) fn first_that_fits(
         &mut self,
         limits: impl Iterator<Item = f64>,
         f: impl Fn(&mut ProgramBuilder, f64) -> Result<Value, ProgramError>,
@@ -136,6 +154,9 @@ impl Importer<'_> {
 
     /// a/b
     pub(super) fn divided(&mut self, a: &Secret, b: &Secret) -> Result<Secret, Problem> {
+        if let Some(quotient) = self.by_own_sum(a, b)? {
+            return Ok(quotient);
+        }
         let shape = broadcast(&a.shape, &b.shape)?;
         let (x, y) = (self.force(a)?, self.force(b)?);
         let value = if self.low(b)? >= 0.0 {

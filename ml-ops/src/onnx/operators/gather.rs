@@ -13,7 +13,7 @@ pub(super) const TABLE: &[Operator] = &[
     Operator::new("Gather", &["axis"], gather),
     Operator::new("Slice", &["axes", "starts", "ends"], slice),
     Operator::new("Split", &["axis", "split", "num_outputs"], split),
-    Operator::new("Pad", &["mode", "pads", "value", "paddings"], pad),
+    Operator::new("Pad", &["mode", "pads", "value", "paddings"], pad).checked(known_padding),
     Operator::new("Trilu", &["upper"], trilu),
 ];
 
@@ -109,11 +109,15 @@ fn split(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     Ok(all)
 }
 
+fn known_padding(node: &Node) -> Result<(), String> {
+    match node.text("mode", "constant")?.as_str() {
+        "constant" | "edge" | "reflect" | "wrap" => Ok(()),
+        other => Err(format!("mode = {other} is not supported, only constant, edge, reflect and wrap")),
+    }
+}
+
 fn pad(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     let mode = node.text("mode", "constant")?;
-    if mode != "constant" {
-        return Err(format!("mode = {mode} is not supported, only constant").into());
-    }
     let mut x = im.value(node, 0)?;
     let pads = match node.ints("paddings")? {
         Some(list) => list,
@@ -136,8 +140,20 @@ fn pad(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
         let (front, back) = (pads[i], pads[i + along.len()]);
         super::super::fold::spend(&[x.shape()[at]], &mut im.left)?;
         let len = x.shape()[at] as i64;
+        if mode != "constant" {
+            let total = [front, back].iter().try_fold(len, |n, &p| n.checked_add(p)).filter(|&n| n > 0);
+            let total = total.and_then(|n| usize::try_from(n).ok()).ok_or("its pads are out of range")?;
+            super::super::fold::spend(&[total], &mut im.left)?;
+            let places = (0..total as i64).map(|i| padded_place(&mode, i - front, len));
+            x = im.taken(
+                &x,
+                at,
+                &places.collect::<Option<Vec<_>>>().ok_or("it pads further than is mirrored")?,
+            )?;
+            continue;
+        }
         // Negative pads cut off.
-        let (first, last) = ((-front).clamp(0, len), len - (-back).clamp(0, len));
+        let (first, last) = (front.saturating_neg().clamp(0, len), len - back.saturating_neg().clamp(0, len));
         let kept: Vec<usize> = (first..last.max(first)).map(|i| i as usize).collect();
         x = im.taken(&x, at, &kept)?;
         let filled = |im: &mut Importer<'_>, n: i64| -> Result<Option<Val>, Problem> {
@@ -158,6 +174,19 @@ fn pad(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
         }
     }
     Ok(vec![x])
+}
+
+/// The index of an axis that is found at a place before, in or after it.
+fn padded_place(mode: &str, at: i64, len: i64) -> Option<usize> {
+    let place = match mode {
+        "edge" => at.clamp(0, len - 1),
+        "wrap" => at.rem_euclid(len),
+        // The ends are not repeated.
+        _ if at < 0 => at.checked_neg()?,
+        _ if at >= len => 2 * (len - 1) - at,
+        _ => at,
+    };
+    usize::try_from(place).ok().filter(|&p| (p as i64) < len)
 }
 
 /// One half of every matrix, with zeros in the other.

@@ -12,7 +12,7 @@ use super::super::emit::Importer;
 use super::super::error::Problem;
 use super::super::graph::Node;
 use super::super::registry::Operator;
-use super::super::value::{Affine, Lazy, Secret, Val};
+use super::super::value::{Affine, Lazy, Origin, Secret, Val};
 
 pub(super) const TABLE: &[Operator] = &[
     Operator::ml(
@@ -134,7 +134,15 @@ impl Importer<'_> {
         let one = self.p.number(1.0)?;
         let other = self.p.sub(one, column)?;
         let value = self.p.concat(&[other, column], Axis(1))?;
-        Ok(Secret { low: p.low.min(0.0), ..Secret::new(Lazy::Ready(value), vec![p.shape[0], 2]) })
+        // 1 − σ(z) is σ(−z).
+        let origin = match p.origin {
+            Some(Origin::Sigmoid { of, least }) => {
+                let opposite = self.p.neg(of)?;
+                Some(Origin::Sigmoid { of: self.p.concat(&[opposite, of], Axis(1))?, least })
+            }
+            _ => None,
+        };
+        Ok(Secret { low: p.low.min(0.0), origin, ..Secret::new(Lazy::Ready(value), vec![p.shape[0], 2]) })
     }
 
     /// The index of the largest of each row.
@@ -165,7 +173,7 @@ fn classifier(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
         // One score decides between two classes.
         let score = im.linear_scores(node, &x, 1)?;
         let label = if node.has_output(0) && im.is_used(node, 0) { Some(im.positive(&score)?) } else { None };
-        let p = if transform == "LOGISTIC" { im.sigmoid(&score)? } else { score };
+        let p = if transform == "LOGISTIC" { im.probability(&score)? } else { score };
         let scores = im.two_columns(&p)?;
         let scores = Secret { simplex: transform == "LOGISTIC", ..scores };
         let label = label.map_or_else(|| Ok(scores.clone()), |index| im.label(index, &classes))?;
@@ -185,7 +193,7 @@ fn classifier(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
         scores.clone()
     };
     let scores = match transform.as_str() {
-        "LOGISTIC" => im.sigmoid(&scores)?,
+        "LOGISTIC" => im.probability(&scores)?,
         "SOFTMAX" => im.softmax(&scores, 1)?,
         _ => scores,
     };
@@ -243,7 +251,7 @@ impl Opposite {
                 } else {
                     z
                 };
-                let p = im.sigmoid(&z)?;
+                let p = im.probability(&z)?;
                 Secret { simplex: true, ..im.two_columns(&p)? }
             }
         };
@@ -301,6 +309,9 @@ fn encode_labels(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem
     let (keys, values) = (keys(im, "keys")?, keys(im, "values")?);
     let Val::Secret(x) = im.value(node, 0)? else { return Err("its operand is a constant".into()) };
     let (Some(keys), Some(values)) = (keys, values) else { return Err("it has no keys and values".into()) };
+    if keys.shape() != values.shape() {
+        return Err(format!("it has keys {:?} and values {:?}", keys.shape(), values.shape()).into());
+    }
     // From the key's place among the keys; a value that is no key becomes the default where that is a number.
     let places = match (&keys, &x.labels) {
         (Known::Texts(keys), Some(labels)) => {
@@ -313,7 +324,7 @@ fn encode_labels(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem
         }
         (Known::Numbers(keys), _) => {
             let in_order = keys.values.iter().enumerate().all(|(i, &k)| k == i as f64);
-            if in_order && x.labels.is_none() && x.integral {
+            if in_order && x.labels.is_none() && im.is_index(&x, keys.values.len())? {
                 x.clone()
             } else {
                 return im.matched(&x, keys, &values, node);
@@ -331,6 +342,16 @@ fn encode_labels(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem
 }
 
 impl Importer<'_> {
+    /// Whether a value is proven to be an integer from 0 on, below a length.
+    fn is_index(&mut self, x: &Secret, length: usize) -> Result<bool, Problem> {
+        if !x.integral || matches!(x.state(), Lazy::Whole { .. }) {
+            return Ok(false);
+        }
+        let value = self.force(x)?;
+        let fact = self.fact(value)?;
+        Ok(fact.lo >= 0 && fact.max_abs() < length as f64)
+    }
+
     /// Values by keys that are compared: value − default for the key that is met, plus the default.
     fn matched(
         &mut self,
@@ -342,24 +363,35 @@ impl Importer<'_> {
         let default = match values {
             Known::Numbers(n) if n.kind == Kind::Integer => node.int("default_int64", -1)? as f64,
             Known::Numbers(_) => node.float("default_float", -0.0)?,
-            Known::Texts(_) => 0.0,
+            // The default text comes after the others.
+            Known::Texts(t) => t.texts.len() as f64,
         };
+        if node.has("default_tensor") {
+            return Err("default_tensor is not supported".into());
+        }
         let (table, labels): (Vec<f64>, _) = match values {
             Known::Numbers(n) => (n.values.iter().copied().collect(), None),
             Known::Texts(t) => {
-                ((0..t.texts.len()).map(|i| i as f64).collect(), Some(Rc::new(t.texts.clone())))
+                let mut labels = t.texts.clone();
+                labels.push(node.text("default_string", "_Unused")?);
+                ((0..t.texts.len()).map(|i| i as f64).collect(), Some(Rc::new(labels)))
             }
         };
         let n = keys.values.len();
         if n != table.len() || n == 0 {
             return Err("it has no value for every key".into());
         }
-        let value = self.force(x)?;
         let rows: usize = x.shape.iter().product();
-        let column = self.p.reshape(value, [rows, 1])?;
-        let keys = keys.values.iter().copied().collect();
-        let keys = self.constant(&flat(keys))?;
-        let met = self.p.equal(column, keys)?;
+        let keys: Vec<f64> = keys.values.iter().copied().collect();
+        let met = if let Lazy::Whole { of, .. } = x.state() {
+            let of = self.p.reshape(of, [rows])?;
+            self.whole_is(of, &keys)?
+        } else {
+            let value = self.force(x)?;
+            let column = self.p.reshape(value, [rows, 1])?;
+            let keys = self.constant(&flat(keys))?;
+            self.p.equal(column, keys)?
+        };
         let table = self.constant(&shaped(&[n, 1], table.iter().map(|v| v - default).collect()))?;
         let value = self.p.matmul(met, table)?;
         let default = self.constant(&ndarray::arr0(default).into_dyn())?;
@@ -379,12 +411,18 @@ fn one_hot(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     let categories =
         node.ints("cats_int64s")?.ok_or("its categories are texts; encode them before the model")?;
     let Val::Secret(x) = im.value(node, 0)? else { return Err("its operand is a constant".into()) };
-    let value = im.force(&x)?;
-    let mut shape = x.shape.clone();
-    shape.push(1);
-    let value = im.p.reshape(value, &shape[..])?;
-    let categories = im.p.constant(&flat(categories.iter().map(|&c| c as f64).collect()))?;
-    let bits = im.p.equal(value, categories)?;
+    let categories: Vec<f64> = categories.iter().map(|&c| c as f64).collect();
+    let bits = match x.state() {
+        Lazy::Whole { of, .. } => im.whole_is(of, &categories)?,
+        _ => {
+            let value = im.force(&x)?;
+            let mut shape = x.shape.clone();
+            shape.push(1);
+            let value = im.p.reshape(value, &shape[..])?;
+            let categories = im.p.constant(&flat(categories))?;
+            im.p.equal(value, categories)?
+        }
+    };
     let shape = im.fact(bits)?.shape.dims().to_vec();
     Ok(vec![Secret::new(Lazy::Ready(bits), shape).integral().into()])
 }

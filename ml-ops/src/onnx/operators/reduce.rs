@@ -1,5 +1,7 @@
 //! Sums, means and extremes along axes, and where extremes are.
 
+use std::rc::Rc;
+
 use ndarray::{ArrayD, Axis};
 
 use super::super::constant::{Kind, Known, Numbers, axis};
@@ -85,9 +87,21 @@ fn reduced(im: &mut Importer<'_>, node: &Node, what: Reduction) -> Result<Vec<Va
             let values = if what == Reduction::L2 { values.map(|v| v.sqrt()) } else { values };
             Numbers { values, ..n.clone() }.into()
         }
+        Val::Secret(_) if what == Reduction::Mean && im.has_integer_type(node, 0) => {
+            return Err(
+                "a mean of integers loses its fraction, which is not supported; cast to a real type before"
+                    .into(),
+            );
+        }
         Val::Secret(s) => im.reduced_secret(s, &along, what)?.into(),
     };
-    Ok(vec![im.reshaped(&result, &shape)?])
+    let result = im.reshaped(&result, &shape)?;
+    Ok(vec![match (result, &x, &along[..]) {
+        (Val::Secret(sum), Val::Secret(of), &[at]) if what == Reduction::Sum && keep => {
+            Secret { sum: Some(Rc::new((of.lazy.clone(), at))), ..sum }.into()
+        }
+        (result, ..) => result,
+    }])
 }
 
 impl Importer<'_> {
@@ -178,7 +192,7 @@ impl Importer<'_> {
         let mut shape = s.shape.clone();
         shape[at] = 1;
         match self.reshaped(&sum.into(), &shape)? {
-            Val::Secret(s) => Ok(s),
+            Val::Secret(sum) => Ok(Secret { sum: Some(Rc::new((s.lazy.clone(), at))), ..sum }),
             Val::Known(_) => Err("the sum of a secret value is secret".into()),
         }
     }
@@ -207,7 +221,7 @@ fn arg(im: &mut Importer<'_>, node: &Node, largest: bool) -> Result<Vec<Val>, Pr
             Numbers::new(Kind::Integer, reduce(&n.values, &[at], first)).into()
         }
         Val::Secret(s) => {
-            let x = im.force(s)?;
+            let x = im.ordered_as(s, at)?;
             let value = if largest { im.p.argmax(x, Axis(at))? } else { im.p.argmin(x, Axis(at))? };
             let shape = im.fact(value)?.shape.dims().to_vec();
             Secret::new(Lazy::Ready(value), shape).integral().into()

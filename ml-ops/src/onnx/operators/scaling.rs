@@ -7,6 +7,13 @@ use super::super::fold::zip;
 use super::super::graph::Node;
 use super::super::registry::Operator;
 use super::super::value::{Lazy, Secret, Val};
+use super::division::root_limits;
+use crate::builder::Value;
+
+/// Norms below a limit count as that; this is the largest such limit.
+const MOST_COUNTED: f64 = 0.125;
+/// Most halvings of what is divided by its norm.
+const MAX_HALVINGS: i32 = 12;
 
 pub(super) const TABLE: &[Operator] = &[
     Operator::ml("Scaler", &["offset", "scale"], scaler),
@@ -66,14 +73,15 @@ fn normalizer(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     }
     Ok(vec![match norm.as_str() {
         "L1" => im.by_sum(&x, last)?.into(),
-        _ => im.by_root(&x, last)?.into(),
+        "L2" => im.by_root(&x, last)?.into(),
+        _ => im.by_largest(&x, last)?.into(),
     }])
 }
 
 fn known_norm(node: &Node) -> Result<(), String> {
     match node.text("norm", "MAX")?.as_str() {
-        "L1" | "L2" => Ok(()),
-        other => Err(format!("norm = {other} is not supported, only L1 and L2")),
+        "L1" | "L2" | "MAX" => Ok(()),
+        other => Err(format!("norm = {other} is not supported, only L1, L2 and MAX")),
     }
 }
 
@@ -81,25 +89,61 @@ impl Importer<'_> {
     /// x / Σ|x| along an axis.
     pub(super) fn by_sum(&mut self, x: &Secret, at: usize) -> Result<Secret, Problem> {
         let value = self.force(x)?;
-        let size = if x.low >= 0.0 { value } else { self.p.abs(value)? };
-        let size = Secret { low: x.low.max(0.0), ..Secret::new(Lazy::Ready(size), x.shape.clone()) };
+        let size = if x.low >= 0.0 {
+            x.clone()
+        } else {
+            let size = self.p.abs(value)?;
+            Secret { low: 0.0, ..Secret::new(Lazy::Ready(size), x.shape.clone()) }
+        };
         let sum = self.summed(&size, at)?;
         let quotient = self.divided(x, &sum)?;
+        if quotient.simplex {
+            return Ok(quotient);
+        }
         let value = self.force(&quotient)?;
         let value = self.promised(value, 1.01)?;
         Ok(Secret { low: quotient.low, ..Secret::new(Lazy::Ready(value), x.shape.clone()) })
     }
 
-    /// x / √Σx² along an axis.
+    /// x / max x along an axis.
+    fn by_largest(&mut self, x: &Secret, at: usize) -> Result<Secret, Problem> {
+        let value = self.force(x)?;
+        let largest = self.p.max(value, ndarray::Axis(at))?;
+        let mut shape = x.shape.clone();
+        shape[at] = 1;
+        let largest = self.p.reshape(largest, &shape[..])?;
+        self.divided(x, &Secret { low: x.low, ..Secret::new(Lazy::Ready(largest), shape) })
+    }
+
+    /// x / √Σx² along an axis. Both are made smaller by a power of two where their squares would be too large.
     pub(super) fn by_root(&mut self, x: &Secret, at: usize) -> Result<Secret, Problem> {
         let value = self.force(x)?;
-        let square = Secret { low: 0.0, ..Secret::new(Lazy::Ready(self.p.square(value)?), x.shape.clone()) };
-        let sum = self.summed(&square, at)?;
-        let inverse = self.inverse_root(&sum)?;
-        let inverse = self.force(&inverse)?;
-        let product = self.p.mul(value, inverse)?;
-        let product = self.promised(product, 1.01)?;
-        Ok(Secret { low: x.low.min(0.0), ..Secret::new(Lazy::Ready(product), x.shape.clone()) })
+        let mut refused = None;
+        for halvings in (0..=MAX_HALVINGS).step_by(2) {
+            match self.by_root_of(value, at, 2f64.powi(-halvings)) {
+                Ok(product) => {
+                    let product = self.promised(product, 1.01)?;
+                    let low = x.low.min(0.0);
+                    return Ok(Secret { low, ..Secret::new(Lazy::Ready(product), x.shape.clone()) });
+                }
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Err(refused.unwrap_or_else(|| "it has no norm".into()))
+    }
+
+    fn by_root_of(&mut self, x: Value, at: usize, factor: f64) -> Result<Value, Problem> {
+        let x = if factor < 1.0 { self.p.scale(x, factor)? } else { x };
+        let mut shape = self.fact(x)?.shape.dims().to_vec();
+        let square = self.p.square(x)?;
+        let sum = self.p.sum(square, ndarray::Axis(at))?;
+        shape[at] = 1;
+        let sum = self.p.reshape(sum, &shape[..])?;
+        let limits = root_limits().filter(|least| least.sqrt() <= MOST_COUNTED * factor);
+        let (inverse, least) = self.first_that_fits(limits, |p, least| p.rsqrt(sum, least..))?;
+        let product = self.p.mul(x, inverse)?;
+        self.note(format!("norms below {:.1e} count as that", least.sqrt() / factor));
+        Ok(product)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What only moves elements, or says where they are.
 
-use super::super::constant::{Kind, Known, Numbers, axis};
+use super::super::constant::{Kind, Known, MAX_AXES, Numbers, axis, elements};
 use super::super::emit::Importer;
 use super::super::error::Problem;
 use super::super::fold::unary;
@@ -50,6 +50,9 @@ impl Importer<'_> {
 
 /// Axes that may count from the end, each once, sorted.
 pub(super) fn axes(list: &[i64], rank: usize) -> Result<Vec<usize>, String> {
+    if rank > MAX_AXES {
+        return Err(format!("a value would have {rank} axes, at most {MAX_AXES} are supported"));
+    }
     let mut all = list.iter().map(|&a| axis(a, rank)).collect::<Result<Vec<_>, _>>()?;
     all.sort_unstable();
     all.dedup();
@@ -146,6 +149,13 @@ fn transpose(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
 }
 
 fn concat(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
+    let mut left = im.left;
+    for name in &node.inputs {
+        // Before copies are made.
+        if let Some(Val::Known(known)) = im.values.get(name) {
+            super::super::fold::spend(known.shape(), &mut left)?;
+        }
+    }
     let parts = (0..node.inputs.len()).map(|i| im.value(node, i)).collect::<Result<Vec<_>, _>>()?;
     let rank = parts.first().ok_or("nothing to join")?.shape().len();
     let at = axis(node.int("axis", 1)?, rank)?;
@@ -164,6 +174,12 @@ fn tile(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     let repeats = im.integers(node, "", 1)?.ok_or("it has no repeats")?;
     if repeats.len() != x.shape().len() {
         return Err(format!("{} repeats for {} axes", repeats.len(), x.shape().len()).into());
+    }
+    let lengths = x.shape().iter().zip(&repeats);
+    let lengths = lengths.map(|(&d, &r)| usize::try_from(r).ok().and_then(|r| d.checked_mul(r)));
+    // Before copies are made.
+    if lengths.collect::<Option<Vec<_>>>().and_then(|shape| elements(&shape, im.left)).is_none() {
+        return Err(format!("repeats {repeats:?} of shape {:?} are too many", x.shape()).into());
     }
     for (at, &times) in repeats.iter().enumerate() {
         let times = usize::try_from(times).ok().filter(|&t| (1..=4096).contains(&t));
@@ -212,9 +228,7 @@ fn cast(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
             Secret::new(super::super::value::Lazy::Ready(value), s.shape.clone()).integral().into()
         }
         (Val::Secret(s), _) if s.integral => x,
-        (Val::Secret(_), _) => {
-            return Err("secret numbers that may have fractions do not become integers".into());
-        }
+        (Val::Secret(s), _) => im.without_fractions(s)?.into(),
         (Val::Known(Known::Texts(_)), DataType::String) => x,
         (Val::Known(Known::Texts(_)), _) => return Err("texts do not become numbers".into()),
         (Val::Known(Known::Numbers(n)), to) => {

@@ -12,61 +12,43 @@ use crate::builder::Owner;
 use crate::models::trees::onnx::{Attributes, Operator as Kind};
 use crate::models::trees::{Hidden, TreeEnsemble, TreeError, Weights};
 
+/// What the nodes of all trees are.
+const NODES: &[&str] = &[
+    "base_values",
+    "base_values_as_tensor",
+    "nodes_falsenodeids",
+    "nodes_featureids",
+    "nodes_hitrates",
+    "nodes_hitrates_as_tensor",
+    "nodes_missing_value_tracks_true",
+    "nodes_modes",
+    "nodes_nodeids",
+    "nodes_treeids",
+    "nodes_truenodeids",
+    "nodes_values",
+    "nodes_values_as_tensor",
+    "post_transform",
+];
+
 pub(super) const TABLE: &[Operator] = &[
-    Operator::ml(
-        "TreeEnsembleClassifier",
-        &[
-            "base_values",
-            "base_values_as_tensor",
-            "class_ids",
-            "class_nodeids",
-            "class_treeids",
-            "class_weights",
-            "class_weights_as_tensor",
-            "classlabels_int64s",
-            "classlabels_strings",
-            "nodes_falsenodeids",
-            "nodes_featureids",
-            "nodes_hitrates",
-            "nodes_hitrates_as_tensor",
-            "nodes_missing_value_tracks_true",
-            "nodes_modes",
-            "nodes_nodeids",
-            "nodes_treeids",
-            "nodes_truenodeids",
-            "nodes_values",
-            "nodes_values_as_tensor",
-            "post_transform",
-        ],
-        classifier,
-    ),
-    Operator::ml(
-        "TreeEnsembleRegressor",
-        &[
-            "aggregate_function",
-            "base_values",
-            "base_values_as_tensor",
-            "n_targets",
-            "nodes_falsenodeids",
-            "nodes_featureids",
-            "nodes_hitrates",
-            "nodes_hitrates_as_tensor",
-            "nodes_missing_value_tracks_true",
-            "nodes_modes",
-            "nodes_nodeids",
-            "nodes_treeids",
-            "nodes_truenodeids",
-            "nodes_values",
-            "nodes_values_as_tensor",
-            "post_transform",
-            "target_ids",
-            "target_nodeids",
-            "target_treeids",
-            "target_weights",
-            "target_weights_as_tensor",
-        ],
-        regressor,
-    ),
+    Operator::ml("TreeEnsembleClassifier", NODES, classifier).and(&[
+        "class_ids",
+        "class_nodeids",
+        "class_treeids",
+        "class_weights",
+        "class_weights_as_tensor",
+        "classlabels_int64s",
+        "classlabels_strings",
+    ]),
+    Operator::ml("TreeEnsembleRegressor", NODES, regressor).and(&[
+        "aggregate_function",
+        "n_targets",
+        "target_ids",
+        "target_nodeids",
+        "target_treeids",
+        "target_weights",
+        "target_weights_as_tensor",
+    ]),
 ];
 
 /// The attributes of a node, as the trees take them.
@@ -85,10 +67,7 @@ fn attributes(
     };
     let base_values = reals("base_values")?;
     let of_leaves = reals(&format!("{weights}_weights"))?;
-    // Rounded as features are when they enter a program. Boosting libraries take thresholds from among the features' values, and
-    // a feature that equals its threshold must still do so.
-    let unit = 2f64.powi(-(im.options.frac.bits() as i32));
-    let nodes_values = reals("nodes_values")?.iter().map(|v| (v / unit).round_ties_even() * unit).collect();
+    let nodes_values = reals("nodes_values")?;
     let ints = |name: &str| -> Result<Vec<i64>, String> { Ok(node.ints(name)?.unwrap_or_default()) };
     Ok(Attributes {
         aggregate_function: node.text("aggregate_function", "SUM")?,

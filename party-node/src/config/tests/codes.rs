@@ -4,6 +4,30 @@ use super::*;
 use crate::data::{OutcomeCoding, Standardise};
 
 #[test]
+fn the_first_code_can_go_without_a_column() {
+    let files = Files::new();
+    let with = |one_hot: &str| {
+        let valid = files.bank();
+        let line = valid.lines().find(|l| l.starts_with("standardise = {")).unwrap().to_owned();
+        files.load(&valid.replacen(&line, one_hot, 1))
+    };
+    let config = with("one_hot = { debt = [\"no\", \"yes\"] }\ndrop_first = true").unwrap();
+    let InputSource::Table(table) = &config.inputs["bank.features"] else { panic!("no table") };
+    assert_eq!(table.features(), ["income", "debt=yes"]);
+    let all = with("one_hot = { debt = [\"no\", \"yes\"] }\ndrop_first = false").unwrap();
+    let InputSource::Table(table) = &all.inputs["bank.features"] else { panic!("no table") };
+    assert_eq!(table.features(), ["income", "debt=no", "debt=yes"]);
+    for (text, expected) in [
+        ("drop_first = true", "`drop_first` goes with `one_hot`"),
+        ("one_hot = { debt = [\"no\"] }\ndrop_first = true", "drop_first leaves nothing of `debt`"),
+    ] {
+        let error = with(text).expect_err("this must be refused");
+        assert_eq!(error.code(), "config_value");
+        assert!(error.message().contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn codes_are_read_and_their_figures_go_by_the_names_of_indicators() {
     let files = Files::new();
     let valid = files.bank();

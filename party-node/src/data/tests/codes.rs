@@ -16,6 +16,21 @@ fn one_hot(codes: &[(&str, &[&str])], columns: &[&str]) -> Result<OneHot, OneHot
 }
 
 #[test]
+fn a_row_of_the_first_code_has_zeros_where_it_has_no_column() {
+    let dir = Scratch::new();
+    let mut source =
+        codes(&dir, "id,income,status,debt\na,1,A12,4\nb,2,A11,5\nc,3,A13,9\n", &["A11", "A12", "A13"]);
+    source.one_hot = source.one_hot.dropping_first().unwrap();
+    source.standardise = Standardise::Batch;
+    let prepared = values(&source);
+    assert_eq!(source.features(), ["income", "status=A12", "status=A13", "debt"]);
+    let indicators: Vec<&[f64]> = prepared.chunks(4).map(|row| &row[1..3]).collect();
+    assert_eq!(indicators, [[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]]);
+    source.file = dir.file("bank.csv", "id,income,status,debt\na,1,A10,4\nb,2,A11,5\n");
+    assert_eq!(message(&source).0, "unknown_code");
+}
+
+#[test]
 fn every_code_becomes_a_column_of_zeros_and_ones_in_its_place() {
     let dir = Scratch::new();
     // In the order of the list, which is not that of the file, and with a code that no row has.

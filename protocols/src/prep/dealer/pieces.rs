@@ -10,7 +10,7 @@ use mpc_core::ring::Ring;
 use mpc_core::tensor::Tensor;
 
 use super::{Dealer, Sign, accumulate};
-use crate::prep::item::{Component, Holding, Item};
+use crate::prep::item::{Bilinear, Component, Holding, Item, Product};
 use crate::prep::relation::{Value, derive};
 
 /// A few tensors of this size fit the second-level cache.
@@ -43,7 +43,7 @@ const BLOCK_ROWS: usize = 128;
 pub(super) fn in_blocks<R: Ring>(item: &Item) -> Option<[usize; 3]> {
     let [m, k, n] = match *item {
         Item::Matmul { m, k, n } => [m, k, n],
-        Item::GivenMatmul { part, n } => [part.shape()[0], part.shape()[1], n],
+        Item::Given { product: Product { map: Bilinear::Matmuls { count: 1, dims }, .. }, .. } => dims,
         _ => return None,
     };
     (m > BLOCK_ROWS && m * n > piece::<R>()).then_some([m, k, n])

@@ -17,7 +17,7 @@ use super::products::{chooses_left, chunks};
 use super::scale;
 use crate::ot::extension::ExtensionCost;
 use crate::prep::provider::OfflineCost;
-use crate::prep::{Comparison, Item};
+use crate::prep::{Bilinear, Comparison, Item, Product};
 
 /// The cost of making these items, one after the other, in a new session of `n` parties whose extensions cost what
 /// `extension` says of each party, and which make `chunk_cots` COTs at a time.
@@ -76,14 +76,17 @@ impl Count {
                     self.cross::<R>(one_of_two, chunk.len(), 0..1);
                 }
             }
-            Item::Matmul { m, k, n } => self.matmuls::<R>(1, [m, k, n], false),
-            Item::BatchMatmul { count, m, k, n } => self.matmuls::<R>(count, [m, k, n], false),
+            Item::Matmul { m, k, n } => self.matmuls::<R>(1, [m, k, n], None),
+            Item::BatchMatmul { count, m, k, n } => self.matmuls::<R>(count, [m, k, n], None),
             Item::Conv(shape) => self.factors::<R>(elements(&shape.kernel()), shape.windows(), false),
             Item::Mask { .. } => {}
-            Item::GivenMatmul { part, n } => {
-                let [m, k] = part.shape();
-                self.matmuls::<R>(1, [m, k, n], true);
-            }
+            Item::Given { product: Product { map, right }, .. } => match map {
+                Bilinear::Elements { len } => self.inner::<R>(len),
+                Bilinear::Matmuls { count, dims } => self.matmuls::<R>(count, dims, Some(right)),
+                Bilinear::Conv(shape) => {
+                    self.factors::<R>(elements(&shape.kernel()), shape.windows(), right);
+                }
+            },
             Item::Truncation { len, bits } => self.scale(len, &[(true, precision::<R>(Some(bits)))], false),
             Item::DaBits { len } => self.scale(len, &[(true, vec![R::BITS])], false),
             Item::Comparison(spec) => self.comparison::<R>(&spec),
@@ -98,10 +101,11 @@ impl Count {
         }
     }
 
-    fn matmuls<R: Ring>(&mut self, count: usize, [m, k, n]: [usize; 3], given: bool) {
+    /// `given` says whether the right factor is given, or the left one.
+    fn matmuls<R: Ring>(&mut self, count: usize, [m, k, n]: [usize; 3], given: Option<bool>) {
         let left = chooses_left(m, n);
         let (elements, vectors) = if left { (m * k, n) } else { (k * n, m) };
-        self.factors::<R>(count * elements, vectors, given && left);
+        self.factors::<R>(count * elements, vectors, given == Some(!left));
     }
 
     /// Products of elements, whose bits are choices, given or not, with so many others each.

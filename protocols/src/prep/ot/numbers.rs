@@ -17,8 +17,8 @@ use mpc_core::tensor::Tensor;
 
 use super::cross::elements;
 use super::engine::Engine;
-use super::packing::mask;
 use super::scale::{Factor, Scaling, scale};
+use crate::correlation::low_bits;
 use crate::error::PrepError;
 
 /// r and its bits, and the bits as ring elements, as precise as was asked for.
@@ -84,12 +84,4 @@ impl<R: Ring> Numbers<R> {
 /// Σ 2^i·b_i.
 fn weighted<R: Ring>(bits: &[R]) -> R {
     (0..).zip(bits).fold(R::ZERO, |sum, (i, &b)| sum + b * R::power_of_two(i))
-}
-
-/// Shares mod 2^bits.
-pub(super) fn low_bits<R: Ring>(mut shares: Tensor<R>, bits: u32) -> Tensor<R> {
-    for share in shares.as_mut_slice() {
-        *share = R::from_u64(share.to_u64() & mask(bits));
-    }
-    shares
 }

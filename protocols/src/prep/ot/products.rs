@@ -20,8 +20,8 @@ use mpc_core::tensor::Tensor;
 
 use super::cross::{choices, cross, elements};
 use super::engine::{Engine, every_pair, one_of_two};
-use crate::correlation::Bilinear;
 use crate::error::PrepError;
+use crate::prep::Bilinear;
 
 /// Ranges of elements whose COTs are made at a time, if there are `chunk` of these.
 pub(super) fn chunks<R: Ring>(chunk: usize, len: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
@@ -29,14 +29,34 @@ pub(super) fn chunks<R: Ring>(chunk: usize, len: usize) -> impl Iterator<Item = 
     (0..len).step_by(step).map(move |start| start..len.min(start + step))
 }
 
-/// a, b, and c_i = Σ_t a_{t,i}·b_{t,i}.
+/// This party's share of a factor that is there already.
+pub(super) struct Given<R: Ring> {
+    /// Whether it is the right one.
+    pub(super) right: bool,
+    pub(super) value: Tensor<R>,
+}
+
+mpc_core::secret_types!(Given<mpc_core::ring::Z64>);
+
+impl<R: Ring> Given<R> {
+    /// The left factor, or the right one, if that is given.
+    fn factor(given: Option<&Self>, right: bool) -> Option<&Tensor<R>> {
+        given.filter(|g| g.right == right).map(|g| &g.value)
+    }
+}
+
+/// a, b, and c_i = Σ_t a_{t,i}·b_{t,i}; the choices are those of the factor that is not given.
 pub(super) fn inner<R: Ring>(
     engine: &mut Engine,
     prg: &mut Prg,
     len: usize,
     terms: usize,
+    given: Option<&Given<R>>,
 ) -> Result<[Tensor<R>; 3], PrepError> {
-    let a = prg.tensor::<R>(&[terms * len]);
+    let a = match given {
+        Some(given) => given.value.clone().reshape(&[terms * len]),
+        None => prg.tensor::<R>(&[terms * len]),
+    };
     let [mut b, mut c] = [terms * len, len].map(|len| Tensor::zeros(&[len]));
     for chunk in chunks::<R>(engine.chunk(), terms * len) {
         let (count, a) = (chunk.len(), &a.as_slice()[chunk.clone()]);
@@ -48,7 +68,7 @@ pub(super) fn inner<R: Ring>(
         a.iter().zip(own).enumerate().for_each(|(i, (&a, &b))| add(0, i, a * b));
         cross(engine, &chosen, every_pair, (count, 0..1), &|_, i| a[i], &mut add)?;
     }
-    Ok([a, b, c])
+    Ok(if given.is_some_and(|g| g.right) { [b, a, c] } else { [a, b, c] })
 }
 
 /// a and c = a².
@@ -97,36 +117,27 @@ pub(super) const fn chooses_left(m: usize, n: usize) -> bool {
     m <= n
 }
 
-/// A, B and C = A·B, for a given A or a uniform one.
-pub(super) fn matmul<R: Ring>(
-    engine: &mut Engine,
-    prg: &mut Prg,
-    dims: [usize; 3],
-    given: Option<&Tensor<R>>,
-) -> Result<[Tensor<R>; 3], PrepError> {
-    matmuls(engine, prg, 1, dims, given)
-}
-
-/// `count` times A, B and C = A·B, one behind the other, for given A or uniform ones.
+/// `count` times A, B and C = A·B, one behind the other, for given A, given B, or uniform ones.
 pub(super) fn matmuls<R: Ring>(
     engine: &mut Engine,
     prg: &mut Prg,
     products: usize,
     [m, k, n]: [usize; 3],
-    given: Option<&Tensor<R>>,
+    given: Option<&Given<R>>,
 ) -> Result<[Tensor<R>; 3], PrepError> {
     let left = chooses_left(m, n);
     // The factor whose bits are choices is filled chunk by chunk if it is not given.
-    let mut a = match given {
-        Some(a) => a.clone().reshape(&[products * m * k]),
-        None if left => Tensor::zeros(&[products * m * k]),
-        None => prg.tensor(&[products * m * k]),
+    let mut factor = |right: bool, len: usize| match Given::factor(given, right) {
+        Some(own) => own.clone().reshape(&[len]),
+        None if right == left => prg.tensor(&[len]),
+        None => Tensor::zeros(&[len]),
     };
-    let mut b = if left { prg.tensor(&[products * k * n]) } else { Tensor::zeros(&[products * k * n]) };
+    let (mut a, mut b) = (factor(false, products * m * k), factor(true, products * k * n));
+    let chosen_factor = Given::factor(given, !left);
     let mut c = Tensor::zeros(&[products * m * n]);
     let (count, vectors) = if left { (products * m * k, n) } else { (products * k * n, m) };
     for chunk in chunks::<R>(engine.chunk(), count) {
-        let own = given.filter(|_| left).map(|a| choices(&a.as_slice()[chunk.clone()]));
+        let own = chosen_factor.map(|own| choices(&own.as_slice()[chunk.clone()]));
         let bits = chunk.len() * R::BITS as usize;
         let chosen = engine.choose(every_pair, bits, own.as_ref().map(|o| &o[..]), prg)?;
         let factor = if left { &mut a } else { &mut b };
@@ -159,17 +170,24 @@ pub(super) fn matmuls<R: Ring>(
     Ok([a, b, c])
 }
 
-/// A, B and C = A∗B, uniform A and B.
+/// A, B and C = A∗B, for given A, given B, or uniform ones.
 pub(super) fn conv<R: Ring>(
     engine: &mut Engine,
     prg: &mut Prg,
     shape: &ConvShape,
+    given: Option<&Given<R>>,
 ) -> Result<[Tensor<R>; 3], PrepError> {
     let count = mpc_core::tensor::elements;
-    let a = prg.tensor::<R>(&[count(&shape.input())]);
+    let a = match Given::factor(given, false) {
+        Some(own) => own.clone().reshape(&[count(&shape.input())]),
+        None => prg.tensor::<R>(&[count(&shape.input())]),
+    };
+    let kernel = Given::factor(given, true);
     let [mut b, mut c] = [shape.kernel(), shape.output()].map(|axes| Tensor::zeros(&[count(&axes)]));
     for chunk in chunks::<R>(engine.chunk(), b.len()) {
-        let chosen = engine.choose(every_pair, chunk.len() * R::BITS as usize, None, prg)?;
+        let own = kernel.map(|own| choices(&own.as_slice()[chunk.clone()]));
+        let bits = chunk.len() * R::BITS as usize;
+        let chosen = engine.choose(every_pair, bits, own.as_ref().map(|o| &o[..]), prg)?;
         let own = &elements::<R>(&chosen.choices)[..chunk.len()];
         b.as_mut_slice()[chunk.clone()].copy_from_slice(own);
         let (a, c) = (a.as_slice(), c.as_mut_slice());

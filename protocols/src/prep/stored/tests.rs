@@ -1,16 +1,19 @@
 //! Copies come back as they were made, in the sessions of all parties, and nothing else is read as one.
 
 use mpc_core::channel::Channel as _;
+use mpc_core::conv::ConvShape;
 use mpc_core::local;
 use mpc_core::prg::{Prg, Seed};
 use mpc_core::ring::{Z8, Z64};
 use mpc_core::tag::{SessionId, Tag};
+use mpc_core::windows::Sliding;
 use proptest::prelude::*;
 
 use super::*;
 use crate::ot::lane::OtLane;
 use crate::ot::softspoken::{FieldBits, Security, SoftSpoken};
-use crate::prep::{Comparison, MaskPart, Question};
+use crate::prep::{Bilinear, Comparison, MaskPart, Part, Product, Question};
+use crate::reuse::matrices;
 use crate::tree::TreeChoice;
 
 /// A copy in memory; complains about whoever asks for more.
@@ -24,7 +27,9 @@ impl CopyReader for Kept {
 }
 
 fn kinds() -> Demand {
-    let part = MaskPart { mask: 4, width: 5, rows: [1, 4], columns: [2, 5], transposed: true };
+    let part = Part::whole(&[7, 5]).unwrap().slice(0, 1, 4).slice(1, 2, 5).transpose();
+    let given = |product| Item::Given { part: MaskPart { mask: 4, part }, product };
+    let shape = ConvShape::new([1, 1, 3, 4], [1, 1, 3, 3], Sliding::by(1), 1).unwrap();
     let sign = Comparison::in_ring(Question::Sign, 70, TreeChoice::DEFAULT);
     Demand {
         items: vec![
@@ -32,8 +37,10 @@ fn kinds() -> Demand {
             Item::Square { len: 9 },
             Item::Dot { len: 5, terms: 3 },
             Item::Matmul { m: 3, k: 4, n: 5 },
-            Item::Mask { rows: 7, columns: 5 },
-            Item::GivenMatmul { part, n: 2 },
+            Item::Mask { len: 35 },
+            given(matrices([3, 3, 2])),
+            given(Product::of_right(Bilinear::Conv(shape))),
+            given(Product::of_left(Bilinear::Elements { len: 9 })),
             Item::Truncation { len: 65, bits: 3 },
             Item::Comparison(Comparison { product: true, powers: true, ..sign }),
             Item::Comparison(Comparison { truncation: 3, payloads: 2, ..sign }),

@@ -46,7 +46,7 @@ fn every_item_costs_what_it_should() {
     for n in [2, 3, 5] {
         let tree = TreeChoice::new(4, 2).unwrap();
         // One by one; products with a mask only where there is one.
-        let alone = |item: &Item| !matches!(item, Item::GivenMatmul { .. });
+        let alone = |item: &Item| !matches!(item, Item::Given { .. });
         for item in [kinds(70), comparisons(70, tree, 16), angles(70), angles(1200)]
             .concat()
             .into_iter()
@@ -103,7 +103,7 @@ fn two_parties_pay_what_the_heads_say() {
     // 9 windows in each of 2 images, by 24 elements.
     let shape = ConvShape::new([2, 2, 4, 4], [3, 2, 2, 2], Sliding::by(1), 1).unwrap();
     assert_eq!(of(Item::Conv(shape)), (1, [260 * 18 * 24; 2], 2 * 64 * 24));
-    assert_eq!(of(Item::Mask { rows: 4, columns: 3 }), (0, [0; 2], 0));
+    assert_eq!(of(Item::Mask { len: 12 }), (0, [0; 2], 0));
     assert_eq!(of(Item::Truncation { len, bits: 16 }), (1, [348 * 64, 0], 64 * 64));
     assert_eq!(of(Item::DaBits { len }), (1, [63 * 64 / 8, 0], 64));
     // A number with its bits: 252 bytes. Then a bit for each of 62 last factors and 169 and 96 products, to each other.

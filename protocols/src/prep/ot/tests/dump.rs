@@ -4,6 +4,7 @@
 use std::fmt::{Display, Write as _};
 use std::path::Path;
 
+use mpc_core::conv::ConvShape;
 use mpc_core::prg::Seed;
 use mpc_core::ring::{Ring, Z64};
 
@@ -14,7 +15,7 @@ use crate::prefix::{Network, Product};
 use crate::prep::components::Components;
 use crate::prep::item::Holding;
 use crate::prep::relation::Value;
-use crate::prep::{Comparison, Item, Question};
+use crate::prep::{Bilinear, Comparison, Item, Question};
 use crate::tree::TreeChoice;
 
 fn list<T: Display>(values: impl IntoIterator<Item = T>) -> String {
@@ -57,6 +58,20 @@ fn comparison(spec: &Comparison) -> String {
     )
 }
 
+fn convolution(shape: &ConvShape) -> String {
+    let s = shape.sliding();
+    format!(
+        r#""input":{},"kernel":{},"output":{},"stride":{},"dilation":{},"padding":{},"groups":{}"#,
+        list(shape.input()),
+        list(shape.kernel()),
+        list(shape.output()),
+        list(s.stride),
+        list(s.dilation),
+        list(s.padding.map(list)),
+        shape.groups()
+    )
+}
+
 /// What has to be known of an item to recompute it.
 fn fields(item: &Item) -> String {
     match *item {
@@ -64,32 +79,24 @@ fn fields(item: &Item) -> String {
         Item::Dot { len, terms } => format!(r#""len":{len},"terms":{terms}"#),
         Item::Matmul { m, k, n } => format!(r#""count":1,"m":{m},"k":{k},"n":{n}"#),
         Item::BatchMatmul { count, m, k, n } => format!(r#""count":{count},"m":{m},"k":{k},"n":{n}"#),
-        Item::Mask { rows, columns } => format!(r#""rows":{rows},"columns":{columns}"#),
-        Item::GivenMatmul { part, n } => format!(
-            r#""mask":{},"width":{},"rows":{},"columns":{},"transposed":{},"n":{n}"#,
-            part.mask,
-            part.width,
-            list(part.rows),
-            list(part.columns),
-            part.transposed
-        ),
+        Item::Mask { len } => format!(r#""len":{len}"#),
+        Item::Given { part, product } => {
+            // The first element, how many axes, and of each the length and the step.
+            let numbers = list(part.part.numbers().into_iter().map(|v| v as isize));
+            let map = match product.map {
+                Bilinear::Elements { len } => format!(r#""len":{len}"#),
+                Bilinear::Matmuls { count, dims: [m, k, n] } => {
+                    format!(r#""count":{count},"m":{m},"k":{k},"n":{n}"#)
+                }
+                Bilinear::Conv(shape) => convolution(&shape),
+            };
+            format!(r#""mask":{},"part":{numbers},"right":{},{map}"#, part.mask, product.right)
+        }
         Item::Truncation { len, bits } => format!(r#""len":{len},"bits":{bits}"#),
         Item::Angles { len, bits, multiples } => {
             format!(r#""len":{len},"bits":{bits},"multiples":{multiples}"#)
         }
-        Item::Conv(shape) => {
-            let s = shape.sliding();
-            format!(
-                r#""input":{},"kernel":{},"output":{},"stride":{},"dilation":{},"padding":{},"groups":{}"#,
-                list(shape.input()),
-                list(shape.kernel()),
-                list(shape.output()),
-                list(s.stride),
-                list(s.dilation),
-                list(s.padding.map(list)),
-                shape.groups()
-            )
-        }
+        Item::Conv(shape) => convolution(&shape),
         Item::Comparison(spec) => comparison(&spec),
     }
 }

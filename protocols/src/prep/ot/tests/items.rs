@@ -6,10 +6,10 @@ use mpc_core::tensor::Tensor;
 use mpc_core::windows::Sliding;
 
 use super::{CHUNK, SMALL_CHUNKS, open, shares};
-use crate::correlation::part_of;
 use crate::prep::item::{Holding, SINE_BITS};
 use crate::prep::relation::{Value, derive};
-use crate::prep::{Comparison, CotExtension, Item, MaskPart, Question};
+use crate::prep::{Bilinear, Comparison, CotExtension, Item, MaskPart, Part, Product, Question};
+use crate::reuse::matrices;
 use crate::tree::TreeChoice;
 
 /// Opens the items and checks what is derived in them.
@@ -28,8 +28,8 @@ pub(in crate::prep) fn check_shares<R: Ring>(n: usize, items: &[Item], shares: &
         }
         let mut free = vec![];
         let mut derived = vec![];
-        if let Item::GivenMatmul { part, .. } = item {
-            free.push(Value::Ring(part_of(&masks[&part.mask], part).into_owned()));
+        if let Item::Given { part, .. } = item {
+            free.push(Value::Ring(part.part.of(&masks[&part.mask]).into_owned()));
         }
         for (place, component) in components.iter().enumerate() {
             let value = open((0..n).map(|p| &party(p)[place]));
@@ -44,8 +44,8 @@ pub(in crate::prep) fn check_shares<R: Ring>(n: usize, items: &[Item], shares: &
             }
             if component.derived { derived.push((value, component.holding)) } else { free.push(value) }
         }
-        if let (Item::Mask { rows, columns }, Some(Value::Ring(mask))) = (item, free.first()) {
-            masks.insert(index as u32, mask.clone().reshape(&[*rows, *columns]));
+        if let (Item::Mask { .. }, Some(Value::Ring(mask))) = (item, free.first()) {
+            masks.insert(index as u32, mask.clone());
         }
         let mut wanted = vec![];
         let made: Result<(), std::convert::Infallible> = derive(item, &free, |value| {
@@ -96,19 +96,35 @@ fn conv(input: [usize; 4], kernel: [usize; 4], sliding: Sliding, groups: usize) 
 
 /// One of every kind, about `len` elements each.
 pub(super) fn kinds(len: usize) -> Vec<Item> {
-    let part = |rows, columns, transposed| MaskPart { mask: 4, width: 5, rows, columns, transposed };
+    let given = |part, product| Item::Given { part: MaskPart { mask: 4, part }, product };
+    let whole = Part::whole(&[7, 5]).unwrap();
+    let corner = whole.slice(0, 1, 4).slice(1, 2, 5).transpose();
+    // Three columns of the mask twice, the last row first.
+    let twice = whole.slice(1, 0, 3).every(0, 6, -1, 7).broadcast(&[2, 7, 3]).unwrap();
+    let of_left = |map| Product::of_left(map);
+    let images = conv([2, 1, 3, 7], [2, 1, 2, 2], Sliding::by(1).padded(1), 1);
+    let kernel = conv([2, 1, 4, 5], [1, 1, 3, 3], Sliding::by(1), 1);
     vec![
         Item::Triple { len },
         Item::Square { len },
         Item::Dot { len, terms: 3 },
         Item::Matmul { m: 3, k: 4, n: 5 },
-        Item::Mask { rows: 7, columns: 5 },
+        Item::Mask { len: 35 },
         Item::Matmul { m: 6, k: 3, n: 2 },
-        Item::GivenMatmul { part: part([0, 7], [0, 5], false), n: 2 },
-        Item::GivenMatmul { part: part([1, 4], [2, 5], true), n: 9 },
+        given(whole, matrices([7, 5, 2])),
+        given(corner, matrices([3, 3, 9])),
+        given(corner, Product::of_right(Bilinear::Matmuls { count: 1, dims: [2, 3, 3] })),
+        given(corner, Product::of_right(Bilinear::Matmuls { count: 1, dims: [5, 3, 3] })),
+        given(twice, of_left(Bilinear::Matmuls { count: 7, dims: [2, 3, 4] })),
+        given(twice, Product::of_right(Bilinear::Matmuls { count: 14, dims: [2, 1, 3] })),
+        given(twice, of_left(Bilinear::Elements { len: 42 })),
+        given(whole, Product::of_right(Bilinear::Elements { len: 35 })),
+        given(twice, of_left(Bilinear::Conv(images))),
+        given(corner, Product::of_right(Bilinear::Conv(kernel))),
+        given(corner.slice(0, 1, 1), matrices([0, 3, 2])),
         Item::Truncation { len, bits: 3 },
         Item::DaBits { len },
-        Item::Mask { rows: 0, columns: 5 },
+        Item::Mask { len: 0 },
         Item::Triple { len: 0 },
         Item::DaBits { len: 1 },
         Item::BatchMatmul { count: 4, m: 2, k: 3, n: 5 },
@@ -178,7 +194,7 @@ fn a_hundred_thousand_of_every_kind() {
     let bundles = comparisons(100_000, TreeChoice::new(2, 4).unwrap(), 16);
     for item in kinds(100_000).into_iter().chain(bundles) {
         // With its mask, if it takes one.
-        let items = if matches!(item, Item::GivenMatmul { .. }) { &kinds(1)[..] } else { &[item] };
+        let items = if matches!(item, Item::Given { .. }) { &kinds(1)[..] } else { &[item] };
         check::<Z64>(2, 7, items);
     }
     let (m, k, n) = (70, 45, 33);

@@ -8,7 +8,8 @@ use super::{run, sources};
 use crate::error::PrepError;
 use crate::prep::components::Components;
 use crate::prep::relation::Value;
-use crate::prep::{Demand, Item, MaskPart};
+use crate::prep::{Demand, Item, MaskPart, Part};
+use crate::reuse::matrices;
 use crate::tree::TreeChoice;
 
 fn words<R: Ring>(value: &Value<R>) -> Vec<u64> {
@@ -27,8 +28,7 @@ fn words<R: Ring>(value: &Value<R>) -> Vec<u64> {
 fn items_that_were_made_ahead_are_the_same() {
     let mut items = [kinds(33), comparisons(33, TreeChoice::DEFAULT, 16)].concat();
     // What takes no mask, in another order once more.
-    let again: Vec<_> =
-        items.iter().rev().copied().filter(|i| !matches!(i, Item::GivenMatmul { .. })).collect();
+    let again: Vec<_> = items.iter().rev().copied().filter(|i| !matches!(i, Item::Given { .. })).collect();
     items.extend(again);
     let demand = Demand { items: items.clone() };
     let made = |ahead: usize| {
@@ -48,8 +48,9 @@ fn items_that_were_made_ahead_are_the_same() {
 
 #[test]
 fn what_was_not_agreed_is_refused() {
-    let part = MaskPart { mask: 1, width: 4, rows: [0, 3], columns: [0, 4], transposed: false };
-    let demand = Demand { items: vec![Item::Triple { len: 3 }, Item::GivenMatmul { part, n: 2 }] };
+    let part = MaskPart { mask: 1, part: Part::whole(&[3, 4]).unwrap() };
+    let given = Item::Given { part, product: matrices([3, 4, 2]) };
+    let demand = Demand { items: vec![Item::Triple { len: 3 }, given] };
     run(sources::<Z64>(2, 13, Some(&demand)), |mut source| {
         let other = source.draw(Item::Triple { len: 4 }).err();
         assert!(matches!(other, Some(PrepError::Unexpected { index: 0, .. })));
@@ -57,14 +58,14 @@ fn what_was_not_agreed_is_refused() {
         source.draw(Item::Triple { len: 3 }).unwrap();
         let ahead = source.prepare_items(usize::MAX).err();
         assert!(matches!(ahead, Some(PrepError::NoSuchMask { index: 1, mask: 1 })));
-        let drawn = source.draw(Item::GivenMatmul { part, n: 2 }).err();
+        let drawn = source.draw(given).err();
         assert!(matches!(drawn, Some(PrepError::NoSuchMask { index: 1, mask: 1 })));
     });
     // A mask that is too small for the part.
     run(sources::<Z64>(2, 13, None), |mut source| {
         source.draw(Item::Triple { len: 1 }).unwrap();
-        source.draw(Item::Mask { rows: 2, columns: 4 }).unwrap();
-        let drawn = source.draw(Item::GivenMatmul { part, n: 2 }).err();
+        source.draw(Item::Mask { len: 8 }).unwrap();
+        let drawn = source.draw(given).err();
         assert!(matches!(drawn, Some(PrepError::NoSuchMask { index: 2, mask: 1 })));
     });
 }

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use ml_ops::models::lenet::{Fit, Pooling, lenet};
+use ml_ops::models::lenet::{First, Fit, Pooling, lenet};
 use ml_ops::models::regression::{HISTORY, LABELS};
 use ml_ops::models::{DATA, RESULT, Roles};
 use ml_ops::training::{Adam, History, Optimiser, Training};
-use ml_ops::{Axis, Execution, Owner, Program, reference, run_local};
+use ml_ops::{Axis, Execution, Owner, Program, reference, run_local, run_local_with};
 use mpc_core::fixed::FracBits;
 use mpc_core::party::PartyId;
 use ndarray::{Array2, Array4, ArrayD, ArrayViewD};
@@ -64,7 +64,7 @@ fn digits(rows: usize) -> Values {
     [(DATA, images.into_dyn()), (LABELS, labels.into_dyn())].map(|(n, v)| (n.to_owned(), v)).into()
 }
 
-fn fit(rows: usize, pooling: Pooling, training: Training) -> Program {
+fn digits_fit(rows: usize, pooling: Pooling, training: Training<'static>) -> Fit<'static> {
     Fit {
         name: "digits",
         frac: FracBits::DEFAULT,
@@ -78,11 +78,13 @@ fn fit(rows: usize, pooling: Pooling, training: Training) -> Program {
         max_weight: 2.0,
         max_hidden: 64.0,
         max_derivative: 16.0,
-        seed: 7,
+        first: First::Seed(7),
         recipients: &[1],
     }
-    .program()
-    .unwrap()
+}
+
+fn fit(rows: usize, pooling: Pooling, training: Training<'static>) -> Program {
+    digits_fit(rows, pooling, training).program().unwrap()
 }
 
 fn momentum(epochs: u32, batch: usize) -> Training<'static> {
@@ -137,6 +139,31 @@ fn adam_moves_every_parameter() {
     checked(&program, &runs);
     for (name, far) in differences(&runs[1].outputs, &float) {
         assert!(far < 1e-3, "{name}: {far}");
+    }
+}
+
+#[test]
+fn a_fit_goes_on_where_another_left_shares() {
+    let plain = digits_fit(8, Pooling::Average, Training::sgd(1, 8, 0.03125));
+    let inputs = digits(8);
+    let first = Fit { recipients: &[], ..plain }.program().unwrap();
+    let mut left = run_local(&first, &inputs, [5; 32]).unwrap();
+    for run in &mut left {
+        assert!(run.outputs.is_empty() && run.kept.len() == 9);
+        run.kept =
+            std::mem::take(&mut run.kept).into_iter().map(|(n, v)| (format!("first.{n}"), v)).collect();
+    }
+    let second = Fit { first: First::Kept, ..plain }.program().unwrap();
+    // No first weights in this one.
+    assert!(second.encode().len() < 8_000);
+    let got = run_local_with(&second, &inputs, &left, [6; 32]).unwrap();
+    checked(&second, &got);
+    let both = fit(8, Pooling::Average, Training::sgd(2, 8, 0.03125));
+    let mut float = reference::float(&both, &inputs).unwrap();
+    let last = float[HISTORY].slice_axis(Axis(0), (1..).into()).to_owned();
+    float.insert(HISTORY.to_owned(), last);
+    for (name, far) in differences(&got[1].outputs, &float) {
+        assert!(far < 2f64.powi(-8), "{name}: {far}");
     }
 }
 

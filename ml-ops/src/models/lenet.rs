@@ -11,7 +11,7 @@ use crate::program::Program;
 
 mod fit;
 
-pub use fit::Fit;
+pub use fit::{First, Fit};
 
 /// Height and width of an image.
 const IMAGE: [usize; 2] = [28, 28];

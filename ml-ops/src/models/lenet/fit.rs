@@ -1,5 +1,5 @@
 //! LeNet, fitted to images that one party has and labels that another may have. Nobody sees the other's, nor a parameter before the
-//! last step; the first weights are public and follow from a seed.
+//! last step; the first weights are public and follow from a seed, or are those that an earlier fit left in shares.
 
 use mpc_core::fixed::FracBits;
 use mpc_core::windows::Sliding;
@@ -14,16 +14,26 @@ use super::{IMAGE, LAYERS, Pooling};
 use crate::builder::{Owner, ProgramBuilder, Value};
 use crate::error::ProgramError;
 use crate::program::Program;
-use crate::training::{Loss, Parameter, Training, train};
+use crate::training::{Loss, Parameter, Penalty, Training, train};
 
 /// Classes of images.
 const CLASSES: usize = 10;
+
+/// What a fit begins with.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum First {
+    /// Random weights that follow from this number.
+    Seed(u64),
+    /// What a fit without recipients left, taken up with `first.` before each name: it goes on from there. Momentum and the means of
+    /// Adam begin anew.
+    Kept,
+}
 
 /// A LeNet to be fitted.
 ///
 /// ```
 /// use ml_ops::Owner;
-/// use ml_ops::models::lenet::{Fit, Pooling};
+/// use ml_ops::models::lenet::{First, Fit, Pooling};
 /// use ml_ops::training::Training;
 /// use mpc_core::fixed::FracBits;
 /// let program = Fit {
@@ -39,7 +49,7 @@ const CLASSES: usize = 10;
 ///     max_weight: 2.0,
 ///     max_hidden: 64.0,
 ///     max_derivative: 16.0,
-///     seed: 7,
+///     first: First::Seed(7),
 ///     recipients: &[1],
 /// }
 /// .program()?;
@@ -72,8 +82,8 @@ pub struct Fit<'a> {
     pub max_hidden: f64,
     /// And that of the loss's derivative with respect to it, for one row.
     pub max_derivative: f64,
-    /// Of the first weights.
-    pub seed: u64,
+    /// The first weights.
+    pub first: First,
     /// Who receives the fitted weights, under the names that [`lenet`](super::lenet) has for them, and [`HISTORY`] if the training
     /// keeps one. Without recipients, the parties keep shares of all of them.
     pub recipients: &'a [usize],
@@ -94,10 +104,10 @@ impl Fit<'_> {
             let (x, y) = (p.batch(images, batch)?, p.batch(labels, batch)?);
             self.loss(p, x, y, w)
         })?;
-        for ((name, shape), pair) in LAYERS.iter().zip(trained.parameters.chunks(2)) {
-            let weights = if shape.len() == 4 { "kernel" } else { "weights" };
-            to(&mut p, &format!("{name}.{weights}"), pair[0], self.recipients)?;
-            to(&mut p, &format!("{name}.bias"), pair[1], self.recipients)?;
+        for ((name, _), pair) in LAYERS.iter().zip(trained.parameters.chunks(2)) {
+            for (name, &value) in names(name).iter().zip(pair) {
+                to(&mut p, name, value, self.recipients)?;
+            }
         }
         if let Some(history) = trained.history {
             to(&mut p, HISTORY, history, self.recipients)?;
@@ -106,14 +116,25 @@ impl Fit<'_> {
     }
 
     fn parameters(&self, p: &mut ProgramBuilder) -> Result<Vec<Parameter>, ProgramError> {
-        let mut random = ChaCha20Rng::seed_from_u64(self.seed);
+        let mut random = match self.first {
+            First::Seed(seed) => Some(ChaCha20Rng::seed_from_u64(seed)),
+            First::Kept => None,
+        };
         let mut all = vec![];
-        for (_, shape) in LAYERS {
+        for (name, shape) in LAYERS {
             let (inputs, outputs) = match *shape {
                 [filters, channels, down, across] => (channels * down * across, filters),
                 _ => (shape[0], shape[1]),
             };
-            all.extend(layer(p, &mut random, (shape, inputs, outputs), self.max_weight)?);
+            if let Some(random) = &mut random {
+                all.extend(layer(p, random, (shape, inputs, outputs), self.max_weight)?);
+                continue;
+            }
+            let shapes = [(shape, Penalty::All), (&[outputs][..], Penalty::None)];
+            for (name, (shape, penalty)) in names(name).iter().zip(shapes) {
+                let initial = p.shared(&format!("first.{name}"), shape, self.max_weight)?;
+                all.push(Parameter { initial, max_abs: self.max_weight, penalty });
+            }
         }
         Ok(all)
     }
@@ -145,4 +166,10 @@ impl Fit<'_> {
         p.assume_gradient(x, self.max_derivative)?;
         Ok(x)
     }
+}
+
+/// Names of a layer's weights and biases.
+fn names(layer: &str) -> [String; 2] {
+    let weights = if layer.starts_with("conv") { "kernel" } else { "weights" };
+    [format!("{layer}.{weights}"), format!("{layer}.bias")]
 }

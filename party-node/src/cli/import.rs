@@ -181,7 +181,7 @@ pub(super) fn run(args: &ImportArgs, format: Format) -> Result<(), CliError> {
     if let Some(file) = &weights {
         write_weights(file, &imported)?;
     }
-    let written = written(args, &options, &imported, program, weights);
+    let written = written(&options, &imported, program, weights);
     format.print(&written, || render(&written))
 }
 
@@ -270,13 +270,7 @@ fn write_weights(file: &Path, imported: &Imported) -> Result<(), CliError> {
     write_private(file, &Zeroizing::new(content)).map_err(|e| CliError::file("write", file, &e))
 }
 
-fn written(
-    args: &ImportArgs,
-    options: &Options,
-    imported: &Imported,
-    program: PathBuf,
-    weights: Option<PathBuf>,
-) -> Written {
+fn written(options: &Options, imported: &Imported, program: PathBuf, weights: Option<PathBuf>) -> Written {
     let plan = imported.program.plan();
     let party = |i: usize| options.parties[i].clone();
     let bound = |name: &str| {

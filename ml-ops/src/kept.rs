@@ -239,13 +239,13 @@ impl KeptShare {
         if !shape.is_allowed() {
             return Err(WireError::Invalid("shape of a tensor").into());
         }
-        let wanted = shape.elements() * 8;
-        if d.remaining() < wanted {
-            return Err(WireError::Truncated { wanted, left: d.remaining() }.into());
-        }
-        let values = (0..shape.elements()).map(|_| d.u64().map(Z64)).collect::<Result<_, _>>()?;
-        d.finish()?;
-        let values = Tensor::from_vec(shape.dims(), values);
+        let (wanted, left) = (shape.elements() * 8, d.remaining());
+        // Read in one piece, as it is written.
+        let values = Tensor::from_bytes(shape.dims(), &content[content.len() - left..]);
+        let values = values.ok_or_else(|| match left.checked_sub(wanted) {
+            None => WireError::Truncated { wanted, left },
+            Some(left) => WireError::TrailingBytes { left },
+        })?;
         Ok(Self { origin: Origin { session, program, name }, party, parties, frac, bound, values })
     }
 }

@@ -17,6 +17,7 @@ use mpc_core::ring::Z64;
 use mpc_core::share::Additive;
 use mpc_core::tag::{Tag, node};
 use ndarray::ArrayD;
+use protocols::error::ProtocolError;
 use protocols::prep::{CotExtension, Provider};
 use protocols::session::Session;
 use protocols::trial;
@@ -147,10 +148,12 @@ fn the_text_says_who_learns_what_and_how_often() {
     }
 }
 
-/// A channel that notes what passes: tags, what is sent, and what comes.
+/// A channel that notes what passes: tags, what is sent, and what comes; and that can tell the third party something else.
 struct Noted {
     inner: Box<dyn Channel>,
     seen: Arc<Mutex<Vec<Message>>>,
+    /// Where the first party does.
+    lie: Option<Tag>,
 }
 
 type Parts = Vec<Option<Bytes>>;
@@ -169,6 +172,13 @@ impl Channel for Noted {
         send: PerParty<Option<Bytes>>,
         expect: PerParty<Option<usize>>,
     ) -> Result<PerParty<Option<Bytes>>, ChannelError> {
+        let lies = self.lie == Some(tag) && self.me().index() == 0;
+        let send = PerParty::from_fn(self.parties(), |p| match &send[p] {
+            Some(bytes) if lies && p.index() == 2 => {
+                Some(bytes.iter().enumerate().map(|(i, b)| b ^ u8::from(i == 0)).collect())
+            }
+            told => told.clone(),
+        });
         let parts = |of: &PerParty<Option<Bytes>>| of.iter().map(|(_, b)| b.clone()).collect::<Parts>();
         let sent = parts(&send);
         let received = self.inner.exchange(tag, send, expect)?;
@@ -179,14 +189,25 @@ impl Channel for Noted {
 
 /// What every party sends and receives.
 fn views(program: &Program, inputs: &Inputs) -> Vec<Vec<Message>> {
+    let (views, run) = lied_views(program, inputs, None);
+    run.unwrap();
+    views
+}
+
+/// The same, where the first party lies to the third.
+fn lied_views(
+    program: &Program,
+    inputs: &Inputs,
+    lie: Option<Tag>,
+) -> (Vec<Vec<Message>>, Result<(), RunError>) {
     let parties = program.parties().len();
     let seen: Vec<Arc<Mutex<Vec<Message>>>> = (0..parties).map(|_| Arc::default()).collect();
     let channels = local::network(parties).into_iter().zip(&seen).map(|(inner, seen)| {
-        Box::new(Noted { inner: Box::new(inner), seen: seen.clone() }) as Box<dyn Channel>
+        Box::new(Noted { inner: Box::new(inner), seen: seen.clone(), lie }) as Box<dyn Channel>
     });
     let sessions = trial::sessions_over::<Z64>(channels.collect(), [8; 32], Some(&program.demand()));
-    trial::run_sessions(sessions, |cx| run(cx, program, inputs)).unwrap();
-    seen.into_iter().map(|seen| seen.lock().unwrap().clone()).collect()
+    let run = trial::run_sessions(sessions, |cx| run(cx, program, inputs)).map(drop);
+    (seen.into_iter().map(|seen| seen.lock().unwrap().clone()).collect(), run)
 }
 
 /// A value that stays as it is, and is reported to the first party of three, or not.
@@ -238,6 +259,30 @@ fn who_is_no_recipient_sees_what_it_would_see_without_reports() {
         }
         // The value is the same in every iteration, and so is each party's share of it; what it sends never is.
         assert_eq!(shares.len(), if me == 0 { 5 * 2 } else { 0 });
+    }
+}
+
+#[test]
+fn what_was_opened_is_compared_before_every_report() {
+    // The product of the second iteration.
+    let lie = Tag { lane: 0, node: 4, iteration: 1, round: 0 };
+    let (views, run) = lied_views(&steady(true), &inputs(), Some(lie));
+    let error = run.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            RunError::Protocol { node: 6, op: "report", source: ProtocolError::OpeningsDiffer { .. } }
+        ),
+        "{error}"
+    );
+    for view in views {
+        let of = |node| view.iter().filter(|m| m.0.node == node).count();
+        assert!(view.iter().any(|m| m.0 == lie));
+        assert_eq!(
+            (of(node::CONFIRM), of(node::OUTPUT)),
+            (2, 1),
+            "the report of the first iteration alone left"
+        );
     }
 }
 

@@ -44,7 +44,7 @@ impl FixedKey {
         session: &SessionId,
         from: PartyId,
         to: PartyId,
-        number: u64,
+        number: u128,
     ) -> Self {
         let mut h = blake3::Hasher::new_derive_key("subrosa permutation v1");
         h.update(&session.0).update(&number.to_le_bytes()).update(&[from.index() as u8, to.index() as u8]);
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn every_use_has_a_permutation_of_its_own() {
-        let image = |label, session: u8, from, to, number| {
+        let image = |label, session: u8, from, to, number: u128| {
             let mut x = [5];
             let [from, to] = [from, to].map(PartyId::new);
             FixedKey::derived(label, &SessionId([session; 32]), from, to, number).circular(&mut x);
@@ -166,6 +166,7 @@ mod tests {
             image("pads", 1, 1, 0, 7),
             image("pads", 1, 0, 2, 7),
             image("pads", 1, 0, 1, 8),
+            image("pads", 1, 0, 1, 7 + (1 << 64)),
         ];
         for (i, a) in uses.iter().enumerate() {
             assert!(uses[..i].iter().all(|b| a != b), "use {i} shares a permutation");

@@ -113,7 +113,7 @@ enum Command {
         net: Option<Net>,
     },
     /// Make a program from a trained model in an ONNX file
-    Import(import::ImportArgs),
+    Import(Box<import::ImportArgs>),
     /// Make the program of a joint training, and the one that scores rows with the model
     #[command(after_help = train::EXAMPLE)]
     Train(Box<train::TrainArgs>),

@@ -50,8 +50,11 @@ impl Reserved {
     }
 
     /// Puts the content in the file's place.
-    pub(crate) fn write(self, content: &[u8]) -> Result<()> {
-        self.write_with(|out| out.write_all(content))
+    pub(crate) fn write(mut self, content: &[u8]) -> Result<()> {
+        self.out.rewind()?;
+        // As it is: what it may say of a secret would stay in a buffer.
+        self.out.write_all(content)?;
+        self.put()
     }
 
     /// Puts what `content` writes in the file's place.
@@ -61,6 +64,11 @@ impl Reserved {
         content(&mut buffered)?;
         buffered.flush()?;
         drop(buffered);
+        self.put()
+    }
+
+    /// Ends the file where it was written up to, and gives it its name.
+    fn put(mut self) -> Result<()> {
         let length = self.out.stream_position()?;
         self.out.set_len(length)?;
         self.out.sync_all()?;

@@ -31,10 +31,14 @@ pub(crate) fn at_once(options: &mut OpenOptions) {
     let _ = options;
 }
 
-/// Reads a regular file, and no more than one byte above `max_bytes`: a longer result means a longer file.
+/// Reads a regular file, and no more than one byte above `max_bytes`: a longer result means a longer file. It is read to where it
+/// stays, as it may be a secret: a vector that grows leaves copies behind.
 pub(crate) fn read_regular(path: &Path, max_bytes: usize) -> Result<Vec<u8>> {
-    let mut content = Vec::new();
-    open_regular(path)?.take(max_bytes as u64 + 1).read_to_end(&mut content)?;
+    let file = open_regular(path)?;
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    // A byte more, to find the end without growing.
+    let mut content = Vec::with_capacity(length.min(max_bytes) + 1);
+    file.take(max_bytes as u64 + 1).read_to_end(&mut content)?;
     Ok(content)
 }
 
@@ -50,6 +54,9 @@ mod tests {
         assert_eq!(read_regular(&file, 5).unwrap(), b"12345");
         assert_eq!(read_regular(&file, 3).unwrap(), b"1234");
         assert!(read_regular(&root.path().join("none"), 3).is_err());
+        std::fs::write(&file, [7; 100_000]).unwrap();
+        let content = read_regular(&file, 1 << 20).unwrap();
+        assert_eq!((content.len(), content.capacity()), (100_000, 100_001), "it did not grow");
     }
 
     /// Were it opened as a file is, this test would not end.

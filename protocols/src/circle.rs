@@ -2,6 +2,8 @@
 //!
 //! Sines of public angles are factors of secret shares, so all parties must find the same ones, to the last bit. Floating point does
 //! not promise that from one platform to the next; these are made of integers alone.
+//!
+//! Angles of masks are looked up as well, by whoever knows them. No branch depends on the angle, but what is read of the tables does.
 
 use std::sync::LazyLock;
 

@@ -136,3 +136,18 @@ fn what_cannot_be_imported_is_said_in_one_line_with_what_could() {
         assert!(refusal.message.contains(expected), "{line}: {}", refusal.message);
     }
 }
+
+#[test]
+fn comparisons_are_suited_to_the_network_that_is_named() {
+    let dir = checkout();
+    let rounds = |more: &[&str]| {
+        let args = ["import", "tests/models/torch_lenet_script.onnx", "--range", "4", "--out", "model"];
+        let args: Vec<String> = args.iter().chain(more).map(|&a| a.to_owned()).collect();
+        let _imported = run(dir.path(), &args).succeeded();
+        let plan =
+            run(dir.path(), &["plan".into(), "model/torch_lenet_script.sbr".into()]).succeeded().json();
+        plan["rounds"].as_u64().unwrap()
+    };
+    let [usual, few] = [&[][..], &["--net", "wan"]].map(rounds);
+    assert!(few < usual, "{few} rounds for a slow network, {usual} otherwise");
+}

@@ -9,7 +9,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use ml_ops::{Axis, Owner, Program, run_local};
+use ml_ops::{Axis, KeptShare, Owner, Program, run_local};
 use mpc_core::bits::BitTensor;
 use mpc_core::channel::{Channel, ChannelError, Peer};
 use mpc_core::fixed::{FracBits, encode};
@@ -306,6 +306,22 @@ fn a_whole_computation_frees_no_share_mask_or_key() {
     assert!(look.len() > 10_000, "{}", look.len());
     let results = watch_clean("a computation", &look, || run_local(&program, &inputs, seed).unwrap());
     assert_eq!(results[0].outputs["probability"].shape(), [12, 2]);
+}
+
+#[test]
+fn a_share_that_is_kept_is_written_and_read_without_copies() {
+    let mut random = Random::seeded("kept");
+    let mut p = Program::builder("keeps", FracBits::DEFAULT, &["bank", "bureau"]);
+    let large = p.input("large", Owner(0), [6, 3], 2f64.powi(26)).unwrap();
+    p.keep("kept", large).unwrap();
+    let (program, seed) = (p.build().unwrap(), key(&mut random));
+    let inputs = inputs(&mut random).into_iter().filter(|(name, _)| name == "large").collect();
+    let kept = run_local(&program, &inputs, seed).unwrap();
+    let bytes = kept[1].kept["kept"].encode();
+    let values = bytes.len() - 32 - 8 * 18..bytes.len() - 32;
+    watch_clean("a share that is kept", &words(&bytes[values]), || {
+        drop(KeptShare::decode(&bytes).unwrap().encode());
+    });
 }
 
 /// The 32 secret bytes of a key file, in the forms in which they pass through memory.

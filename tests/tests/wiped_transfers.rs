@@ -83,8 +83,8 @@ impl<E: Extension> Extension for Spy<E> {
             }
             self.seen.numbers(received.choices.iter().step_by(self.every).copied());
             if self.pads {
-                let hash = |from, to, first, mut blocks: Vec<Block>| {
-                    FixedKey::derived("pads", lane.session(), from, to, first)
+                let hash = |from, to, first: u64, mut blocks: Vec<Block>| {
+                    FixedKey::derived("pads", lane.session(), from, to, first.into())
                         .tweakable(&mut blocks, Block::from(first));
                     self.seen.blocks(blocks);
                 };
@@ -134,6 +134,7 @@ fn items() -> Vec<Item> {
         Item::Matmul { m: 4, k: 8, n: 5 },
         Item::Truncation { len: 64, bits: 16 },
         Item::DaBits { len: 128 },
+        Item::Angles { len: 64, bits: 24, multiples: 8 },
         Item::Comparison(Comparison { product: true, powers: true, ..sign }),
     ]
 }
@@ -271,7 +272,7 @@ fn correlated_trees(
         let mut root = [0; 16];
         roots.fill(&mut root);
         let root = Block::from_le_bytes(root);
-        let hash = FixedKey::derived("tree", &SESSION, me, peer, ((set.leaves() as u64) << 32) + number);
+        let hash = FixedKey::derived("tree", &SESSION, me, peer, ((set.leaves() as u128) << 32) + number);
         let mut leaves = vec![root, root ^ delta];
         let mut sums = vec![root];
         while leaves.len() < set.leaves() {

@@ -11,8 +11,9 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::feature_range::FeatureRange;
-use super::parties::Parties;
+use super::parties::{Parties, between};
 use super::sections::{PATHS, Sections, paragraph, text};
+use crate::config::Net;
 use crate::error::CliError;
 use crate::output::{Format, count};
 use crate::private_file::write_private;
@@ -65,6 +66,9 @@ pub(super) struct ImportArgs {
     /// Compute so many rows at a time, which bounds memory
     #[arg(long, value_name = "ROWS")]
     window: Option<u32>,
+    /// The network between the parties, to which comparisons are suited: loopback, lan, wan, or DELAY/RATE
+    #[arg(long)]
+    net: Option<Net>,
     /// Name of the program [default: that of the file]
     #[arg(long)]
     name: Option<String>,
@@ -171,7 +175,8 @@ struct Output {
 pub(super) fn run(args: &ImportArgs, format: Format) -> Result<(), CliError> {
     let options = options(args)?;
     let model = Model::load(&args.model).map_err(|e| refused(&args.model, &e))?;
-    let imported = import(&model, &options).map_err(|e| refused(&args.model, &e))?;
+    let mut imported = import(&model, &options).map_err(|e| refused(&args.model, &e))?;
+    imported.program = between(imported.program, args.net)?;
     let stem = args.model.file_stem().map_or_else(|| "model".into(), |s| s.to_string_lossy().into_owned());
     let at = |extension: &str| args.out.join(format!("{stem}.{extension}"));
     std::fs::create_dir_all(&args.out).map_err(|e| CliError::file("make", &args.out, &e))?;

@@ -1,9 +1,11 @@
-//! Parties as flags name them, for the commands that make programs.
+//! Parties as flags name them, and the network between them, for the commands that make programs.
 
 use std::str::FromStr;
 
+use ml_ops::Program;
 use mpc_core::party::MAX_PARTIES;
 
+use crate::config::Net;
 use crate::error::CliError;
 
 /// A magnitude, for all parties or one: `NUMBER` or `NAME=NUMBER`.
@@ -79,6 +81,14 @@ impl Parties {
         let message = format!("{wrong}: a program has 2 to {MAX_PARTIES} parties");
         Err(CliError::setup("usage", message).with_hint(hint))
     }
+}
+
+/// The program with trees of comparisons for the network that a flag names.
+pub(super) fn between(program: Program, net: Option<Net>) -> Result<Program, CliError> {
+    let Some(net) = net else { return Ok(program) };
+    program.with_trees(net.trees()).map_err(|e| {
+        CliError::setup("bad_program", format_args!("--net {net}: {e}")).with_hint("leave out --net")
+    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use mpc_core::fixed::FracBits;
 
-use super::parties::OwnRange;
+use super::parties::{OwnRange, between};
+use crate::config::Net;
 use crate::error::CliError;
 use crate::output::Format;
 
@@ -107,6 +108,9 @@ pub(super) struct TrainArgs {
     /// Who learns the loss with --loss live [default: who learns the model, else who has the labels]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     loss_to: Vec<String>,
+    /// The network between the parties, to which comparisons are suited: loopback, lan, wan, or DELAY/RATE
+    #[arg(long)]
+    net: Option<Net>,
     /// Name of the program and of the files [default: what is fitted]
     #[arg(long)]
     name: Option<String>,
@@ -177,6 +181,7 @@ impl std::str::FromStr for Columns {
 pub(super) fn run(args: &TrainArgs, format: Format) -> Result<(), CliError> {
     let choice = flags::choice(args)?;
     let (training, scoring) = choice.programs()?;
+    let (training, scoring) = (between(training, args.net)?, between(scoring, args.net)?);
     std::fs::create_dir_all(&args.out).map_err(|e| CliError::file("make", &args.out, &e))?;
     let at = |ending: &str| args.out.join(format!("{}.{ending}.sbr", choice.file_stem()));
     let (train_file, score_file) = (at("train"), at("score"));

@@ -192,7 +192,7 @@ mod tests {
             // Nothing is corrected, but a factor by itself is too large.
             Item::Angles { len: 1 << 40, bits: 24, multiples: 0 },
             Item::Dot { len: 0, terms: usize::MAX },
-            Item::Mask { rows: usize::MAX, columns: 0 },
+            Item::Mask { len: usize::MAX },
             Item::Matmul { m: usize::MAX, k: 0, n: 0 },
             Item::BatchMatmul { count: 1, m: 0, k: 0, n: usize::MAX },
             Item::Comparison(Comparison { product: true, arithmetic: false, ..sign }),

@@ -46,7 +46,7 @@ impl TreeKeys {
 
     fn next(&mut self) -> FixedKey {
         let [from, to] = self.ends;
-        let key = FixedKey::derived("tree", &self.session, from, to, self.next);
+        let key = FixedKey::derived("tree", &self.session, from, to, self.next.into());
         self.next += 1;
         key
     }

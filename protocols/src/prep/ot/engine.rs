@@ -137,12 +137,12 @@ impl Engine {
 
     /// What the pads of these COTs are hashed with, where this party is the sender.
     pub(super) fn sent_keys(&self, to: PartyId, cots: &SentCots) -> PadKeys {
-        PadKeys::new(*self.lane.session(), [self.me(), to], cots.first)
+        PadKeys::new(*self.lane.session(), [self.me(), to], cots.first, cots.q.len())
     }
 
     /// As [`Self::sent_keys`], where it is the receiver.
     pub(super) fn received_keys(&self, from: PartyId, cots: &ReceivedCots) -> PadKeys {
-        PadKeys::new(*self.lane.session(), [from, self.me()], cots.first)
+        PadKeys::new(*self.lane.session(), [from, self.me()], cots.first, cots.t.len())
     }
 
     /// `count` COTs of every one of `pairs`. The choices are the given ones, or uniform; then those of a party that

@@ -159,9 +159,9 @@ fn the_wire_and_the_results_are_known() {
     assert_eq!(
         digests,
         [
-            "cd35c654020d07c5ca8be4753a84f873",
-            "b18688a2f54773c89e41cce024beb914",
-            "873197d24d52ade2cb87d65dcf12206c",
+            "3239bee6cc1709a9649beea399f9570f",
+            "9376f25c2d83412b0cefced3133796f8",
+            "b1505176b58af3775de87e5ddf3023e9",
         ]
     );
 }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 
 use ml_ops::models::lenet::{First, Fit, Pooling, lenet};
 use ml_ops::models::regression::{HISTORY, LABELS};
+use ml_ops::models::scorecard::PROBABILITY;
+use ml_ops::models::scoring::{ModelFrom, Scoring};
 use ml_ops::models::{DATA, RESULT, Roles};
 use ml_ops::training::{Adam, History, Optimiser, Training};
-use ml_ops::{Axis, Execution, Owner, Program, reference, run_local, run_local_with};
+use ml_ops::{Axis, Execution, Owner, Program, Rounding, reference, run_local, run_local_with};
 use mpc_core::fixed::FracBits;
 use mpc_core::party::PartyId;
 use ndarray::{Array2, Array4, ArrayD, ArrayViewD};
@@ -64,7 +66,11 @@ fn digits(rows: usize) -> Values {
     [(DATA, images.into_dyn()), (LABELS, labels.into_dyn())].map(|(n, v)| (n.to_owned(), v)).into()
 }
 
-fn digits_fit(rows: usize, pooling: Pooling, training: Training<'static>) -> Fit<'static> {
+fn fit(rows: usize, pooling: Pooling, training: Training<'static>) -> Program {
+    fit_to(rows, pooling, training, &[1]).program().unwrap()
+}
+
+fn fit_to<'a>(rows: usize, pooling: Pooling, training: Training<'a>, recipients: &'a [usize]) -> Fit<'a> {
     Fit {
         name: "digits",
         frac: FracBits::DEFAULT,
@@ -79,12 +85,8 @@ fn digits_fit(rows: usize, pooling: Pooling, training: Training<'static>) -> Fit
         max_hidden: 64.0,
         max_derivative: 16.0,
         first: First::Seed(7),
-        recipients: &[1],
+        recipients,
     }
-}
-
-fn fit(rows: usize, pooling: Pooling, training: Training<'static>) -> Program {
-    digits_fit(rows, pooling, training).program().unwrap()
 }
 
 fn momentum(epochs: u32, batch: usize) -> Training<'static> {
@@ -144,7 +146,7 @@ fn adam_moves_every_parameter() {
 
 #[test]
 fn a_fit_goes_on_where_another_left_shares() {
-    let plain = digits_fit(8, Pooling::Average, Training::sgd(1, 8, 0.03125));
+    let plain = fit_to(8, Pooling::Average, Training::sgd(1, 8, 0.03125), &[1]);
     let inputs = digits(8);
     let first = Fit { recipients: &[], ..plain }.program().unwrap();
     let mut left = run_local(&first, &inputs, [5; 32]).unwrap();
@@ -164,6 +166,39 @@ fn a_fit_goes_on_where_another_left_shares() {
     float.insert(HISTORY.to_owned(), last);
     for (name, far) in differences(&got[1].outputs, &float) {
         assert!(far < 2f64.powi(-8), "{name}: {far}");
+    }
+}
+
+#[test]
+fn a_network_that_nobody_sees_reads_images() {
+    let plain = Training::sgd(1, 2, 0.125);
+    let fit = |recipients| fit_to(2, Pooling::Average, plain, recipients);
+    let (kept, received) = (fit(&[]), fit(&[1]));
+    let inputs = digits(2);
+    let shares = run_local(&kept.program().unwrap(), &inputs, [5; 32]).unwrap();
+    assert!(shares.iter().all(|run| run.outputs.is_empty()));
+    let mut rows = digits(5);
+    rows.remove(LABELS);
+    let scoring = |model| Scoring {
+        name: "read",
+        rows: 5,
+        window_rows: Some(3),
+        model,
+        rounding: Rounding::Dithered,
+        recipients: &[0],
+    };
+    let from_shares = kept.scoring(&scoring(ModelFrom::Shares)).unwrap();
+    assert_eq!(from_shares.shared().count(), 8);
+    let runs = run_local_with(&from_shares, &rows, &shares, [6; 32]).unwrap();
+    checked(&from_shares, &runs);
+    let from_owner = received.scoring(&scoring(ModelFrom::Owner(1))).unwrap();
+    let mut model = reference::float(&received.program().unwrap(), &inputs).unwrap();
+    model.remove(HISTORY);
+    rows.extend(model);
+    let float = reference::float(&from_owner, &rows).unwrap();
+    assert_eq!(float[PROBABILITY].shape(), [5, 10]);
+    for (name, far) in differences(&runs[0].outputs, &float) {
+        assert!(far < 2e-3, "{name}: {far}");
     }
 }
 

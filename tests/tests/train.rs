@@ -328,6 +328,15 @@ fn everything_that_is_wrong_with_flags_is_said_at_once() {
         assert!(refusal.message.contains(expected), "{flags}: {}", refusal.message);
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is written");
+    let words = "train lenet --rows 8 --columns bank=784,b=0 --labels b --batch 4 --epochs 1 --score-rows 2 --window 1";
+    let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+    let made = run(dir.path(), &words).succeeded().json();
+    let [images, labels] = [0, 1].map(|i| made["configurations"][i]["train"].as_str().unwrap());
+    assert!(images.contains("kind = \"tensor\"") && labels.contains("\"8\", \"9\"] }"), "{made}");
+    let scoring = Program::load(dir.path().join("lenet.score.sbr")).unwrap();
+    assert_eq!(scoring.shared().count(), 8, "the model stays in shares");
+    let refusal = refused("lenet --rows 8 --columns bank=780,b=4 --labels b --hidden 3");
+    refusal.says(&["images of one party, with 784 pixels", "--hidden means nothing here"]);
     // What the README shows is right.
     let shown: Vec<_> = page::commands(&files::workspace().join("README.md"));
     let shown: Vec<_> = shown.iter().filter(|c| c[0] == "train").collect();

@@ -43,6 +43,16 @@ pub struct Scoring<'a> {
 }
 
 impl Scoring<'_> {
+    /// A program of these parties, with nothing in it.
+    pub(super) fn program(&self, frac: FracBits, parties: &[&str]) -> ProgramBuilder {
+        let mut p = Program::builder(self.name, frac, parties);
+        p.rounding(self.rounding);
+        if let Some(rows) = self.window_rows {
+            p.window_rows(rows);
+        }
+        p
+    }
+
     /// A program with the columns of all members side by side.
     pub(super) fn begin(
         &self,
@@ -50,11 +60,7 @@ impl Scoring<'_> {
         members: &[Member<'_>],
     ) -> Result<(ProgramBuilder, Value), ProgramError> {
         let names: Vec<&str> = members.iter().map(|m| m.name).collect();
-        let mut p = Program::builder(self.name, frac, &names);
-        p.rounding(self.rounding);
-        if let Some(rows) = self.window_rows {
-            p.window_rows(rows);
-        }
+        let mut p = self.program(frac, &names);
         let mut parts = vec![];
         for (i, m) in members.iter().enumerate().filter(|(_, m)| m.columns > 0) {
             parts.push(p.input(&features(m.name), Owner(i), [self.rows, m.columns], m.max_abs)?);

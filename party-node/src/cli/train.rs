@@ -56,7 +56,7 @@ pub(super) struct TrainArgs {
     /// How a gradient moves the model
     #[arg(long, value_enum, default_value = "sgd")]
     optimiser: OptimiserKind,
-    /// Learning rate [default: 0.5 logistic, 0.05 linear, 0.1 network; with adam 0.01]
+    /// Learning rate [default: 0.5 logistic, 0.05 linear and lenet, 0.1 network; with adam 0.01]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     rate: Option<f64>,
     /// How much of a move stays in the next one, of sgd [default: 0]
@@ -80,21 +80,27 @@ pub(super) struct TrainArgs {
     /// A network that predicts a number
     #[arg(long)]
     regression: bool,
+    /// How windows of lenet become one number [default: max]
+    #[arg(long, value_enum)]
+    pooling: Option<PoolingKind>,
     /// Of a network's first weights, which are public [default: 1]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-    /// Largest magnitude of a prepared value: NUMBER, or NAME=NUMBER for those of one party
-    #[arg(long, value_name = "[NAME=]NUMBER", value_delimiter = ',', default_value = "32", alias = "range")]
+    /// Largest magnitude of a prepared value: NUMBER, or NAME=NUMBER for those of one party [default: 32; lenet 1]
+    #[arg(long, value_name = "[NAME=]NUMBER", value_delimiter = ',', alias = "range")]
     max_abs: Vec<OwnRange>,
     /// Largest magnitude of a label that is a number [default: 32]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     max_label: Option<f64>,
-    /// Largest magnitude that a weight has in any step: a promise, which nothing checks
-    #[arg(long, value_name = "NUMBER", default_value_t = 16.0, allow_negative_numbers = true)]
-    max_weight: f64,
-    /// Largest magnitude of what a layer of a network computes: a promise, which nothing checks [default: 256]
+    /// Largest magnitude that a weight has in any step: a promise, which nothing checks [default: 16; lenet 2]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    max_weight: Option<f64>,
+    /// Largest magnitude of what a layer of a network computes: a promise, which nothing checks [default: 256; lenet 64]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     max_hidden: Option<f64>,
+    /// The same of the derivative of the loss with respect to it, of lenet [default: 16]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    max_derivative: Option<f64>,
     /// Fraction bits of numbers
     #[arg(long, value_name = "BITS", default_value_t = FracBits::DEFAULT.bits())]
     frac: u32,
@@ -131,6 +137,8 @@ enum Kind {
     Logistic,
     /// Dense layers with ReLU: a probability, classes, or a number
     Network,
+    /// LeNet: ten classes of images of 28×28, which one party has
+    Lenet,
 }
 
 impl Kind {
@@ -139,6 +147,7 @@ impl Kind {
             Self::Linear => "linear",
             Self::Logistic => "logistic",
             Self::Network => "network",
+            Self::Lenet => "lenet",
         }
     }
 }
@@ -148,6 +157,13 @@ impl Kind {
 enum OptimiserKind {
     Sgd,
     Adam,
+}
+
+/// How windows become one number.
+#[derive(Copy, Clone, PartialEq, Eq, clap::ValueEnum)]
+enum PoolingKind {
+    Max,
+    Average,
 }
 
 /// When the loss is learnt.

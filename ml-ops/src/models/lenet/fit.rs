@@ -10,10 +10,13 @@ use rand_chacha::ChaCha20Rng;
 use super::super::network::layer;
 use super::super::regression::{HISTORY, LABELS, to};
 use super::super::roles::DATA;
+use super::super::scorecard::PROBABILITY;
+use super::super::scoring::Scoring;
 use super::{IMAGE, LAYERS, Pooling};
 use crate::builder::{Owner, ProgramBuilder, Value};
 use crate::error::ProgramError;
 use crate::program::Program;
+use crate::settings::Rounding;
 use crate::training::{Loss, Parameter, Penalty, Training, train};
 
 /// Classes of images.
@@ -95,7 +98,16 @@ impl Fit<'_> {
     /// # Errors
     /// [`ProgramError`] for names, sizes or ranges that make no valid program.
     pub fn program(&self) -> Result<Program, ProgramError> {
+        self.program_with(Rounding::Dithered)
+    }
+
+    /// The same, with truncations that round as is said.
+    ///
+    /// # Errors
+    /// As [`Fit::program`].
+    pub fn program_with(&self, rounding: Rounding) -> Result<Program, ProgramError> {
         let mut p = Program::builder(self.name, self.frac, self.parties);
+        p.rounding(rounding);
         let [height, width] = IMAGE;
         let images = p.input(DATA, self.images, [self.rows, 1, height, width], self.max_pixel)?;
         let labels = p.input(LABELS, self.labels, [self.rows, CLASSES], 1.0)?;
@@ -113,6 +125,26 @@ impl Fit<'_> {
             to(&mut p, HISTORY, history, self.recipients)?;
         }
         p.build()
+    }
+
+    /// The program that applies the fitted LeNet to other images: [`PROBABILITY`] of every class, as \[rows, 10\].
+    ///
+    /// # Errors
+    /// As [`Fit::program`].
+    pub fn scoring(&self, how: &Scoring<'_>) -> Result<Program, ProgramError> {
+        let mut p = how.program(self.frac, self.parties);
+        let [height, width] = IMAGE;
+        let images = p.input(DATA, self.images, [how.rows, 1, height, width], self.max_pixel)?;
+        let mut w = vec![];
+        for (name, shape) in LAYERS {
+            let [weights, bias] = names(name);
+            w.push(how.parameter(&mut p, &weights, shape, self.max_weight)?);
+            let outputs = if shape.len() == 4 { shape[0] } else { shape[1] };
+            w.push(how.parameter(&mut p, &bias, [outputs], self.max_weight)?);
+        }
+        let last = self.last(&mut p, images, &w)?;
+        let probability = p.softmax(last, Axis(1))?;
+        how.end(p, PROBABILITY, probability)
     }
 
     fn parameters(&self, p: &mut ProgramBuilder) -> Result<Vec<Parameter>, ProgramError> {
@@ -146,6 +178,12 @@ impl Fit<'_> {
         labels: Value,
         w: &[Value],
     ) -> Result<Loss, ProgramError> {
+        let last = self.last(p, images, w)?;
+        p.cross_entropy(last, labels)
+    }
+
+    /// What the last layer computes, before probabilities are made of it.
+    fn last(&self, p: &mut ProgramBuilder, images: Value, w: &[Value]) -> Result<Value, ProgramError> {
         let mut x = images;
         for pair in w[..4].chunks(2) {
             x = p.conv2d(x, pair[0], Some(pair[1]), Sliding::by(1))?;
@@ -157,8 +195,7 @@ impl Fit<'_> {
         x = self.promised(p, x)?;
         x = p.relu(x)?;
         x = p.dense(x, w[6], w[7])?;
-        x = self.promised(p, x)?;
-        p.cross_entropy(x, labels)
+        self.promised(p, x)
     }
 
     fn promised(&self, p: &mut ProgramBuilder, x: Value) -> Result<Value, ProgramError> {

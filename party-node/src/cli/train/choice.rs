@@ -1,11 +1,12 @@
 //! What the flags of `train` describe: two programs.
 
+use ml_ops::models::lenet::{self, First, Pooling};
 use ml_ops::models::network::{self, Network};
 use ml_ops::models::regression::{Regression, Target};
 use ml_ops::models::scorecard::Member;
 use ml_ops::models::scoring::{ModelFrom, Scoring};
 use ml_ops::training::{History, Training};
-use ml_ops::{Program, ProgramError, Rounding};
+use ml_ops::{Owner, Program, ProgramError, Rounding};
 use mpc_core::fixed::FracBits;
 
 use super::{Kind, LossAt};
@@ -39,6 +40,8 @@ pub(super) struct Choice {
     pub(super) rounding: Rounding,
     pub(super) max_weight: f64,
     pub(super) max_hidden: f64,
+    pub(super) max_derivative: f64,
+    pub(super) pooling: Pooling,
 }
 
 /// What the labels are.
@@ -71,12 +74,20 @@ impl Choice {
             rounding: self.rounding,
             recipients: &self.scores_to,
         };
-        let (training, scoring) = if self.kind == Kind::Network {
-            let fit = self.network(&members);
-            (fit.program_with(self.rounding), fit.scoring(&how))
-        } else {
-            let fit = self.regression(&members);
-            (fit.program_with(self.rounding), fit.scoring(&how))
+        let (training, scoring) = match self.kind {
+            Kind::Network => {
+                let fit = self.network(&members);
+                (fit.program_with(self.rounding), fit.scoring(&how))
+            }
+            Kind::Lenet => {
+                let names: Vec<&str> = self.parties.iter().map(String::as_str).collect();
+                let fit = self.lenet(&names);
+                (fit.program_with(self.rounding), fit.scoring(&how))
+            }
+            Kind::Linear | Kind::Logistic => {
+                let fit = self.regression(&members);
+                (fit.program_with(self.rounding), fit.scoring(&how))
+            }
         };
         Ok((training.map_err(|e| refused("training", &e))?, scoring.map_err(|e| refused("scoring", &e))?))
     }
@@ -107,6 +118,26 @@ impl Choice {
             target,
             training: self.training(),
             max_weight: self.max_weight,
+            recipients: &self.model_to,
+        }
+    }
+
+    fn lenet<'a>(&'a self, parties: &'a [&'a str]) -> lenet::Fit<'a> {
+        let images = self.columns.iter().position(|c| c.0 > 0).unwrap_or(0);
+        lenet::Fit {
+            name: &self.name,
+            frac: self.frac,
+            parties,
+            images: Owner(images),
+            labels: Owner(self.labels),
+            rows: self.rows,
+            max_pixel: self.columns[images].1,
+            pooling: self.pooling,
+            training: self.training(),
+            max_weight: self.max_weight,
+            max_hidden: self.max_hidden,
+            max_derivative: self.max_derivative,
+            first: First::Seed(self.seed),
             recipients: &self.model_to,
         }
     }

@@ -1,17 +1,21 @@
 //! What the flags of `train` say. Everything that is wrong with them is said at once.
 
 use ml_ops::Rounding;
+use ml_ops::models::lenet::Pooling;
 use ml_ops::training::{Adam, Optimiser, Training};
 use mpc_core::fixed::FracBits;
 
 use super::super::parties::{OwnRange, Parties};
 use super::choice::{Choice, Labels};
-use super::{Kind, LossAt, NOBODY, OptimiserKind, TrainArgs};
+use super::{Kind, LossAt, NOBODY, OptimiserKind, PoolingKind, TrainArgs};
 use crate::data::MAX_CODES;
 use crate::error::CliError;
 
 /// Largest magnitude of a prepared value and of a label, where nothing else is said: standardised ones rarely exceed it.
 const MAX_ABS: f64 = 32.0;
+
+/// Of an image of lenet.
+const PIXELS: usize = 28 * 28;
 
 /// What is wrong with flags, each with what to do about it.
 #[derive(Default)]
@@ -74,8 +78,22 @@ pub(super) fn choice(args: &TrainArgs) -> Result<Choice, CliError> {
         CliError::setup("usage", format_args!("--frac: {e}")).with_hint("16 fraction bits suit most models")
     });
     let frac = wrong.take(frac);
-    wrong.positive("--max-weight", args.max_weight);
-    wrong.positive("--max-hidden", args.max_hidden.unwrap_or(1.0));
+    let of_images = args.kind == Kind::Lenet;
+    let usual = |images: f64, others: f64| if of_images { images } else { others };
+    let max_weight = args.max_weight.unwrap_or(usual(2.0, 16.0));
+    let max_hidden = args.max_hidden.unwrap_or(usual(64.0, 256.0));
+    let max_derivative = args.max_derivative.unwrap_or(16.0);
+    wrong.positive("--max-weight", max_weight);
+    wrong.positive("--max-hidden", max_hidden);
+    wrong.positive("--max-derivative", max_derivative);
+    if of_images {
+        let pixels: Vec<usize> = brings.iter().map(|b| b.1).filter(|&count| count > 0).collect();
+        wrong.unless(
+            pixels[..] == [PIXELS],
+            format!("lenet reads images of one party, with {PIXELS} pixels each"),
+            format!("--columns NAME={PIXELS} says whose they are"),
+        );
+    }
     let hidden = if args.hidden.is_empty() { vec![16] } else { args.hidden.clone() };
     wrong.unless(!hidden.contains(&0), "--hidden: a layer has a width", "--hidden 32,16 is two layers");
     let Some(frac) = frac.filter(|_| wrong.0.is_empty()) else { return Err(wrong.error()) };
@@ -83,7 +101,7 @@ pub(super) fn choice(args: &TrainArgs) -> Result<Choice, CliError> {
         Labels::Classes(classes, _) if classes > 2 => classes,
         _ => 1,
     };
-    let all = OwnRange::common(&args.max_abs, MAX_ABS);
+    let all = OwnRange::common(&args.max_abs, usual(1.0, MAX_ABS));
     let of = |name: &String| {
         let count = brings.iter().find(|(n, _)| n == name).map_or(0, |b| b.1);
         (count, OwnRange::of(&args.max_abs, name).unwrap_or(all))
@@ -107,8 +125,13 @@ pub(super) fn choice(args: &TrainArgs) -> Result<Choice, CliError> {
         seed: args.seed.unwrap_or(1),
         frac,
         rounding: if args.exact { Rounding::Exact } else { Rounding::Dithered },
-        max_weight: args.max_weight,
-        max_hidden: args.max_hidden.unwrap_or(256.0),
+        max_weight,
+        max_hidden,
+        max_derivative,
+        pooling: match args.pooling {
+            Some(PoolingKind::Average) => Pooling::Average,
+            Some(PoolingKind::Max) | None => Pooling::Max,
+        },
     })
 }
 
@@ -116,15 +139,23 @@ pub(super) fn choice(args: &TrainArgs) -> Result<Choice, CliError> {
 fn flags_of_others(args: &TrainArgs, wrong: &mut Complaints) {
     let numbers = args.kind == Kind::Linear || args.regression;
     let network = args.kind == Kind::Network;
+    let images = args.kind == Kind::Lenet;
     let of_networks = "it belongs to `subrosa train network`";
     for (flag, given, fits, hint) in [
         ("--hidden", !args.hidden.is_empty(), network, of_networks),
         ("--classes", args.classes.is_some(), network, of_networks),
         ("--regression", args.regression, network, "`subrosa train linear` predicts numbers too"),
-        ("--seed", args.seed.is_some(), network, of_networks),
-        ("--max-hidden", args.max_hidden.is_some(), network, of_networks),
+        ("--seed", args.seed.is_some(), network || images, of_networks),
+        ("--max-hidden", args.max_hidden.is_some(), network || images, of_networks),
+        ("--max-derivative", args.max_derivative.is_some(), images, "it belongs to `subrosa train lenet`"),
+        ("--pooling", args.pooling.is_some(), images, "it belongs to `subrosa train lenet`"),
         ("--max-label", args.max_label.is_some(), numbers, "labels of classes are 0 and 1"),
-        ("--class-weights", !args.class_weights.is_empty(), !numbers, "numbers have no classes"),
+        (
+            "--class-weights",
+            !args.class_weights.is_empty(),
+            !numbers && !images,
+            "numbers have no classes, and those of lenet count alike",
+        ),
         (
             "--momentum",
             args.momentum.is_some(),
@@ -212,7 +243,7 @@ fn labelled(args: &TrainArgs, wrong: &mut Complaints) -> Labels {
         wrong.positive("--max-label", max_label);
         return Labels::Numbers(max_label);
     }
-    let classes = args.classes.unwrap_or(2);
+    let classes = if args.kind == Kind::Lenet { 10 } else { args.classes.unwrap_or(2) };
     wrong.unless(
         (2..=MAX_CODES).contains(&classes),
         format!("--classes {classes}: expected 2 to {MAX_CODES}"),
@@ -241,7 +272,7 @@ fn training(args: &TrainArgs, wrong: &mut Complaints) -> Training<'static> {
     let usual = match (args.optimiser, args.kind) {
         (OptimiserKind::Adam, _) => 0.01,
         (OptimiserKind::Sgd, Kind::Logistic) => 0.5,
-        (OptimiserKind::Sgd, Kind::Linear) => 0.05,
+        (OptimiserKind::Sgd, Kind::Linear | Kind::Lenet) => 0.05,
         (OptimiserKind::Sgd, Kind::Network) => 0.1,
     };
     let rate = args.rate.unwrap_or(usual);

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use ml_ops::models::DATA;
 use ml_ops::models::regression::{HISTORY, LABELS};
 use ml_ops::models::scoring::PREDICTION;
 use ml_ops::training::LOSS;
@@ -12,6 +13,7 @@ use mpc_core::party::PartyId;
 use serde::Serialize;
 
 use super::super::sections::{PATHS, Sections, paragraph, text};
+use super::Kind;
 use super::choice::{Choice, Labels};
 use crate::output::count;
 
@@ -157,6 +159,11 @@ fn input(sections: &mut Sections, choice: &Choice, input: &InputSpec<'_>, trains
         sections.field("kind", text("weights")).field("file", text(&format!("{}.npy", input.name)));
         return;
     }
+    if input.name == DATA {
+        let file = "\"FILE.npy\"   # images of 28×28; or a table with one row per image";
+        sections.field("kind", text("tensor")).field("file", file);
+        return;
+    }
     if input.name != LABELS {
         let figures = figures(&choice.parties[input.owner.index()]);
         sections.table(input.shape.dims()[1]);
@@ -173,6 +180,10 @@ fn input(sections: &mut Sections, choice: &Choice, input: &InputSpec<'_>, trains
         Labels::Classes(classes, _) => {
             let (codes, what) = match classes {
                 2 => ("\"0\", \"1\"".to_owned(), "what means 0 and what means 1"),
+                _ if choice.kind == Kind::Lenet => {
+                    let digits: Vec<String> = (0..classes).map(|digit| format!("\"{digit}\"")).collect();
+                    (digits.join(", "), "the classes, in the order of the results")
+                }
                 _ => (vec!["\"…\""; classes].join(", "), "the classes, in the order of the results"),
             };
             let codes = format!("{{ CLASS = [{codes}] }}   # {what}");
@@ -219,6 +230,10 @@ fn notes(choice: &Choice) -> Vec<String> {
             format!("{names} learns weights of others' columns too; {brings} brings them to score")
         }
     }];
+    if choice.kind == Kind::Lenet {
+        notes.push("images have no names: rows of images and labels are in the same order, which nobody checks; pixels are used as they are, the same way in training and scoring".into());
+        return notes;
+    }
     notes.push(
         "rows are scored with the columns of the training, in its order, standardised by the figures that its run writes"
             .into(),

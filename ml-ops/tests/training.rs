@@ -198,7 +198,12 @@ fn a_step_with_momentum_and_penalties_takes_no_round_more() {
     let plan = regression(class, Training::sgd(5, 8, 0.5)).program().unwrap().plan();
     let products: Vec<_> = plan.ops.iter().filter(|o| o.op == "matmul").collect();
     assert_eq!(products.len(), 2);
-    assert!(products.iter().all(|o| o.opens_reused_factor && o.times == 20));
+    assert!(products.iter().all(|o| o.reused_factor.is_some() && o.times == 20));
+    // The one where its rows are weighted, before the loop.
+    let opening = plan.ops.iter().filter(|o| o.opens_reused_factor);
+    let opening: Vec<_> = opening.map(|o| (o.op, o.reused_factor)).collect();
+    let [("mul", Some(x)), ("matmul", Some(weighted))] = opening[..] else { panic!("{opening:?}") };
+    assert_ne!(x, weighted);
 }
 
 #[test]

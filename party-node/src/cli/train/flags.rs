@@ -80,8 +80,8 @@ pub(super) fn choice(args: &TrainArgs) -> Result<Choice, CliError> {
     let frac = wrong.take(frac);
     let of_images = args.kind == Kind::Lenet;
     let usual = |images: f64, others: f64| if of_images { images } else { others };
-    let max_weight = args.max_weight.unwrap_or(usual(2.0, 16.0));
-    let max_hidden = args.max_hidden.unwrap_or(usual(64.0, 256.0));
+    let max_weight = args.max_weight.unwrap_or_else(|| usual(2.0, 16.0));
+    let max_hidden = args.max_hidden.unwrap_or_else(|| usual(64.0, 256.0));
     let max_derivative = args.max_derivative.unwrap_or(16.0);
     wrong.positive("--max-weight", max_weight);
     wrong.positive("--max-hidden", max_hidden);

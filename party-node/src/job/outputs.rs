@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use ml_ops::{Execution, Program};
+use ml_ops::{Execution, NodeId, Program};
 use ndarray::ArrayD;
 use serde::Serialize;
 
@@ -157,9 +157,11 @@ pub(super) fn write_outputs(
         let values = in_units.as_ref().unwrap_or(values);
         let (Some(file), Some(place)) = (config.outputs.get(name), reserved.remove(name)) else { continue };
         let card = config.scorecard.as_ref().filter(|s| &s.output == name);
-        // What a loop reported is about no row, however often that was.
-        let reported = program.outputs().iter().any(|o| &o.name == name && program.report(o.node).is_some());
-        let by_row = inputs.row_names.as_ref().filter(|names| !reported && names.rows() == values.len());
+        // What a loop leaves or reports is about no row, however many numbers that is.
+        let first = program.loops().first().map_or(NodeId::MAX, |l| l.first);
+        let of_loop = program.outputs().iter().any(|o| &o.name == name && o.node >= first);
+        let has_row = |rows| !of_loop && rows == values.len() && values.shape().first() == Some(&rows);
+        let by_row = inputs.row_names.as_ref().filter(|names| has_row(names.rows()));
         let mut rows = 0;
         let content = |out: &mut dyn Write| {
             rows = match by_row {

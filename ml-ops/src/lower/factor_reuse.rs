@@ -10,7 +10,7 @@
 //! loop computes is opened once in an iteration.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use protocols::prep::{Bilinear, Part, Product};
 
@@ -118,19 +118,25 @@ impl Program {
         }
         // The largest saving first. A product that is taken lowers what its other factor would save, which is seen when that
         // one's turn comes.
-        let mut open = products.clone();
-        let mut queue: BinaryHeap<Saving> =
-            users.iter().map(|(&root, of)| (self.saving(root, of, &open), Reverse(root))).collect();
+        let mut open: BTreeSet<NodeId> = products.keys().copied().collect();
+        let mut worth: BTreeMap<NodeId, i128> =
+            users.iter().map(|(&root, of)| (root, self.saving(root, of, &products))).collect();
+        let mut queue: BinaryHeap<Saving> = worth.iter().map(|(&root, &of)| (of, Reverse(root))).collect();
         let mut reuse = BTreeMap::new();
         while let Some((saving, Reverse(root))) = queue.pop().filter(|(saving, _)| *saving > 0) {
-            let now = self.saving(root, &users[&root], &open);
+            let now = worth[&root];
             if now < saving {
                 queue.push((now, Reverse(root)));
                 continue;
             }
-            let of: Vec<NodeId> = users[&root].iter().copied().filter(|p| open.remove(p).is_some()).collect();
+            let of: Vec<NodeId> = users[&root].iter().copied().filter(|p| open.remove(p)).collect();
             for (i, &node) in of.iter().enumerate() {
                 let candidate = products[&node];
+                if let Some(other) = candidate.factors.iter().flatten().find(|view| view.root != root)
+                    && let Some(worth) = worth.get_mut(&other.root)
+                {
+                    *worth -= self.saved(other.root, node, &candidate);
+                }
                 let (View { part, moves, .. }, right) =
                     candidate.factor(root).expect("invariant: a user of the root");
                 let product = Product { map: candidate.map, right };
@@ -179,13 +185,16 @@ impl Program {
         Some(Candidate { map, factors })
     }
 
-    /// Elements that are not opened if the root is masked once for the products that still have a choice.
-    fn saving(&self, root: NodeId, users: &[NodeId], open: &BTreeMap<NodeId, Candidate>) -> i128 {
-        let parts = users.iter().filter_map(|&p| Some((p, open.get(&p)?.factor(root)?.0)));
-        let times = |p| i128::from(self.times_within(p, root));
-        let saved: i128 = parts.map(|(p, view)| times(p) * view.part.elements() as i128).sum();
-        let of_one = saved - self.fact(root).shape.elements() as i128;
-        i128::from(self.times(root)) * of_one
+    /// Elements that are not opened if the root is masked once for all of its products.
+    fn saving(&self, root: NodeId, users: &[NodeId], products: &BTreeMap<NodeId, Candidate>) -> i128 {
+        let saved: i128 = users.iter().map(|&p| self.saved(root, p, &products[&p])).sum();
+        saved - i128::from(self.times(root)) * self.fact(root).shape.elements() as i128
+    }
+
+    /// Elements that one product of them does not open then.
+    fn saved(&self, root: NodeId, product: NodeId, candidate: &Candidate) -> i128 {
+        let elements = candidate.factor(root).map_or(0, |(view, _)| view.part.elements());
+        i128::from(self.times(root)) * i128::from(self.times_within(product, root)) * elements as i128
     }
 
     /// How often a node is computed for one value of an operand.
@@ -233,4 +242,31 @@ fn evenly(part: Part, axis: usize, indices: &[u32]) -> Option<Part> {
     let step = steps.next().unwrap_or(1);
     let even = steps.all(|other| other == step);
     even.then(|| part.every(axis, first as usize, step as i32, indices.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use mpc_core::fixed::FracBits;
+
+    use super::*;
+    use crate::builder::Owner;
+
+    #[test]
+    fn a_product_that_is_taken_lowers_what_its_other_factor_saves() {
+        let mut p = Program::builder("turns", FracBits::DEFAULT, &["a", "b"]);
+        let shared = p.input("shared", Owner(0), [1], 1.0).unwrap();
+        for len in (1..=4).rev() {
+            let x = p.input(&format!("x{len}"), Owner(0), [1], 1.0).unwrap();
+            let y = p.input(&format!("y{len}"), Owner(1), [len], 1.0).unwrap();
+            for (name, other) in [("shared", shared), ("own", y)] {
+                let product = p.mul(x, other).unwrap();
+                p.output(&format!("{name}{len}"), product, &[0]).unwrap();
+            }
+        }
+        let program = p.build().unwrap();
+        let named = |root: NodeId| program.inputs().find(|i| i.node == root).unwrap().name.to_owned();
+        let roots: Vec<String> = program.reused_factors().values().map(|r| named(r.root)).collect();
+        // Each time before the shared factor's turn comes, another one saves as much as is left to it.
+        assert_eq!(roots, ["x4", "x4", "x3", "x3", "x2", "x2", "x1", "x1"]);
+    }
 }

@@ -60,6 +60,8 @@ pub(super) struct Importer<'a> {
     pub(super) notes: Vec<(usize, String)>,
     /// Elements that constants may still take together, copies among them.
     pub(super) held: usize,
+    /// Elements of constants that nodes may still read.
+    pub(super) read: usize,
     /// Nodes that come next, in place of one that was just translated.
     pub(super) queued: Vec<super::graph::Node>,
 }

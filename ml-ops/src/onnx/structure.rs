@@ -84,7 +84,8 @@ impl Importer<'_> {
         match x {
             Val::Known(Known::Numbers(n)) => {
                 spend(&shape, &mut self.left)?;
-                Ok(Numbers { values: n.values.select(Axis(axis), indices), ..n.clone() }.into())
+                let (values, name) = (n.values.select(Axis(axis), indices), n.name.clone());
+                Ok(Numbers { kind: n.kind, values, name }.into())
             }
             Val::Known(Known::Texts(t)) => {
                 if t.shape.len() != 1 {

@@ -16,6 +16,8 @@ use crate::program::Program;
 
 /// Most elements that constants take together while a model is walked, copies among them.
 const MAX_HELD: usize = 8 * MAX_ELEMENTS;
+/// Most elements of constants that all nodes together read: each copies its operands.
+const MAX_READ: usize = 64 * MAX_ELEMENTS;
 
 /// Translates a model.
 pub(super) fn import(model: &Model, options: &Options) -> Result<Imported, ImportError> {
@@ -37,6 +39,7 @@ pub(super) fn import(model: &Model, options: &Options) -> Result<Imported, Impor
         names: wanted.iter().cloned().collect(),
         left: model.elements_left,
         held: MAX_HELD,
+        read: MAX_READ,
         node: 0,
         blamed: None,
         queued: vec![],
@@ -140,6 +143,12 @@ impl Importer<'_> {
             });
         }
         let operator = registry::find(node).ok_or(Problem::Operator)?;
+        for name in &node.inputs {
+            if let Some(Val::Known(known)) = self.values.get(name) {
+                let left = self.read.checked_sub(known.shape().iter().product());
+                self.read = left.ok_or("its nodes read large constants too often")?;
+            }
+        }
         (operator.import)(self, node)
     }
 

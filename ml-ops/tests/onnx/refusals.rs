@@ -127,6 +127,39 @@ fn what_could_overflow_names_the_node_of_the_model() {
     assert!(import(&model(&squares), &options).is_ok());
 }
 
+/// A constant vector of integers.
+fn integers(name: &str, values: &[i64]) -> Vec<u8> {
+    let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let tensor = [number(1, values.len() as u8), number(2, 7), field(9, &raw)].concat();
+    let value = [field(1, b"value"), field(5, &tensor), vec![0xa0, 0x01, 4]].concat();
+    let body = [field(2, name.as_bytes()), field(4, b"Constant"), field(5, &value)].concat();
+    field(1, &body)
+}
+
+#[test]
+fn nothing_is_repeated_of_an_empty_axis_and_no_pad_is_beyond_all_numbers() {
+    let pad = |mode: &str, of: &str| {
+        let operands = [field(1, of.as_bytes()), field(1, b"pads"), field(2, b"y")].concat();
+        field(1, &[operands, field(4, b"Pad"), field(5, &text("mode", mode))].concat())
+    };
+    for mode in ["edge", "wrap", "reflect"] {
+        for (values, pads) in [(&[][..], [1, 0]), (&[1, 2], [-i64::MAX, i64::MAX]), (&[1, 2], [i64::MIN, 0])]
+        {
+            let text = refused(&[integers("a", values), integers("pads", &pads), pad(mode, "a")]).to_string();
+            assert!(text.contains("pad"), "{mode} {values:?} by {pads:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_split_makes_what_has_a_name() {
+    let outputs = [field(1, b"x"), field(1, b"lengths"), field(2, b"y")].concat();
+    let axis = field(5, &integer("axis", 1));
+    let split = field(1, &[outputs, field(4, b"Split"), axis].concat());
+    let options = Options::new("model", &["a", "b"]);
+    assert!(import(&model(&[integers("lengths", &[2, 1, 0, 0]), split]), &options).is_ok());
+}
+
 fn range(input: Option<&str>, columns: std::ops::Range<usize>) -> ColumnRange {
     ColumnRange { input: input.map(str::to_owned), columns: Some(columns), max_abs: 1.0 }
 }

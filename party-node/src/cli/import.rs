@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ml_ops::onnx::{Features, ImportError, Imported, Model, Options, Parameters, import, supported};
 use mpc_core::fixed::FracBits;
+use mpc_core::text::is_plain;
 use safetensors::{Dtype, tensor::TensorView};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -321,6 +322,11 @@ fn written(options: &Options, imported: &Imported, program: PathBuf, weights: Op
     }
 }
 
+/// A text of the model's file as a terminal may show it.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect()
+}
+
 fn render(w: &Written) -> String {
     let mut out = format!(
         "{}: `{}` for {}, digest {}…\n",
@@ -346,11 +352,14 @@ fn render(w: &Written) -> String {
         line(format!("input  `{}` {:?} of {}{columns}, within ±{}", i.name, i.shape, i.owner, i.max_abs));
     }
     for o in &w.outputs {
-        let labels =
-            if o.labels.is_empty() { String::new() } else { format!(", indices of {}", o.labels.join(", ")) };
+        let labels = if o.labels.is_empty() {
+            String::new()
+        } else {
+            format!(", indices of {}", plain(&o.labels.join(", ")))
+        };
         line(format!("output `{}` {:?} to {}{labels}", o.name, o.shape, o.to.join(", ")));
     }
-    w.notes.iter().for_each(|note| line(format!("note: {note}")));
+    w.notes.iter().for_each(|note| line(format!("note: {}", plain(note))));
     line(format!(
         "{} rounds, {} bytes online per party; see `subrosa plan`",
         w.rounds,
@@ -385,6 +394,11 @@ fn sections(w: &Written, party: &String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_of_a_model_do_nothing_to_a_terminal() {
+        assert_eq!(plain("yes\u{1b}[2J\n\u{202e}no, Zürich"), "yes\u{fffd}[2J\u{fffd}\u{fffd}no, Zürich");
+    }
 
     #[test]
     fn owners_and_axes_are_parsed() {

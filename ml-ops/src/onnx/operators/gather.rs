@@ -101,7 +101,8 @@ fn split(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     super::super::fold::spend(&[len], &mut im.left)?;
     let mut next = 0;
     let mut all = vec![];
-    for length in lengths {
+    // What has no name is not made: there may be any number of empty ones.
+    for length in lengths.into_iter().take(parts) {
         let indices: Vec<usize> = (next..next + length).collect();
         next += length;
         all.push(im.taken(&x, at, &indices)?);
@@ -144,7 +145,8 @@ fn pad(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
             let total = [front, back].iter().try_fold(len, |n, &p| n.checked_add(p)).filter(|&n| n > 0);
             let total = total.and_then(|n| usize::try_from(n).ok()).ok_or("its pads are out of range")?;
             super::super::fold::spend(&[total], &mut im.left)?;
-            let places = (0..total as i64).map(|i| padded_place(&mode, i - front, len));
+            let places =
+                (0..total as i64).map(|i| i.checked_sub(front).and_then(|i| padded_place(&mode, i, len)));
             x = im.taken(
                 &x,
                 at,
@@ -176,8 +178,11 @@ fn pad(im: &mut Importer<'_>, node: &Node) -> Result<Vec<Val>, Problem> {
     Ok(vec![x])
 }
 
-/// The index of an axis that is found at a place before, in or after it.
+/// The index of an axis that is found at a place before, in or after it; in an empty one there is none.
 fn padded_place(mode: &str, at: i64, len: i64) -> Option<usize> {
+    if len == 0 {
+        return None;
+    }
     let place = match mode {
         "edge" => at.clamp(0, len - 1),
         "wrap" => at.rem_euclid(len),

@@ -139,7 +139,7 @@ fn operand(im: &mut Importer<'_>, node: &Node) -> Result<(Secret, Base), Problem
 }
 
 /// Weights for each pair of classes, as the columns of a matrix.
-fn of_pairs(node: &Node, classes: usize, base: &Base) -> Result<ArrayD<f64>, String> {
+fn of_pairs(node: &Node, classes: usize, base: &Base, left: &mut usize) -> Result<ArrayD<f64>, String> {
     let vectors = node.floats("support_vectors")?.unwrap_or_default();
     let coefficients = node.floats("coefficients")?.unwrap_or_default();
     let per_class = node.ints("vectors_per_class")?.unwrap_or_default();
@@ -164,7 +164,10 @@ fn of_pairs(node: &Node, classes: usize, base: &Base) -> Result<ArrayD<f64>, Str
     let rows = if let Base::Rows(columns) = base { *columns } else { n };
     let starts: Vec<usize> =
         per_class.iter().scan(0, |at, &k| Some(std::mem::replace(at, *at + k))).collect();
-    let mut w = Array2::zeros((rows, classes * (classes - 1) / 2));
+    // A row of a few numbers becomes one of as many as there are pairs.
+    let pairs = classes * (classes - 1) / 2;
+    super::super::fold::spend(&[rows, pairs], left)?;
+    let mut w = Array2::zeros((rows, pairs));
     let mut pair = 0;
     for i in 0..classes {
         for j in i + 1..classes {
@@ -192,7 +195,7 @@ fn many_classes(im: &mut Importer<'_>, node: &Node, classes: &Classes) -> Result
         return Err(format!("{n} classes are not supported, at most 64").into());
     }
     let (x, base) = operand(im, node)?;
-    let w = of_pairs(node, n, &base)?;
+    let w = of_pairs(node, n, &base, &mut im.left)?;
     let pairs = w.shape()[1];
     let rho = node.floats("rho")?.unwrap_or_default();
     if rho.len() != pairs {

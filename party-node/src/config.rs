@@ -8,6 +8,7 @@ mod file;
 mod network;
 mod offline;
 pub(crate) mod one_hot;
+mod overlaps;
 pub(crate) mod place;
 pub(crate) mod roster;
 pub(crate) mod sources;
@@ -165,7 +166,7 @@ impl Config {
         let outputs: BTreeMap<String, PathBuf> =
             file.outputs.into_iter().map(|(name, o)| (name, source.resolve(&o.file))).collect();
         let scorecard = file.scorecard.map(|s| sources::scorecard(source, s, &outputs)).transpose()?;
-        Ok(Self {
+        let config = Self {
             me,
             program: source.resolve(&file.job.program),
             offline,
@@ -188,7 +189,9 @@ impl Config {
                 roster,
                 log_dir: source.resolve(&file.log.dir),
             },
-        })
+        };
+        overlaps::check(&config)?;
+        Ok(config)
     }
 }
 

@@ -340,6 +340,24 @@ fn scorecards_make_sense() {
 }
 
 #[test]
+fn what_is_written_takes_no_other_files_place() {
+    let files = Files::new();
+    for (to, over) in [
+        ("file = \"bank.csv\"", "the output `probability` would be written over the input `bank.features`"),
+        ("file = \"./weights.csv\"", "written over the input `weights`"),
+        ("file = \"bank.key\"", "written over the key"),
+        ("file = \"scorecard.sbr\"", "written over the program"),
+        (
+            "file = \"a.csv\"\n\n[outputs.z]\nfile = \"a.csv\"",
+            "the output `z` would be written over the output `probability`",
+        ),
+    ] {
+        let (code, text) = files.refused("file = \"out/scores.csv\"", to);
+        assert!(code == "file_taken" && text.contains(over), "{to}: {code}: {text}");
+    }
+}
+
+#[test]
 fn files_that_cannot_be_read() {
     let files = Files::new();
     let error = Config::load(&files.dir.path().join("absent.toml")).unwrap_err();

@@ -135,16 +135,18 @@ fn sections(choice: &Choice, (program, file): (&Program, &Path), me: PartyId) ->
         input(&mut sections, choice, &i, trains);
     }
     for s in program.shared() {
-        let file = text(&format!("{}.share", s.name));
+        let file = text(&format!("{}.{}.share", choice.parties[me.index()], s.name));
         sections.input(s.name).field("kind", text("share")).field("file", file);
     }
     for o in program.outputs().iter().filter(|o| o.recipients.is_empty() || o.recipients.contains(&me)) {
+        let whose =
+            if o.recipients.is_empty() { format!("{}.", choice.parties[me.index()]) } else { String::new() };
         let ending = match (o.recipients.is_empty(), trains && ![HISTORY, LOSS].contains(&o.name.as_str())) {
             (true, _) => "share",
             (false, true) => "npy",
             (false, false) => "csv",
         };
-        sections.output(&o.name, &format!("{}.{ending}", o.name));
+        sections.output(&o.name, &format!("{whose}{}.{ending}", o.name));
         if o.name == PREDICTION && me.index() == choice.labels {
             sections.field("units", figures(LABELS));
         }

@@ -48,7 +48,7 @@ const KINDS: [&str; 35] = [
 ];
 
 /// Types that have such a field and may be printed or compared all the same.
-const EXCEPTIONS: [(&str, &str); 14] = [
+const EXCEPTIONS: [(&str, &str); 15] = [
     ("Op", "its tensors are constants of the program, which all parties know"),
     ("FixedKey", "its key follows from what everybody knows"),
     ("Code", "its places follow from what everybody knows"),
@@ -59,6 +59,7 @@ const EXCEPTIONS: [(&str, &str); 14] = [
     // These have a variant or an option that is called like a kind.
     ("AttributeType", "a number of the format"),
     ("DataError", "it names files"),
+    ("First", "the seed of first weights, which everybody knows"),
     ("InputKind", "a word of a configuration"),
     ("InputSource", "it names files"),
     ("Message", "a kind of message of the format"),

@@ -9,8 +9,8 @@ use ndarray::{ArrayD, Axis};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 
-use super::regression::{HISTORY, LABELS, to};
-use super::scorecard::{Member, PROBABILITY, features};
+use super::regression::{HISTORY, LABELS, check_weights, counts_of_two, to};
+use super::scorecard::{Member, PROBABILITY, column_inputs};
 use super::scoring::{PREDICTION, Scoring};
 use crate::builder::{Owner, ProgramBuilder, Value};
 use crate::error::ProgramError;
@@ -81,10 +81,7 @@ impl Network<'_> {
         let names: Vec<&str> = self.members.iter().map(|m| m.name).collect();
         let mut p = Program::builder(self.name, self.frac, &names);
         p.rounding(rounding);
-        let mut parts = vec![];
-        for (i, m) in self.members.iter().enumerate().filter(|(_, m)| m.columns > 0) {
-            parts.push(p.input(&features(m.name), Owner(i), [self.rows, m.columns], m.max_abs)?);
-        }
+        let parts = column_inputs(&mut p, self.members, self.rows)?;
         let outputs = self.layers.last().copied().unwrap_or(0);
         let max_label = if let Target::Number { max_abs } = self.target { max_abs } else { 1.0 };
         let labels = p.input(LABELS, Owner(self.labels), [self.rows, outputs], max_label)?;
@@ -139,16 +136,12 @@ impl Network<'_> {
         if weights.iter().all(|&w| w == 1.0) {
             return Ok(None);
         }
-        let refused = |what| Err(ProgramError::Training { what });
-        if !weights.iter().all(|w| *w > 0.0 && w.is_finite()) {
-            return refused("the weight of a class is a positive number");
-        }
+        check_weights(weights)?;
         if weights.len() != outputs.max(2) {
-            return refused("every class has a weight, or none has");
+            return Err(ProgramError::Training { what: "every class has a weight, or none has" });
         }
         if let (1, &[zero, one]) = (outputs, weights) {
-            let base = p.number(1.0)?;
-            return p.weighted_sum(&[(labels, one - zero), (base, zero)]).map(Some);
+            return counts_of_two(p, labels, [zero, one]).map(Some);
         }
         let each = ArrayD::from_shape_fn(vec![outputs, 1], |at| weights[at[0]]);
         let each = p.constant(&each)?;

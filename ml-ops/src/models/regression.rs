@@ -9,7 +9,7 @@
 use mpc_core::fixed::FracBits;
 use ndarray::{ArrayD, Axis};
 
-use super::scorecard::{BIAS, Member, PROBABILITY, WEIGHTS, features};
+use super::scorecard::{BIAS, Member, PROBABILITY, WEIGHTS, column_inputs};
 use super::scoring::{PREDICTION, Scoring};
 use crate::builder::{Owner, ProgramBuilder, Value};
 use crate::error::ProgramError;
@@ -112,10 +112,7 @@ impl Regression<'_> {
     /// # Errors
     /// As [`Regression::program`].
     pub fn fit(&self, p: &mut ProgramBuilder) -> Result<Fitted, ProgramError> {
-        let mut parts = vec![];
-        for (i, m) in self.members.iter().enumerate().filter(|(_, m)| m.columns > 0) {
-            parts.push(p.input(&features(m.name), Owner(i), [self.rows, m.columns], m.max_abs)?);
-        }
+        let mut parts = column_inputs(p, self.members, self.rows)?;
         let max_label = if let Target::Number { max_abs } = self.target { max_abs } else { 1.0 };
         let labels = p.input(LABELS, Owner(self.labels), [self.rows, 1], max_label)?;
         let columns = self.members.iter().map(|m| m.columns).sum::<usize>();
@@ -160,17 +157,32 @@ impl Regression<'_> {
         x: Value,
         labels: Value,
     ) -> Result<Option<Value>, ProgramError> {
-        let Target::Class { weights: [zero, one] } = self.target else { return Ok(None) };
-        if [zero, one] == [1.0, 1.0] {
+        let Target::Class { weights } = self.target else { return Ok(None) };
+        if weights == [1.0, 1.0] {
             return Ok(None);
         }
-        if ![zero, one].iter().all(|w| *w > 0.0 && w.is_finite()) {
-            return Err(ProgramError::Training { what: "the weight of a class is a positive number" });
-        }
-        let base = p.number(1.0)?;
-        let counts = p.weighted_sum(&[(labels, one - zero), (base, zero)])?;
+        check_weights(&weights)?;
+        let counts = counts_of_two(p, labels, weights)?;
         p.mul(x, counts).map(Some)
     }
+}
+
+/// Refuses weights of classes that are none.
+pub(super) fn check_weights(weights: &[f64]) -> Result<(), ProgramError> {
+    if weights.iter().all(|w| *w > 0.0 && w.is_finite()) {
+        return Ok(());
+    }
+    Err(ProgramError::Training { what: "the weight of a class is a positive number" })
+}
+
+/// How much every row counts, given how much one of label 0 does, and one of label 1.
+pub(super) fn counts_of_two(
+    p: &mut ProgramBuilder,
+    labels: Value,
+    [zero, one]: [f64; 2],
+) -> Result<Value, ProgramError> {
+    let base = p.number(1.0)?;
+    p.weighted_sum(&[(labels, one - zero), (base, zero)])
 }
 
 /// Declares who learns a value; if nobody does, it stays in shares.

@@ -7,7 +7,7 @@
 use mpc_core::fixed::FracBits;
 use ndarray::Axis;
 
-use crate::builder::Owner;
+use crate::builder::{Owner, ProgramBuilder, Value};
 use crate::error::ProgramError;
 use crate::program::Program;
 
@@ -65,10 +65,7 @@ pub fn scorecard(
     let names: Vec<&str> = members.iter().map(|m| m.name).collect();
     let mut p = Program::builder(name, frac, &names);
     p.window_rows(WINDOW_ROWS);
-    let mut parts = vec![];
-    for (i, m) in members.iter().enumerate().filter(|(_, m)| m.columns > 0) {
-        parts.push(p.input(&features(m.name), Owner(i), [rows, m.columns], m.max_abs)?);
-    }
+    let parts = column_inputs(&mut p, members, rows)?;
     let columns = members.iter().fold(0usize, |sum, m| sum.saturating_add(m.columns));
     let w = p.weights(WEIGHTS, Owner(0), [columns, 1], max_weight)?;
     let b = p.weights(BIAS, Owner(0), [1], max_weight)?;
@@ -77,4 +74,14 @@ pub fn scorecard(
     let probability = p.sigmoid(z)?;
     p.output(PROBABILITY, probability, &[0])?;
     p.build()
+}
+
+/// The columns of every member that has some, as its input.
+pub(super) fn column_inputs(
+    p: &mut ProgramBuilder,
+    members: &[Member<'_>],
+    rows: usize,
+) -> Result<Vec<Value>, ProgramError> {
+    let own = members.iter().enumerate().filter(|(_, m)| m.columns > 0);
+    own.map(|(i, m)| p.input(&features(m.name), Owner(i), [rows, m.columns], m.max_abs)).collect()
 }

@@ -5,7 +5,7 @@
 use mpc_core::fixed::FracBits;
 use ndarray::Axis;
 
-use super::scorecard::{Member, features};
+use super::scorecard::{Member, column_inputs};
 use crate::builder::{Owner, ProgramBuilder, Value};
 use crate::error::ProgramError;
 use crate::program::Program;
@@ -61,10 +61,7 @@ impl Scoring<'_> {
     ) -> Result<(ProgramBuilder, Value), ProgramError> {
         let names: Vec<&str> = members.iter().map(|m| m.name).collect();
         let mut p = self.program(frac, &names);
-        let mut parts = vec![];
-        for (i, m) in members.iter().enumerate().filter(|(_, m)| m.columns > 0) {
-            parts.push(p.input(&features(m.name), Owner(i), [self.rows, m.columns], m.max_abs)?);
-        }
+        let parts = column_inputs(&mut p, members, self.rows)?;
         let x = p.concat(&parts, Axis(1))?;
         Ok((p, x))
     }

@@ -5,11 +5,12 @@ use std::str::FromStr;
 
 use ml_ops::onnx::ColumnRange;
 
+use super::parties::{OwnRange, magnitude};
+
 /// A magnitude, and of what.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum FeatureRange {
-    All(f64),
-    Party(String, f64),
+    Own(OwnRange),
     Columns(ColumnRange),
 }
 
@@ -32,16 +33,17 @@ impl FromStr for FeatureRange {
                 text.rsplit_once(':').map_or(("", text), |(input, number)| (&text[..=input.len()], number))
             }
         };
-        let max_abs = number.parse().ok().filter(|v: &f64| v.is_finite() && *v > 0.0);
-        let max_abs = max_abs.ok_or_else(|| format!("expected a number above 0, got `{number}`"))?;
+        let max_abs = magnitude(number)?;
         let of = |input: Option<&str>, columns| {
             Self::Columns(ColumnRange { input: input.map(str::to_owned), columns, max_abs })
         };
         Ok(match front.rsplit_once(':') {
-            None if front.is_empty() => Self::All(max_abs),
             None => match columns(front) {
                 Some(columns) => of(None, Some(columns)),
-                None => Self::Party(front.to_owned(), max_abs),
+                None => {
+                    let party = Some(front).filter(|name| !name.is_empty());
+                    Self::Own(OwnRange { of: party.map(str::to_owned), max_abs })
+                }
             },
             Some((input, "")) => of(Some(input), None),
             Some((input, text)) => {
@@ -53,33 +55,15 @@ impl FromStr for FeatureRange {
 }
 
 impl FeatureRange {
-    /// What was given for a party.
-    pub(super) fn of(all: &[Self], party: &str) -> Option<f64> {
-        all.iter().find_map(|r| match r {
-            Self::Party(name, max_abs) if name == party => Some(*max_abs),
-            _ => None,
-        })
-    }
-
-    /// What was given for all, or a default.
-    pub(super) fn common(all: &[Self], default: f64) -> f64 {
-        all.iter()
-            .find_map(|r| if let Self::All(max_abs) = r { Some(*max_abs) } else { None })
-            .unwrap_or(default)
+    /// What was given for all, or for parties.
+    pub(super) fn own(all: &[Self]) -> Vec<OwnRange> {
+        all.iter().filter_map(|r| if let Self::Own(own) = r { Some(own.clone()) } else { None }).collect()
     }
 
     /// What was given for columns and inputs.
     pub(super) fn columns(all: &[Self]) -> Vec<ColumnRange> {
         let of = |r: &Self| if let Self::Columns(columns) = r { Some(columns.clone()) } else { None };
         all.iter().filter_map(of).collect()
-    }
-
-    /// A name that is nobody's who brings features.
-    pub(super) fn stray(all: &[Self], brings: impl Fn(&str) -> bool) -> Option<&str> {
-        all.iter().find_map(|r| match r {
-            Self::Party(name, _) if !brings(name) => Some(name.as_str()),
-            _ => None,
-        })
     }
 }
 
@@ -93,8 +77,11 @@ mod tests {
         let columns = |input: Option<&str>, columns, max_abs| {
             Ok(FeatureRange::Columns(ColumnRange { input: input.map(str::to_owned), columns, max_abs }))
         };
-        assert_eq!(range("8"), Ok(FeatureRange::All(8.0)));
-        assert_eq!(range("bank=8"), Ok(FeatureRange::Party("bank".into(), 8.0)));
+        let own = |of: Option<&str>, max_abs| {
+            Ok(FeatureRange::Own(OwnRange { of: of.map(str::to_owned), max_abs }))
+        };
+        assert_eq!(range("8"), own(None, 8.0));
+        assert_eq!(range("bank=8"), own(Some("bank"), 8.0));
         assert_eq!(range("3=1e5"), columns(None, Some(3..4), 1e5));
         assert_eq!(range("0..3=2"), columns(None, Some(0..3), 2.0));
         assert_eq!(range("age:120"), columns(Some("age"), None, 120.0));
@@ -103,10 +90,11 @@ mod tests {
             assert!(range(wrong).is_err(), "{wrong}");
         }
         let all = ["bank=8", "32", "age:120"].map(|text| text.parse::<FeatureRange>().unwrap());
-        assert_eq!((FeatureRange::of(&all, "bank"), FeatureRange::of(&all, "bureau")), (Some(8.0), None));
-        assert_eq!((FeatureRange::common(&all, 1.0), FeatureRange::common(&all[..1], 1.0)), (32.0, 1.0));
+        let own = FeatureRange::own(&all);
+        assert_eq!((OwnRange::of(&own, "bank"), OwnRange::of(&own, "bureau")), (Some(8.0), None));
+        assert_eq!((OwnRange::common(&own, 1.0), OwnRange::common(&own[..1], 1.0)), (32.0, 1.0));
         assert_eq!(FeatureRange::columns(&all).len(), 1);
-        assert_eq!(FeatureRange::stray(&all, |name| name == "bank"), None);
-        assert_eq!(FeatureRange::stray(&all, |_| false), Some("bank"));
+        assert_eq!(OwnRange::stray(&own, |name| name == "bank"), None);
+        assert_eq!(OwnRange::stray(&own, |_| false), Some("bank"));
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::feature_range::FeatureRange;
-use super::parties::{Parties, between};
+use super::parties::{OwnRange, Parties, between};
 use super::sections::{PATHS, Sections, paragraph, text};
 use crate::config::Net;
 use crate::error::CliError;
@@ -194,10 +194,11 @@ pub(super) fn run(args: &ImportArgs, format: Format) -> Result<(), CliError> {
 /// Parties and what they do, from the flags.
 fn options(args: &ImportArgs) -> Result<Options, CliError> {
     let mut parties = Parties::new(&args.parties);
+    let ranges = FeatureRange::own(&args.range);
     let mut features = vec![];
     for owner in &args.data_owners {
         let DataOwner { input, name, columns } = owner.clone();
-        let max_abs = FeatureRange::of(&args.range, &name);
+        let max_abs = OwnRange::of(&ranges, &name);
         features.push(Features { input, owner: parties.index(&name)?, columns, max_abs });
     }
     let parameters = match (args.weights, &args.model_owner) {
@@ -215,7 +216,7 @@ fn options(args: &ImportArgs) -> Result<Options, CliError> {
         recipients.push(features[0].owner);
     }
     let brings = |name: &str| args.data_owners.iter().any(|d| d.name == name);
-    if let Some(stray) = FeatureRange::stray(&args.range, brings) {
+    if let Some(stray) = OwnRange::stray(&ranges, brings) {
         return Err(CliError::setup(
             "usage",
             format_args!("--range names `{stray}`, which is no data owner"),
@@ -234,7 +235,7 @@ fn options(args: &ImportArgs) -> Result<Options, CliError> {
         outputs: args.outputs.clone(),
         batch: args.batch.map(|b| b as usize),
         dims: args.axes.iter().map(|a| (a.0.clone(), a.1)).collect(),
-        max_abs: FeatureRange::common(&args.range, 256.0),
+        max_abs: OwnRange::common(&ranges, 256.0),
         ranges: FeatureRange::columns(&args.range),
         assume: args.assume,
         window_rows: args.window,

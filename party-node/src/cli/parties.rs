@@ -9,7 +9,7 @@ use crate::config::Net;
 use crate::error::CliError;
 
 /// A magnitude, for all parties or one: `NUMBER` or `NAME=NUMBER`.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) struct OwnRange {
     pub(super) of: Option<String>,
     pub(super) max_abs: f64,
@@ -23,9 +23,14 @@ impl FromStr for OwnRange {
             Some((of, number)) => (Some(of.to_owned()), number),
             None => (None, text),
         };
-        let max_abs = number.parse().ok().filter(|v: &f64| v.is_finite() && *v > 0.0);
-        Ok(Self { of, max_abs: max_abs.ok_or_else(|| format!("expected a number above 0, got `{number}`"))? })
+        Ok(Self { of, max_abs: magnitude(number)? })
     }
+}
+
+/// A number that magnitudes can be bounded by.
+pub(super) fn magnitude(number: &str) -> Result<f64, String> {
+    let max_abs = number.parse().ok().filter(|v: &f64| v.is_finite() && *v > 0.0);
+    max_abs.ok_or_else(|| format!("expected a number above 0, got `{number}`"))
 }
 
 impl OwnRange {

@@ -101,40 +101,41 @@ impl LinkProfile {
 
     /// The settings of every connection between parties, and of a party's with a dealer.
     pub(crate) fn transport(self) -> Arc<TransportConfig> {
-        let s = self.settings();
-        self.with_windows(s.stream_window, s.connection_window, s.initial_window)
+        self.settings().transport()
     }
 
     /// The settings of a dealer's connections. Corrections are one long stream, which finds its rate by itself and fills the
     /// link's queue if it begins with more.
     pub(crate) fn dealer_transport(self) -> Arc<TransportConfig> {
-        let initial_window = self.settings().initial_window.min(1 << 20);
-        self.with_windows(DEALER_WINDOW_BYTES, 2 * DEALER_WINDOW_BYTES, initial_window)
-    }
-
-    fn with_windows(
-        self,
-        stream_window: u32,
-        connection_window: u32,
-        initial_window: u64,
-    ) -> Arc<TransportConfig> {
         let s = self.settings();
+        let of_dealer = Settings {
+            stream_window: DEALER_WINDOW_BYTES,
+            connection_window: 2 * DEALER_WINDOW_BYTES,
+            initial_window: s.initial_window.min(1 << 20),
+            ..s
+        };
+        of_dealer.transport()
+    }
+}
+
+impl Settings {
+    fn transport(&self) -> Arc<TransportConfig> {
         let mut cubic = CubicConfig::default();
-        cubic.initial_window(initial_window);
+        cubic.initial_window(self.initial_window);
         let mut t = TransportConfig::default();
         t.max_idle_timeout(Some(VarInt::from_u32(QUIC_IDLE_TIMEOUT_MS).into()))
             .keep_alive_interval(Some(Duration::from_millis(KEEP_ALIVE_MS)))
-            .initial_rtt(Duration::from_millis(s.initial_rtt_ms))
-            .initial_mtu(s.mtu)
-            .stream_receive_window(VarInt::from_u32(stream_window))
-            .receive_window(VarInt::from_u32(connection_window))
-            .send_window(s.send_window)
+            .initial_rtt(Duration::from_millis(self.initial_rtt_ms))
+            .initial_mtu(self.mtu)
+            .stream_receive_window(VarInt::from_u32(self.stream_window))
+            .receive_window(VarInt::from_u32(self.connection_window))
+            .send_window(self.send_window)
             .send_fairness(false)
             .max_concurrent_bidi_streams(VarInt::from_u32(MAX_STREAMS))
             .max_concurrent_uni_streams(VarInt::from_u32(MAX_ONE_WAY_STREAMS))
             .datagram_receive_buffer_size(None)
             .congestion_controller_factory(Arc::new(cubic));
-        if !s.discover_mtu {
+        if !self.discover_mtu {
             t.mtu_discovery_config(None);
         }
         Arc::new(t)

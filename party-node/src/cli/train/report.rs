@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use ml_ops::models::DATA;
 use ml_ops::models::regression::{HISTORY, LABELS};
 use ml_ops::models::scoring::PREDICTION;
-use ml_ops::training::LOSS;
-use ml_ops::training::Optimiser;
+use ml_ops::training::{LOSS, Optimiser};
 use ml_ops::{InputKind, InputSpec, Program};
 use mpc_core::party::PartyId;
 use serde::Serialize;
@@ -127,6 +126,11 @@ fn figures(of: &str) -> String {
     text(&format!("{of}.figures.csv"))
 }
 
+/// Where a party has its share of what a training leaves.
+fn share(choice: &Choice, me: PartyId, name: &str) -> String {
+    format!("{}.{name}.share", choice.parties[me.index()])
+}
+
 /// What belongs in a party's configuration for this program.
 fn sections(choice: &Choice, (program, file): (&Program, &Path), me: PartyId) -> String {
     let trains = program.inputs().any(|i| i.name == LABELS);
@@ -135,18 +139,19 @@ fn sections(choice: &Choice, (program, file): (&Program, &Path), me: PartyId) ->
         input(&mut sections, choice, &i, trains);
     }
     for s in program.shared() {
-        let file = text(&format!("{}.{}.share", choice.parties[me.index()], s.name));
+        let file = text(&share(choice, me, s.name));
         sections.input(s.name).field("kind", text("share")).field("file", file);
     }
     for o in program.outputs().iter().filter(|o| o.recipients.is_empty() || o.recipients.contains(&me)) {
-        let whose =
-            if o.recipients.is_empty() { format!("{}.", choice.parties[me.index()]) } else { String::new() };
-        let ending = match (o.recipients.is_empty(), trains && ![HISTORY, LOSS].contains(&o.name.as_str())) {
-            (true, _) => "share",
-            (false, true) => "npy",
-            (false, false) => "csv",
+        // A share is one party's, and several parties' files may be in one folder.
+        let file = if o.recipients.is_empty() {
+            share(choice, me, &o.name)
+        } else if trains && ![HISTORY, LOSS].contains(&o.name.as_str()) {
+            format!("{}.npy", o.name)
+        } else {
+            format!("{}.csv", o.name)
         };
-        sections.output(&o.name, &format!("{whose}{}.{ending}", o.name));
+        sections.output(&o.name, &file);
         if o.name == PREDICTION && me.index() == choice.labels {
             sections.field("units", figures(LABELS));
         }

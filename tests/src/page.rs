@@ -1,6 +1,10 @@
 //! The commands of a page: lines `$ subrosa …`, as a reader types them.
 
 use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use crate::process::{DEADLINE, Ended, Running};
 
 /// The commands without the program's name, `{a,b}` written out, without comments.
 #[must_use]
@@ -18,4 +22,16 @@ fn braces(word: &str) -> Vec<String> {
         Some((before, (middle, after))) => middle.split(',').map(|m| format!("{before}{m}{after}")).collect(),
         None => vec![word.to_owned()],
     }
+}
+
+/// Starts a command in a folder, for a result as JSON.
+#[must_use]
+pub fn start(program: &str, dir: &Path, args: &[String]) -> Running {
+    Running::from_command(&args.join(" "), Command::new(program).current_dir(dir).args(args).arg("--json"))
+}
+
+/// Runs it to its end.
+#[must_use]
+pub fn run(program: &str, dir: &Path, args: &[String]) -> Ended {
+    start(program, dir, args).finish(Instant::now() + DEADLINE)
 }

@@ -2,8 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test: a panic is how it fails")]
 
 use std::path::Path;
-use std::process::Command;
-use std::time::Instant;
 
 use subrosa_tests::process::{DEADLINE, listing};
 use subrosa_tests::{Ended, Random, Running, files, finish_all, page};
@@ -34,11 +32,11 @@ fn checkout() -> tempfile::TempDir {
 }
 
 fn start(dir: &Path, args: &[String]) -> Running {
-    Running::from_command(&args.join(" "), Command::new(SUBROSA).current_dir(dir).args(args).arg("--json"))
+    page::start(SUBROSA, dir, args)
 }
 
 fn run(dir: &Path, args: &[String]) -> Ended {
-    start(dir, args).finish(Instant::now() + DEADLINE)
+    page::run(SUBROSA, dir, args)
 }
 
 #[test]

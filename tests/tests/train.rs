@@ -4,8 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ml_ops::{Program, reference};
 use ndarray::{Array2, ArrayD};
@@ -62,11 +61,11 @@ fn checkout() -> tempfile::TempDir {
 }
 
 fn start(dir: &Path, args: &[String]) -> Running {
-    Running::from_command(&args.join(" "), Command::new(SUBROSA).current_dir(dir).args(args).arg("--json"))
+    page::start(SUBROSA, dir, args)
 }
 
 fn run(dir: &Path, args: &[String]) -> Ended {
-    start(dir, args).finish(Instant::now() + DEADLINE)
+    page::run(SUBROSA, dir, args)
 }
 
 #[test]
